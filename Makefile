@@ -1,0 +1,28 @@
+# A short front door to meson; see README.md.
+#   make          build            make check [SAN=1]   every test (installs what it needs)
+#   make demo     the main job, shown on two local hosts
+#   make bench    figures beside the rivals
+BUILD := $(if $(SAN),build-san,build)
+SETUP := $(if $(SAN),-Db_sanitize=address$(comma)undefined -Db_lundef=false --buildtype=debugoptimized,--buildtype=release -Db_ndebug=false)
+comma := ,
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	tools/install-deps
+	meson setup $(BUILD) $(SETUP)
+
+check: all
+	tests/run $(BUILD)
+
+demo: all
+	tools/demo $(BUILD)
+
+bench: all
+	tests/bench/run $(BUILD)
+
+clean:
+	rm -rf build build-san
+
+.PHONY: all check demo bench clean
