@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Block devices: one wrapper over drivers (file, nbd, mem) and filters (fault, rate, count). Every call goes through
+ * dev.c, which checks the state and the range, so a driver sees only valid calls. One thread at a time per device.
+ *
+ * Offsets and lengths are bytes, any alignment (drivers that need alignment do it themselves); a device's size is
+ * fixed while it is open. Reads and writes are whole or an error. Data is durable only after block_flush returned 0,
+ * which covers every write that returned before it.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/cleanup.h"
+#include "util/err.h"
+
+struct block_dev;
+
+enum block_extent_kind {
+    BLOCK_DATA = 0,
+    BLOCK_ZERO = 1 /* reads as zeroes for certain (a hole that might not is DATA) */
+};
+
+struct block_extent {
+    uint64_t off, len;
+    enum block_extent_kind kind;
+};
+
+#define BLOCK_READ_ONLY 1u
+#define BLOCK_IO_MAX (4u << 20) /* one read or write, bytes */
+
+/* The driver interface. `dev` is the first member of the driver's own struct. NULL member = the default said. */
+struct block_ops {
+    const char *name;
+    int (*read)(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err);
+    int (*write)(struct block_dev *dev, const void *buf, size_t len, uint64_t off,
+                 struct vr_err *err);
+    /* Makes the range read as zeroes, space given back where that is cheap. */
+    int (*zero)(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
+    int (*flush)(struct block_dev *dev, struct vr_err *err);
+    /* Fills ret (at most max) with adjoining extents from off on, covering at most len. NULL: all DATA. */
+    int (*extents)(struct block_dev *dev, uint64_t off, uint64_t len, struct block_extent *ret,
+                   size_t max, size_t *ret_n, struct vr_err *err);
+    /* Takes the space a later write of the range needs, so that it cannot fail with NOSPACE. NULL: nothing to take. */
+    int (*reserve)(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
+    /* A hint: this range is read soon, in this order. NULL: ignored. */
+    void (*prefetch)(struct block_dev *dev, uint64_t off, uint64_t len);
+    /* Forgets cached pages, so that the next read comes from the disk as far as that can be had. NULL: ignored. */
+    void (*drop_cache)(struct block_dev *dev);
+    /* Did the contents change under us since open, as far as can be seen? NULL: no. 1 yes, 0 no. */
+    int (*changed)(struct block_dev *dev);
+    void (*close)(struct block_dev *dev); /* frees the driver's struct */
+};
+
+struct block_dev {
+    const struct block_ops *ops;
+    uint64_t size_bytes;
+    unsigned flags;
+    char label[96]; /* for messages: "vda (raw)" */
+};
+
+VR_MUST_CHECK int block_read(struct block_dev *dev, void *buf, size_t len, uint64_t off,
+                             struct vr_err *err);
+VR_MUST_CHECK int block_write(struct block_dev *dev, const void *buf, size_t len, uint64_t off,
+                              struct vr_err *err);
+VR_MUST_CHECK int block_zero(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
+VR_MUST_CHECK int block_flush(struct block_dev *dev, struct vr_err *err);
+VR_MUST_CHECK int block_extents(struct block_dev *dev, uint64_t off, uint64_t len,
+                                struct block_extent *ret, size_t max, size_t *ret_n,
+                                struct vr_err *err);
+VR_MUST_CHECK int block_reserve(struct block_dev *dev, uint64_t off, uint64_t len,
+                                struct vr_err *err);
+void block_prefetch(struct block_dev *dev, uint64_t off, uint64_t len);
+void block_drop_cache(struct block_dev *dev);
+bool block_changed(struct block_dev *dev);
+void block_close(struct block_dev *dev); /* NULL is fine */
+DEFINE_CLEANUP(struct block_dev *, block_close)
+
+/* Writes at or above this many zero bytes are punched or WRITE_ZEROES; below they are written (fewer extents). */
+#define BLOCK_PUNCH_MIN (64u << 10)
+
+/* --- drivers --- */
+
+/*
+ * A raw image file or block device. Extents by SEEK_HOLE/SEEK_DATA. NOT_FOUND: no such file; BUSY is never returned
+ * here (see block/lock.h). fd is borrowed for locking until close.
+ */
+VR_MUST_CHECK int block_file_open(const char *path, unsigned flags, struct block_dev **ret_dev,
+                                  struct vr_err *err);
+int block_file_fd(struct block_dev *dev); /* the descriptor of a file device, else -1 */
+
+/* Memory, for tests and the simulator. */
+VR_MUST_CHECK int block_mem_new(uint64_t size_bytes, struct block_dev **ret_dev,
+                                struct vr_err *err);
+
+/*
+ * An NBD export over a Unix socket or TCP. uri as nbd_connect_uri takes it. Several requests in flight for
+ * prefetched reads and for writes; block_flush waits for all of them. UNSUPPORTED: an export without flush for writing.
+ */
+VR_MUST_CHECK int block_nbd_open(const char *uri, unsigned flags, struct block_dev **ret_dev,
+                                 struct vr_err *err);
+
+/*
+ * Any image: raw goes to block_file_open; other formats to a qemu-nbd of our own, started with the explicit format,
+ * file.locking=off (lock the image yourself first) and killed with the parent; it ends when the device is closed.
+ * run_dir: a private directory for its socket.
+ */
+VR_MUST_CHECK int block_image_open(const char *path, const char *format, unsigned flags,
+                                   const char *run_dir, struct block_dev **ret_dev,
+                                   struct vr_err *err);
+/* Makes an empty image that reads as zeroes. EXISTS: something is there. INVALID: not a format we know. */
+VR_MUST_CHECK int block_image_create(const char *path, const char *format, uint64_t size_bytes,
+                                     struct vr_err *err);
+/* Is this one of the formats that block_image_open takes ("raw", "qcow2", "vhdx", "vmdk", "vpc", "vdi", "qed")? */
+bool block_format_known(const char *format);
+
+/* --- filters: own `next`, close it with themselves --- */
+
+struct block_fault_plan {
+    uint64_t fail_at;   /* the n-th call counted (1 = the first), 0 = never */
+    int kind;           /* VR_E_* to fail with */
+    bool persistent;    /* every call from fail_at on */
+    unsigned ops;       /* BLOCK_OP_* mask of the calls that count */
+    uint64_t seen;      /* counts */
+    uint64_t injected;  /* a test of faults fails when this stays 0 */
+};
+#define BLOCK_OP_READ 1u
+#define BLOCK_OP_WRITE 2u
+#define BLOCK_OP_ZERO 4u
+#define BLOCK_OP_FLUSH 8u
+
+/* plan is borrowed and may be changed while the device is open. */
+VR_MUST_CHECK int block_fault_new(struct block_dev *take_next, struct block_fault_plan *plan,
+                                  struct block_dev **ret_dev, struct vr_err *err);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/model.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "util/num.h"
+
+bool vr_name_ok(const char *name)
+{
+    size_t n = strnlen(name, VR_NAME_MAX);
+    if (n == 0 || n >= VR_NAME_MAX || name[0] == '.') {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool host_chars_ok(const char *host)
+{
+    for (const char *p = host; *p; p++) {
+        if (!isalnum((unsigned char)*p) && !strchr(".-_:", *p)) {
+            return false;
+        }
+    }
+    return *host != '\0';
+}
+
+bool vr_host_split(const char *point, char *ret_host, size_t cap, uint16_t *ret_port)
+{
+    const char *start = point, *end, *port = NULL;
+    if (*point == '[') {
+        start = point + 1;
+        end = strchr(start, ']');
+        if (!end || (end[1] && end[1] != ':')) {
+            return false;
+        }
+        port = end[1] ? end + 2 : NULL;
+    } else {
+        end = strchr(point, ':');
+        port = end ? end + 1 : NULL;
+        end = end ? end : point + strlen(point);
+    }
+    size_t n = (size_t)(end - start);
+    uint64_t v = VR_PEER_PORT;
+    if (n == 0 || n >= cap || (port && !vr_parse_u64(port, 1, 65535, &v))) {
+        return false;
+    }
+    memcpy(ret_host, start, n);
+    ret_host[n] = '\0';
+    *ret_port = (uint16_t)v;
+    return host_chars_ok(ret_host);
+}
+
+bool vr_host_matches(const char *pattern, const char *name)
+{
+    if (strncmp(pattern, "*.", 2) != 0) {
+        return strcasecmp(pattern, name) == 0;
+    }
+    const char *dot = strchr(name, '.');
+    return dot && dot != name && strcasecmp(pattern + 1, dot) == 0;
+}
+
+uint64_t vr_vm_bytes(const struct vr_vm *vm)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < vm->ndisks; i++) {
+        sum += vm->disks[i].excluded ? 0 : vm->disks[i].size_bytes;
+    }
+    return sum;
+}
