@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the front-ends ask and the provider answers. All calls happen on the control thread, and so
+ * do their callbacks; there are no locks. cim_broker_* are the calls; they check namespace, class
+ * and method against the schema, so that every front-end gives the same CIM status. A provider sees
+ * canonical class and method names only.
+ *
+ * Failure is a CIM status (DSP0200) with a text; 0 = fine. What a callback is given is borrowed
+ * until it returns.
+ */
+#pragma once
+#include "cim/class.h"
+
+#define CIM_NAMESPACE "root/virtualization/v2"
+#define CIM_PARAMS_MAX 16
+#define CIM_TEXT_MAX 256
+
+enum cim_code {
+    CIM_OK = 0,
+    CIM_ERR_FAILED = 1,
+    CIM_ERR_ACCESS_DENIED = 2,
+    CIM_ERR_INVALID_NAMESPACE = 3,
+    CIM_ERR_INVALID_PARAMETER = 4,
+    CIM_ERR_INVALID_CLASS = 5,
+    CIM_ERR_NOT_FOUND = 6,
+    CIM_ERR_NOT_SUPPORTED = 7,
+    CIM_ERR_METHOD_NOT_AVAILABLE = 16,
+    CIM_ERR_METHOD_NOT_FOUND = 17,
+    CIM_ERR_SERVER_LIMITS_EXCEEDED = 27
+};
+
+struct cim_status {
+    int code; /* enum cim_code */
+    char text[CIM_TEXT_MAX];
+};
+
+/* Who asks; authenticated by the front-end. */
+struct cim_caller {
+    const char *user;
+    int role; /* enum vr_role */
+};
+
+/* A parameter as it came. wrong_type: the client's type contradicts the class, or its text is no
+ * such value; `value` is then NULL and the method says what it returns for that. */
+struct cim_param {
+    const char *name; /* as the class spells it */
+    struct cim_value value;
+    bool wrong_type;
+};
+
+struct cim_invoke {
+    struct cim_caller caller;
+    const struct cim_class *cls;
+    struct cim_path path; /* no keys: called on the class */
+    const struct cim_method *method;
+    struct cim_param params[CIM_PARAMS_MAX];
+    uint32_t nparams;
+};
+
+struct cim_invoke_result {
+    struct cim_status status; /* not 0: nothing else is valid */
+    struct cim_value value;   /* return value */
+    struct cim_param out[CIM_PARAMS_MAX];
+    uint32_t nout;
+};
+
+/* Called exactly once, perhaps before cim_broker_invoke returns. */
+typedef void (*cim_invoke_done)(void *ctx, const struct cim_invoke_result *res);
+/* False stops the enumeration. */
+typedef bool (*cim_instance_cb)(void *ctx, const struct cim_instance *i);
+
+struct cim_broker;
+
+struct cim_broker_ops {
+    const char *name;
+    /* path: class and keys. *ret lives in the arena. */
+    void (*get_instance)(struct cim_broker *b,
+                         const struct cim_caller *who,
+                         const struct cim_class *cls,
+                         const struct cim_path *path,
+                         struct cim_arena *a,
+                         struct cim_instance **ret,
+                         struct cim_status *st);
+    /* Instances of exactly this class. */
+    void (*enum_instances)(struct cim_broker *b,
+                           const struct cim_caller *who,
+                           const struct cim_class *cls,
+                           cim_instance_cb cb,
+                           void *ctx,
+                           struct cim_status *st);
+    /* `call` is borrowed until this returns. */
+    void (*invoke)(struct cim_broker *b,
+                   const struct cim_invoke *call,
+                   cim_invoke_done done,
+                   void *ctx);
+};
+
+/* The provider embeds it. */
+struct cim_broker {
+    const struct cim_broker_ops *ops;
+    const struct cim_schema *schema;
+};
+
+void cim_fail(struct cim_status *st, int code, const char *fmt, ...) VR_PRINTF(3, 4);
+
+/* NULL: st is set (INVALID_NAMESPACE, or `missing` when there is no such class). */
+const struct cim_class *cim_broker_class(
+    struct cim_broker *b, const char *ns, const char *name, int missing, struct cim_status *st);
+void cim_broker_get_instance(struct cim_broker *b,
+                             const struct cim_caller *who,
+                             const char *ns,
+                             const struct cim_path *path,
+                             struct cim_arena *a,
+                             struct cim_instance **ret,
+                             struct cim_status *st);
+/* Of the class and all below it. */
+void cim_broker_enum_instances(struct cim_broker *b,
+                               const struct cim_caller *who,
+                               const char *ns,
+                               const char *class_name,
+                               cim_instance_cb cb,
+                               void *ctx,
+                               struct cim_status *st);
+/* The class and method of a call to come: INVALID_NAMESPACE, INVALID_CLASS, METHOD_NOT_FOUND. */
+const struct cim_method *cim_broker_method(struct cim_broker *b,
+                                           const char *ns,
+                                           const struct cim_path *path,
+                                           const char *method,
+                                           const struct cim_class **ret_cls,
+                                           struct cim_status *st);
+void cim_broker_invoke(struct cim_broker *b,
+                       const struct cim_invoke *call,
+                       cim_invoke_done done,
+                       void *ctx);
+/* NULL when it was not given. */
+const struct cim_param *cim_invoke_param(const struct cim_invoke *call, const char *name);

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One pass of recursive descent over the text; what it makes lives in the schema's arena. */
+#include "cim/mof.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "util/cleanup.h"
+#include "util/num.h"
+
+#define TOKEN_MAX 2048
+
+enum token {
+    TOK_END,
+    TOK_NAME,
+    TOK_STRING,
+    TOK_NUMBER,
+    TOK_CHAR,
+    TOK_BAD
+};
+
+struct mof {
+    const char *p, *end, *source;
+    int line;
+    struct cim_schema *schema;
+    struct vr_err *err;
+    enum token tok;
+    char text[TOKEN_MAX];
+};
+
+/* A growing list in the arena, copied when it is whole. */
+struct list {
+    size_t item_bytes;
+    uint32_t n;
+    void *items;
+};
+
+DEFINE_CLEANUP(struct cim_schema *, cim_schema_free)
+
+static int bad(struct mof *m, const char *wanted)
+{
+    if (cim_arena_failed(&m->schema->arena)) {
+        return vr_fail_nomem(m->err);
+    }
+    return vr_fail(m->err, VR_E_INVALID, "%s:%d: expected %s, found '%.40s'", m->source, m->line,
+                   wanted, m->tok == TOK_END ? "the end" : m->text);
+}
+
+static void skip_line(struct mof *m)
+{
+    while (m->p < m->end && *m->p != '\n') {
+        m->p++;
+    }
+}
+
+static void skip_block_comment(struct mof *m)
+{
+    for (m->p += 2; m->p < m->end; m->p++) {
+        if (*m->p == '*' && m->p + 1 < m->end && m->p[1] == '/') {
+            m->p += 2;
+            return;
+        }
+        m->line += *m->p == '\n';
+    }
+}
+
+static void skip_space(struct mof *m)
+{
+    while (m->p < m->end) {
+        bool two = m->p + 1 < m->end;
+        if (isspace((unsigned char)*m->p)) {
+            m->line += *m->p++ == '\n';
+        } else if (*m->p == '#' || (two && m->p[0] == '/' && m->p[1] == '/')) {
+            skip_line(m);
+        } else if (two && m->p[0] == '/' && m->p[1] == '*') {
+            skip_block_comment(m);
+        } else {
+            return;
+        }
+    }
+}
+
+static void read_string(struct mof *m)
+{
+    size_t n = 0;
+    for (m->p++; m->p < m->end && *m->p != '"' && *m->p != '\n'; m->p++) {
+        if (*m->p == '\\' && m->p + 1 < m->end) {
+            m->p++;
+        }
+        if (n + 1 < TOKEN_MAX) {
+            m->text[n++] = *m->p;
+        }
+    }
+    bool closed = m->p < m->end && *m->p == '"' && n + 1 < TOKEN_MAX;
+    m->text[n] = '\0';
+    m->tok = closed ? TOK_STRING : TOK_BAD;
+    m->p += closed ? 1 : 0;
+}
+
+static bool is_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+static void next(struct mof *m)
+{
+    size_t n = 0;
+    skip_space(m);
+    m->text[0] = '\0';
+    if (m->p >= m->end) {
+        m->tok = TOK_END;
+        return;
+    }
+    if (*m->p == '"') {
+        read_string(m);
+        return;
+    }
+    bool minus = *m->p == '-';
+    m->tok = isdigit((unsigned char)*m->p) || minus ? TOK_NUMBER
+             : is_word(*m->p)                       ? TOK_NAME
+                                                    : TOK_CHAR;
+    do {
+        m->text[n++] = *m->p++;
+    } while (m->tok != TOK_CHAR && m->p < m->end && is_word(*m->p) && n + 1 < TOKEN_MAX);
+    m->text[n] = '\0';
+}
+
+static bool at(const struct mof *m, const char *what)
+{
+    return (m->tok == TOK_CHAR || m->tok == TOK_NAME) && strcasecmp(m->text, what) == 0;
+}
+
+static bool take(struct mof *m, const char *what)
+{
+    if (!at(m, what)) {
+        return false;
+    }
+    next(m);
+    return true;
+}
+
+static int want(struct mof *m, const char *what)
+{
+    return take(m, what) ? 0 : bad(m, what);
+}
+
+static const char *take_name(struct mof *m)
+{
+    if (m->tok != TOK_NAME) {
+        bad(m, "a name");
+        return NULL;
+    }
+    const char *name = cim_strdup(&m->schema->arena, m->text);
+    next(m);
+    return name;
+}
+
+static void *list_add(struct mof *m, struct list *l, const void *item)
+{
+    struct cim_arena *a = &m->schema->arena;
+    if (l->n % 16 == 0) {
+        void *bigger = cim_alloc(a, (l->n + 16) * l->item_bytes);
+        if (!bigger) {
+            return NULL;
+        }
+        if (l->n) {
+            memcpy(bigger, l->items, l->n * l->item_bytes);
+        }
+        l->items = bigger;
+    }
+    if (l->n >= CIM_CLASS_FEATURES_MAX) {
+        return NULL;
+    }
+    void *slot = (char *)l->items + l->n++ * l->item_bytes;
+    memcpy(slot, item, l->item_bytes);
+    return slot;
+}
+
+static int parse_scalar(struct mof *m, enum cim_type t, struct cim_value *ret)
+{
+    struct cim_arena *a = &m->schema->arena;
+    struct vr_err why = VR_ERR_INIT;
+    if (take(m, "NULL")) {
+        *ret = cim_null(t == CIM_NONE ? CIM_STRING : t);
+        return 0;
+    }
+    if (m->tok == TOK_STRING && (t == CIM_NONE || t == CIM_STRING || t == CIM_DATETIME)) {
+        const char *s = "";
+        for (; m->tok == TOK_STRING && s; next(m)) { /* adjacent strings are one */
+            s = cim_printf(a, "%s%s", s, m->text);
+        }
+        return cim_value_from_text(a, t == CIM_NONE ? CIM_STRING : t, s ? s : "", ret, m->err);
+    }
+    if (t == CIM_NONE) {
+        t = m->tok == TOK_NUMBER ? CIM_SINT32 : CIM_BOOLEAN;
+    }
+    if (t == CIM_STRING || t == CIM_DATETIME || cim_value_from_text(a, t, m->text, ret, &why) < 0) {
+        return bad(m, "a value");
+    }
+    next(m);
+    return 0;
+}
+
+static int parse_value(struct mof *m, enum cim_type t, struct cim_value *ret)
+{
+    struct list l = {.item_bytes = sizeof(struct cim_value)};
+    if (!take(m, "{")) {
+        return parse_scalar(m, t, ret);
+    }
+    while (!at(m, "}")) {
+        struct cim_value v;
+        int r = parse_scalar(m, t, &v);
+        if (r < 0) {
+            return r;
+        }
+        if (!list_add(m, &l, &v)) {
+            return bad(m, "fewer values");
+        }
+        if (!take(m, ",")) {
+            break;
+        }
+    }
+    const struct cim_value *items = l.items;
+    *ret = (struct cim_value){
+        .type = l.n ? items[0].type : t, .is_array = true, .count = l.n, .items = items};
+    return want(m, "}");
+}
+
+/* "[Key, MaxLen(256), Override("x")]", or nothing. */
+static int parse_qualifiers(struct mof *m, struct list *l)
+{
+    *l = (struct list){.item_bytes = sizeof(struct cim_qualifier)};
+    if (!take(m, "[")) {
+        return 0;
+    }
+    do {
+        struct cim_qualifier q = {.name = take_name(m), .value = cim_bool(true)};
+        int r = 0;
+        if (!q.name) {
+            return -VR_E_INVALID;
+        }
+        if (take(m, "(")) {
+            r = parse_value(m, CIM_NONE, &q.value);
+            r = r < 0 ? r : want(m, ")");
+        } else if (at(m, "{")) {
+            r = parse_value(m, CIM_NONE, &q.value);
+        }
+        if (r < 0) {
+            return r;
+        }
+        if (!list_add(m, l, &q)) {
+            return bad(m, "fewer qualifiers");
+        }
+    } while (take(m, ","));
+    return want(m, "]");
+}
+
+/* type name, or Class REF name; then "[]" where it is an array. */
+static int parse_declarator(struct mof *m, struct cim_feature *f)
+{
+    const char *type = take_name(m);
+    if (!type) {
+        return -VR_E_INVALID;
+    }
+    if (take(m, "REF")) {
+        f->type = CIM_REFERENCE;
+        f->ref_class = type;
+    } else {
+        f->type = cim_type_parse(type);
+    }
+    if (f->type == CIM_NONE) {
+        return bad(m, "a type before this");
+    }
+    f->name = take_name(m);
+    if (!f->name) {
+        return -VR_E_INVALID;
+    }
+    f->is_array = take(m, "[");
+    return f->is_array ? want(m, "]") : 0;
+}
+
+static int parse_params(struct mof *m, struct cim_method *method)
+{
+    struct list l = {.item_bytes = sizeof(struct cim_feature)}, quals;
+    while (!at(m, ")")) {
+        struct cim_feature f = {0};
+        int r = parse_qualifiers(m, &quals);
+        r = r < 0 ? r : parse_declarator(m, &f);
+        if (r < 0) {
+            return r;
+        }
+        f.quals = quals.items;
+        f.nquals = quals.n;
+        if (!list_add(m, &l, &f)) {
+            return bad(m, "fewer parameters");
+        }
+        if (!take(m, ",")) {
+            break;
+        }
+    }
+    method->params = l.items;
+    method->nparams = l.n;
+    return want(m, ")");
+}
+
+/* Qualifiers of the overridden feature that are not said again. */
+static int inherit_quals(struct mof *m, struct list *own, const struct cim_qualifier *q, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (!cim_qualifier(own->items, own->n, q[i].name) && !list_add(m, own, &q[i])) {
+            return bad(m, "fewer qualifiers");
+        }
+    }
+    return 0;
+}
+
+static int add_method(struct mof *m,
+                      struct cim_class *cls,
+                      struct list *methods,
+                      struct cim_method *method,
+                      struct list *quals)
+{
+    struct cim_method *all = methods->items;
+    for (uint32_t i = 0; i < methods->n; i++) {
+        if (strcasecmp(all[i].name, method->name) == 0) {
+            int r = inherit_quals(m, quals, all[i].quals, all[i].nquals);
+            method->quals = quals->items;
+            method->nquals = quals->n;
+            all[i] = *method;
+            return r;
+        }
+    }
+    method->quals = quals->items;
+    method->nquals = quals->n;
+    return list_add(m, methods, method) ? 0 : bad(m, "fewer methods");
+}
+
+static int add_prop(struct mof *m, struct list *props, struct cim_feature *f, struct list *quals)
+{
+    struct cim_feature *all = props->items;
+    for (uint32_t i = 0; i < props->n; i++) {
+        if (strcasecmp(all[i].name, f->name) == 0) {
+            int r = inherit_quals(m, quals, all[i].quals, all[i].nquals);
+            f->quals = quals->items;
+            f->nquals = quals->n;
+            f->origin = all[i].origin; /* an override does not move the origin */
+            all[i] = *f;
+            return r;
+        }
+    }
+    f->quals = quals->items;
+    f->nquals = quals->n;
+    return list_add(m, props, f) ? 0 : bad(m, "fewer properties");
+}
+
+static int
+parse_member(struct mof *m, struct cim_class *cls, struct list *props, struct list *methods)
+{
+    struct cim_feature f = {.origin = cls->name};
+    struct list quals;
+    int r = parse_qualifiers(m, &quals);
+    r = r < 0 ? r : parse_declarator(m, &f);
+    if (r < 0) {
+        return r;
+    }
+    if (take(m, "(")) {
+        struct cim_method method = {.name = f.name, .type = f.type, .origin = cls->name};
+        r = parse_params(m, &method);
+        r = r < 0 ? r : add_method(m, cls, methods, &method, &quals);
+        return r < 0 ? r : want(m, ";");
+    }
+    if (take(m, "=")) {
+        r = parse_value(m, f.type, &f.initial);
+    }
+    r = r < 0 ? r : add_prop(m, props, &f, &quals);
+    return r < 0 ? r : want(m, ";");
+}
+
+static int inherit(struct mof *m, struct cim_class *cls, struct list *props, struct list *methods)
+{
+    const char *name = take_name(m);
+    cls->super = name ? cim_schema_class(m->schema, name) : NULL;
+    if (!cls->super) {
+        return bad(m, "a superclass declared before");
+    }
+    for (uint32_t i = 0; i < cls->super->nprops; i++) {
+        if (!list_add(m, props, &cls->super->props[i])) {
+            return bad(m, "fewer properties");
+        }
+    }
+    for (uint32_t i = 0; i < cls->super->nmethods; i++) {
+        if (!list_add(m, methods, &cls->super->methods[i])) {
+            return bad(m, "fewer methods");
+        }
+    }
+    return 0;
+}
+
+static int parse_class(struct mof *m)
+{
+    struct list quals, props = {.item_bytes = sizeof(struct cim_feature)},
+                       methods = {.item_bytes = sizeof(struct cim_method)};
+    struct cim_class *cls = cim_alloc(&m->schema->arena, sizeof *cls);
+    int r = parse_qualifiers(m, &quals);
+    r = r < 0 ? r : want(m, "class");
+    if (r < 0 || !cls) {
+        return r < 0 ? r : vr_fail_nomem(m->err);
+    }
+    cls->name = take_name(m);
+    if (!cls->name || cim_schema_class(m->schema, cls->name)) {
+        return bad(m, "the name of a new class");
+    }
+    r = take(m, ":") ? inherit(m, cls, &props, &methods) : 0;
+    r = r < 0 ? r : want(m, "{");
+    while (r == 0 && !at(m, "}")) {
+        r = parse_member(m, cls, &props, &methods);
+    }
+    r = r < 0 ? r : want(m, "}");
+    r = r < 0 ? r : want(m, ";");
+    cls->quals = quals.items;
+    cls->nquals = quals.n;
+    cls->props = props.items;
+    cls->nprops = props.n;
+    cls->methods = methods.items;
+    cls->nmethods = methods.n;
+    *(m->schema->last ? &m->schema->last->next : &m->schema->first) = cls;
+    m->schema->last = cls;
+    return r;
+}
+
+int cim_mof_parse(
+    const char *text, size_t n, const char *source, struct cim_schema **ret, struct vr_err *err)
+{
+    if (n > CIM_MOF_MAX_BYTES) {
+        return vr_fail(err, VR_E_LIMIT, "%s: more than %d bytes", source, CIM_MOF_MAX_BYTES);
+    }
+    _cleanup_(cim_schema_freep) struct cim_schema *s = calloc(1, sizeof *s);
+    _cleanup_(vr_freep) struct mof *m = calloc(1, sizeof *m);
+    if (!s || !m) {
+        return vr_fail_nomem(err);
+    }
+    cim_arena_init(&s->arena, CIM_MOF_MEMORY_MAX);
+    *m = (struct mof){
+        .p = text, .end = text + n, .source = source, .line = 1, .schema = s, .err = err};
+    next(m);
+    while (m->tok != TOK_END) {
+        int r = parse_class(m);
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (cim_arena_failed(&s->arena)) {
+        return vr_fail_nomem(err);
+    }
+    *ret = TAKE_PTR(s);
+    return 0;
+}
