@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP server: listeners, authentication, whole requests in and one answer out.
+ *
+ * A request is read whole and its caller authenticated in the HTTP library's threads; then `route`
+ * picks a handler (or a refusal), the connection is suspended and the handler runs where
+ * http_config.post brings it (the control thread). The handler calls http_reply exactly once, at
+ * once or later, from any thread. After deadline_ms without an answer the client gets 503 and the
+ * late answer is dropped. Only authenticated requests reach `route`.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "model/model.h"
+#include "util/err.h"
+
+#define HTTP_BODY_MAX (1024 * 1024)        /* one request's body; more: 413 */
+#define HTTP_BODIES_MAX (16 * 1024 * 1024) /* bodies of all requests at one time; more: 503 */
+#define HTTP_CONNECTION_MEMORY                                                                     \
+    (16 * 1024)                   /* line, headers and buffers of one connection; more: 431 */
+#define HTTP_CONNECTIONS_MAX 4096 /* per listener */
+#define HTTP_TIMEOUT_S 15         /* without a byte */
+#define HTTP_DEADLINE_MS 30000    /* for an answer */
+#define HTTP_LISTENERS_MAX 8
+
+struct http_server;
+struct http_request;
+
+/* --- a request, as its handler sees it: valid until http_reply --- */
+
+/* "HEAD" is given as "GET", "M-POST" as "POST". */
+const char *http_method(const struct http_request *r);
+/* The path, %-decoded, without the query. */
+const char *http_path(const struct http_request *r);
+/* NULL: not there. Names in any case. With M-POST the header "NN-Name" of its Man namespace comes
+ * first. */
+const char *http_header(const struct http_request *r, const char *name);
+/* NULL: not there. */
+const char *http_query(const struct http_request *r, const char *name);
+/* NUL-terminated; *ret_len may be NULL. */
+const char *http_body(const struct http_request *r, size_t *ret_len);
+const char *http_user(const struct http_request *r);
+enum vr_role http_role(const struct http_request *r);
+
+/* Adds a header to the answer (with M-POST as "NN-Name"). Before http_reply. */
+void http_reply_header(struct http_request *r, const char *name, const char *value);
+/* Answers and gives the request up. take_body: malloc'd, len bytes; NULL is an empty body.
+ * content_type: static. */
+void http_reply(
+    struct http_request *r, unsigned status, const char *content_type, char *take_body, size_t len);
+/* A refusal with a small body: problem+json below /api/, else text. detail may be NULL. */
+void http_reply_error(struct http_request *r, unsigned status, const char *detail);
+
+/* --- the server --- */
+
+typedef void (*http_handler)(void *ctx, struct http_request *r);
+
+enum http_listen_kind {
+    HTTP_PLAIN, /* loopback only unless plain_anywhere */
+    HTTP_TLS,
+    HTTP_UNIX /* callers are known by their socket's credentials, no password */
+};
+
+struct http_listen {
+    enum http_listen_kind kind;
+    const char *address; /* "127.0.0.1", "::1", "0.0.0.0" ...; HTTP_UNIX: the socket's path */
+    uint16_t port;       /* 0: any, see http_port */
+    gid_t group;         /* HTTP_UNIX: group of the socket, (gid_t)-1: as made */
+};
+
+struct http_config {
+    struct http_listen listens[HTTP_LISTENERS_MAX];
+    size_t nlistens;
+    bool plain_anywhere;
+    const char *tls_cert_pem,
+        *tls_key_pem;     /* text, not paths; needed by HTTP_TLS. Borrowed until stop */
+    uint32_t deadline_ms; /* 0: HTTP_DEADLINE_MS */
+    /* Is this the user's password? 0 and *ret_role, or -VR_E_KIND. Called by several threads. */
+    int (*verify)(void *ctx, const char *user, const char *password, enum vr_role *ret_role);
+    void *verify_ctx;
+    /* Runs fn(arg) on the control thread, soon; false: too much is waiting (the client gets 503).
+     * NULL: runs at once in the HTTP thread. */
+    bool (*post)(void *ctx, void (*fn)(void *arg), void *arg);
+    void *post_ctx;
+    /* Picks the handler for a request and its ctx, or returns NULL and sets *ret_status to what the
+     * client gets. Called by the HTTP threads, so it only reads. */
+    http_handler (*route)(void *ctx,
+                          const struct http_request *r,
+                          void **ret_handler_ctx,
+                          unsigned *ret_status);
+    void *route_ctx;
+};
+
+/* INVALID: plain HTTP beyond loopback without plain_anywhere, an address that is none, bad PEM. IO:
+ * cannot listen. */
+VR_MUST_CHECK int
+http_start(const struct http_config *config, struct http_server **ret, struct vr_err *err);
+/* Refuses what waits with 503, closes every connection. Handlers that still hold requests may
+ * answer later, into nothing. */
+void http_stop(struct http_server *s);
+/* The port of listener i. */
+uint16_t http_port(const struct http_server *s, size_t i);

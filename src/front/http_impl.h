@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the HTTP server: what http.c, http_listen.c and http_auth.c share. Nobody else includes
+ * this. */
+#pragma once
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "front/http.h"
+#include "util/buf.h"
+
+#define HTTP_REPLY_HEADERS_MAX 8192
+
+struct http_request {
+    struct http_server *server;
+    struct http_request *prev, *next;  /* waiting for an answer, oldest first; under server->lock */
+    struct MHD_Connection *connection; /* NULL: gone; under server->lock once posted */
+    bool waiting;                      /* in the list, suspended; under server->lock */
+    atomic_uint refs;                  /* the connection's and the handler's */
+    uint64_t deadline_ms;
+
+    char *method, *path;
+    char prefix[4]; /* M-POST: "NN-" */
+    bool m_post, http11;
+    struct vr_buf headers, query; /* name NUL value NUL ... */
+    struct vr_buf body;
+    size_t discarded;
+    enum vr_role role;
+    char user[VR_NAME_MAX];
+    unsigned refused; /* status decided while reading; 0: none */
+
+    /* the answer */
+    http_handler handler;
+    void *handler_ctx;
+    struct vr_buf reply_headers;
+    struct MHD_Response *response;
+    unsigned status;
+};
+
+struct http_server {
+    struct http_config config;
+    atomic_uint refs;     /* http_start's and one per request */
+    pthread_mutex_t lock; /* taken before the HTTP library's own locks */
+    pthread_cond_t wake;
+    struct http_request *first, *last; /* waiting */
+    bool stopping;
+    pthread_t timer;
+    bool timer_runs;
+    atomic_size_t body_bytes;
+    struct http_listener {
+        struct http_server *server;
+        enum http_listen_kind kind;
+        char path[108]; /* HTTP_UNIX */
+        struct MHD_Daemon *daemon;
+        uint16_t port;
+        gid_t group;
+    } listeners[HTTP_LISTENERS_MAX];
+};
+
+/* http.c */
+enum MHD_Result http_access(void *cls,
+                            struct MHD_Connection *connection,
+                            const char *url,
+                            const char *method,
+                            const char *version,
+                            const char *data,
+                            size_t *data_size,
+                            void **con_cls);
+void http_completed(void *cls,
+                    struct MHD_Connection *connection,
+                    void **con_cls,
+                    enum MHD_RequestTerminationCode toe);
+
+/* http_listen.c */
+VR_MUST_CHECK int http_listener_open(struct http_server *s, size_t i, struct vr_err *err);
+void http_listener_close(struct http_listener *l);
+
+/* http_auth.c: fills role and user, or returns the status of the refusal (401, 403). */
+unsigned http_authenticate(struct http_listener *l,
+                           struct http_request *r,
+                           struct MHD_Connection *connection);

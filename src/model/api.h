@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the REST front asks of the domain, as plain data and two ops tables; implemented above
+ * (provider/api.h), so that front never sees core. All calls and all callbacks run on the control
+ * thread. A `done` is called exactly once, perhaps before the call returns; what it is given is
+ * borrowed for its duration.
+ */
+#pragma once
+#include <stddef.h>
+
+#include "model/model.h"
+#include "util/err.h"
+
+struct api_caller {
+    enum vr_role role;
+    char user[VR_NAME_MAX];
+};
+
+/* X(name, path word): the verbs. The first group is POST /vms/{vm}/<word>. */
+#define API_VM_VERBS(X)                                                                            \
+    X(RESYNC, "resync")                                                                            \
+    X(VERIFY, "verify")                                                                            \
+    X(ENABLE, "enable")                                                                            \
+    X(DISABLE, "disable")                                                                          \
+    X(PAUSE, "pause")                                                                              \
+    X(RESUME, "resume")                                                                            \
+    X(CANCEL, "cancel")                                                                            \
+    X(FAILOVER, "failover")                                                                        \
+    X(ADOPT, "adopt")                                                                              \
+    X(BANDWIDTH, "bandwidth")
+#define API_HOST_VERBS(X)                                                                          \
+    X(AUTH_ADD, "authorizations")                                                                  \
+    X(AUTH_REMOVE, "authorizations")                                                               \
+    X(PEER_TEST, "peers/test")
+
+enum api_verb_kind {
+#define X(name, word) API_##name,
+    API_VM_VERBS(X) API_HOST_VERBS(X)
+#undef X
+};
+
+/* One verb with its arguments; what a verb does not take is zero. */
+struct api_verb {
+    enum api_verb_kind kind;
+    struct vr_uuid vm_id;
+    int rel_number;    /* -1: by this host's role; 1: the extended relationship was asked for */
+    uint64_t start_us; /* RESYNC, ENABLE: 0 = now */
+    bool force, restart;
+    bool seeded, no_start;
+    char host[VR_HOST_MAX]; /* ENABLE: the replica's host; AUTH_*, PEER_TEST */
+    char excluded[VR_DISKS_MAX][VR_NAME_MAX];
+    uint32_t nexcluded;
+    uint64_t bandwidth_bytes_s;
+    struct vr_auth_entry auth; /* AUTH_ADD */
+};
+
+/* code: the CIM method's return value; kind: VR_E_KIND (either sign), 0 with codes 0 and 4096 (then
+ * job_id is set). */
+struct api_answer {
+    uint32_t code;
+    uint64_t job_id;
+    int kind;
+    char text[VR_TEXT_MAX];
+};
+
+struct api_rel {
+    struct vr_rel rel;
+    enum vr_mode mode;
+    const struct vr_job *job; /* the one that is not finished yet, NULL: none. Borrowed */
+    uint64_t verified_us;     /* end of the last verify that completed, 0: none known */
+};
+
+/* r: 0 or -VR_E_KIND with err. */
+typedef void (*api_done)(void *arg, const struct api_answer *answer);
+typedef void (*api_vms_done)(
+    void *arg, int r, const struct vr_err *err, const struct vr_vm *const *vms, size_t n);
+typedef void (*api_report_done)(void *arg,
+                                int r,
+                                const struct vr_err *err,
+                                const struct vr_report *report);
+typedef void (*api_events_done)(
+    void *arg, int r, const struct vr_err *err, const struct vr_event *events, size_t n);
+
+#define API_EVENTS_MAX 1000
+
+struct api_ops {
+    const char *name;
+    /* How this host calls itself to peers. Borrowed. */
+    const char *(*host_name)(void *ctx);
+    /* The VMs this host knows: inventory and replicas. */
+    void (*vms)(void *ctx, api_vms_done done, void *arg);
+    /* The i-th; false or NULL past the end. */
+    bool (*rel_at)(void *ctx, size_t i, struct api_rel *ret);
+    const struct vr_job *(*job_at)(void *ctx, size_t i);
+    const struct vr_job *(*job)(void *ctx, uint64_t id);
+    const struct vr_auth_entry *(*auth_at)(void *ctx, size_t i);
+    enum vr_mode (*vm_mode)(void *ctx, const struct vr_uuid *vm);
+    /* NOT_FOUND: the job has no report (yet). */
+    void (*report)(void *ctx, uint64_t job_id, api_report_done done, void *arg);
+    /* The newest `limit` (1..API_EVENTS_MAX), newest first. */
+    void (*events)(void *ctx, uint32_t limit, api_events_done done, void *arg);
+    void (*verb)(void *ctx,
+                 const struct api_caller *who,
+                 const struct api_verb *verb,
+                 api_done done,
+                 void *arg);
+};
