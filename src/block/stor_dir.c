@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A stor on a real directory. Files are reached from the directory's descriptor, so that moving the
+ * directory does not lead astray; images by path, since qemu-nbd opens them by itself. Symbolic
+ * links are not followed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "block/stor.h"
+#include "util/fdio.h"
+
+#define TMP_PREFIX ".tmp-" /* half-made replacements; not listed, overwritten by the next one */
+
+struct dir_stor {
+    struct stor s;
+    int fd;
+    char *path, *run_dir;
+};
+
+struct dir_file {
+    struct stor_file f;
+    int fd;
+    uint64_t size;
+    bool torn; /* bytes of a failed append may still be behind size */
+};
+
+struct dir_lock {
+    struct stor_lock l;
+    int fd;
+};
+
+static struct dir_stor *dir_of(struct stor *s)
+{
+    return (struct dir_stor *)s;
+}
+
+static struct dir_file *file_of(struct stor_file *f)
+{
+    return (struct dir_file *)f;
+}
+
+static int open_in(struct stor *s, const char *name, int flags, struct vr_err *err)
+{
+    int fd =
+        openat(dir_of(s)->fd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+    if (fd < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot open '%s' in '%s'", name, dir_of(s)->path);
+    }
+    return fd;
+}
+
+/* Up to n bytes; fewer only at the end. */
+static int read_upto(int fd, void *p, size_t n, uint64_t off, size_t *ret_n, struct vr_err *err)
+{
+    size_t got = 0;
+    while (got < n) {
+        ssize_t r = pread(fd, (uint8_t *)p + got, n - got, (off_t)(off + got));
+        if (r < 0 && errno == EINTR) {
+            continue;
+        }
+        if (r < 0) {
+            return vr_fail_errno(err, VR_E_IO, "read at %llu", (unsigned long long)off);
+        }
+        if (r == 0) {
+            break;
+        }
+        got += (size_t)r;
+    }
+    *ret_n = got;
+    return 0;
+}
+
+static int dir_read(
+    struct stor *s, const char *name, size_t max, char **ret, size_t *ret_len, struct vr_err *err)
+{
+    int got = open_in(s, name, O_RDONLY, err);
+    if (got < 0) {
+        return got;
+    }
+    _cleanup_(vr_closep) int fd = got;
+    struct stat st;
+    if (fstat(fd, &st) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "stat of '%s'", name);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return vr_fail(err, VR_E_INVALID, "'%s' in '%s' is not a file", name, dir_of(s)->path);
+    }
+    if ((uint64_t)st.st_size > max) {
+        return vr_fail(err, VR_E_LIMIT, "'%s' in '%s' is larger than %zu bytes", name,
+                       dir_of(s)->path, max);
+    }
+    _cleanup_(vr_freep) char *text = malloc((size_t)st.st_size + 1);
+    if (!text) {
+        return vr_fail_nomem(err);
+    }
+    size_t n = 0;
+    int r = read_upto(fd, text, (size_t)st.st_size, 0, &n, err);
+    if (r < 0) {
+        return vr_wrap(err, r, "'%s' in '%s'", name, dir_of(s)->path);
+    }
+    text[n] = '\0';
+    *ret = TAKE_PTR(text);
+    if (ret_len) {
+        *ret_len = n;
+    }
+    return 0;
+}
+
+static int sync_dir(struct stor *s, struct vr_err *err)
+{
+    return vr_wrap(err, vr_fsync(dir_of(s)->fd, err), "directory '%s'", dir_of(s)->path);
+}
+
+static int write_tmp(struct stor *s, const char *tmp, const void *p, size_t n, struct vr_err *err)
+{
+    int got = open_in(s, tmp, O_WRONLY | O_CREAT | O_TRUNC, err);
+    if (got < 0) {
+        return got;
+    }
+    _cleanup_(vr_closep) int fd = got;
+    if (fchmod(fd, 0600) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "chmod");
+    }
+    int r = vr_write_full(fd, p, n, err);
+    return r < 0 ? r : vr_fsync(fd, err);
+}
+
+static int
+dir_replace(struct stor *s, const char *name, const void *p, size_t n, struct vr_err *err)
+{
+    struct dir_stor *d = dir_of(s);
+    char tmp[NAME_MAX + 1];
+    snprintf(tmp, sizeof tmp, TMP_PREFIX "%s", name);
+    int r = write_tmp(s, tmp, p, n, err);
+    if (r == 0 && renameat(d->fd, tmp, d->fd, name) < 0) {
+        r = vr_fail_errno(err, VR_E_IO, "rename");
+    }
+    if (r < 0) {
+        unlinkat(d->fd, tmp, 0);
+        return vr_wrap(err, r, "cannot replace '%s' in '%s'", name, d->path);
+    }
+    return sync_dir(s, err);
+}
+
+static bool dir_exists(struct stor *s, const char *name)
+{
+    struct stat st;
+    return fstatat(dir_of(s)->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int dir_rename(struct stor *s, const char *from, const char *to, struct vr_err *err)
+{
+    struct dir_stor *d = dir_of(s);
+    if (renameat(d->fd, from, d->fd, to) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot rename '%s' to '%s' in '%s'", from, to, d->path);
+    }
+    return 0;
+}
+
+static int dir_unlink(struct stor *s, const char *name, struct vr_err *err)
+{
+    struct dir_stor *d = dir_of(s);
+    if (unlinkat(d->fd, name, 0) < 0 && errno != ENOENT) {
+        return vr_fail_errno(err, VR_E_IO, "cannot remove '%s' in '%s'", name, d->path);
+    }
+    return 0;
+}
+
+static bool is_listed(const char *name)
+{
+    return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+           strncmp(name, TMP_PREFIX, strlen(TMP_PREFIX)) != 0;
+}
+
+static int
+dir_list(struct stor *s, void (*cb)(const char *name, void *ctx), void *ctx, struct vr_err *err)
+{
+    struct dir_stor *d = dir_of(s);
+    int fd = openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir) {
+        int r = vr_fail_errno(err, VR_E_IO, "cannot list '%s'", d->path);
+        if (fd >= 0) {
+            close(fd);
+        }
+        return r;
+    }
+    struct dirent *e;
+    while ((void)(errno = 0), (e = readdir(dir)) != NULL) {
+        if (is_listed(e->d_name)) {
+            cb(e->d_name, ctx);
+        }
+    }
+    int r = errno ? vr_fail_errno(err, VR_E_IO, "cannot list '%s'", d->path) : 0;
+    closedir(dir);
+    return r;
+}
+
+static int free_bytes_at(int fd, uint64_t *ret, struct vr_err *err)
+{
+    struct statvfs v;
+    if (fstatvfs(fd, &v) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot ask for free space");
+    }
+    *ret = (uint64_t)v.f_bavail * v.f_frsize;
+    return 0;
+}
+
+static int dir_free_bytes(struct stor *s, uint64_t *ret, struct vr_err *err)
+{
+    return vr_wrap(err, free_bytes_at(dir_of(s)->fd, ret, err), "'%s'", dir_of(s)->path);
+}
+
+static int
+dir_open(struct stor *s, const char *name, bool create, struct stor_file **ret, struct vr_err *err)
+{
+    int got = open_in(s, name, create ? O_RDWR | O_CREAT : O_RDWR, err);
+    if (got < 0) {
+        return got;
+    }
+    _cleanup_(vr_closep) int fd = got;
+    struct stat st;
+    if (fstat(fd, &st) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "stat of '%s'", name);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return vr_fail(err, VR_E_INVALID, "'%s' in '%s' is not a file", name, dir_of(s)->path);
+    }
+    struct dir_file *f = calloc(1, sizeof *f);
+    if (!f) {
+        return vr_fail_nomem(err);
+    }
+    f->f.stor = s;
+    f->size = (uint64_t)st.st_size;
+    f->fd = TAKE_FD(fd);
+    *ret = &f->f;
+    return 0;
+}
+
+static int cut_torn(struct dir_file *f, struct vr_err *err)
+{
+    if (f->torn && ftruncate(f->fd, (off_t)f->size) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot cut off a half-written record");
+    }
+    f->torn = false;
+    return 0;
+}
+
+static int file_append(struct stor_file *sf, const void *p, size_t n, struct vr_err *err)
+{
+    struct dir_file *f = file_of(sf);
+    int r = cut_torn(f, err);
+    if (r < 0) {
+        return r;
+    }
+    r = vr_pwrite_full(f->fd, p, n, f->size, err);
+    if (r == 0) {
+        f->size += n;
+        return 0;
+    }
+    /* Only when something was written: a truncation also gives back the space reserved behind the
+     * end. */
+    struct stat st;
+    f->torn = fstat(f->fd, &st) < 0 || (uint64_t)st.st_size != f->size;
+    (void)cut_torn(f, NULL);
+    return r;
+}
+
+static int
+file_read(struct stor_file *f, void *p, size_t n, uint64_t off, size_t *ret_n, struct vr_err *err)
+{
+    uint64_t size = file_of(f)->size;
+    if (off >= size) {
+        *ret_n = 0;
+        return 0;
+    }
+    if (n > size - off) {
+        n = (size_t)(size - off);
+    }
+    return read_upto(file_of(f)->fd, p, n, off, ret_n, err);
+}
+
+static int file_sync(struct stor_file *f, struct vr_err *err)
+{
+    while (fdatasync(file_of(f)->fd) < 0) {
+        if (errno != EINTR) {
+            return vr_fail_errno(err, VR_E_IO, "fdatasync");
+        }
+    }
+    return 0;
+}
+
+static int file_truncate(struct stor_file *f, uint64_t size, struct vr_err *err)
+{
+    if (size > INT64_MAX) {
+        return vr_fail(err, VR_E_INVALID, "size %llu", (unsigned long long)size);
+    }
+    if (ftruncate(file_of(f)->fd, (off_t)size) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "truncation to %llu", (unsigned long long)size);
+    }
+    file_of(f)->size = size;
+    file_of(f)->torn = false;
+    return 0;
+}
+
+/* Where the file system cannot promise space, the best that can be said is whether it is there now.
+ */
+static int check_free(int fd, uint64_t need, struct vr_err *err)
+{
+    uint64_t have = 0;
+    int r = free_bytes_at(fd, &have, err);
+    if (r < 0 || have >= need) {
+        return r;
+    }
+    return vr_fail(err, VR_E_NOSPACE, "%llu bytes are needed, %llu are free",
+                   (unsigned long long)need, (unsigned long long)have);
+}
+
+static int file_reserve(struct stor_file *sf, uint64_t size, struct vr_err *err)
+{
+    struct dir_file *f = file_of(sf);
+    if (size <= f->size) {
+        return 0;
+    }
+    uint64_t need = size - f->size;
+    if (size > INT64_MAX) {
+        return vr_fail(err, VR_E_NOSPACE, "no file can be that long");
+    }
+    while (fallocate(f->fd, FALLOC_FL_KEEP_SIZE, (off_t)f->size, (off_t)need) < 0) {
+        if (errno == EOPNOTSUPP || errno == ENOSYS) {
+            return check_free(f->fd, need, err);
+        }
+        if (errno != EINTR) {
+            return vr_fail_errno(err, errno == EFBIG ? VR_E_NOSPACE : VR_E_IO,
+                                 "cannot reserve %llu bytes", (unsigned long long)need);
+        }
+    }
+    return 0;
+}
+
+static uint64_t file_size(struct stor_file *f)
+{
+    return file_of(f)->size;
+}
+
+static void file_close(struct stor_file *f)
+{
+    close(file_of(f)->fd);
+    free(f);
+}
+
+static int image_path(struct stor *s, const char *name, char *buf, size_t cap, struct vr_err *err)
+{
+    int n = snprintf(buf, cap, "%s/%s", dir_of(s)->path, name);
+    if (n < 0 || (size_t)n >= cap) {
+        return vr_fail(err, VR_E_LIMIT, "path of '%s' is longer than %zu", name, cap - 1);
+    }
+    return 0;
+}
+
+static int dir_open_image(struct stor *s,
+                          const char *name,
+                          const char *format,
+                          unsigned flags,
+                          struct block_dev **ret,
+                          struct vr_err *err)
+{
+    char path[PATH_MAX];
+    int r = image_path(s, name, path, sizeof path, err);
+    return r < 0 ? r : block_image_open(path, format, flags, dir_of(s)->run_dir, ret, err);
+}
+
+static int dir_lock_image(struct stor *s,
+                          const char *name,
+                          enum image_lock_mode mode,
+                          struct stor_lock **ret,
+                          struct vr_err *err)
+{
+    int got = open_in(s, name, O_RDONLY, err);
+    if (got < 0) {
+        return got;
+    }
+    _cleanup_(vr_closep) int fd = got;
+    int r = image_lock(fd, mode, name, err);
+    if (r < 0) {
+        return r;
+    }
+    struct dir_lock *l = calloc(1, sizeof *l);
+    if (!l) {
+        return vr_fail_nomem(err);
+    }
+    l->l.stor = s;
+    l->fd = TAKE_FD(fd);
+    *ret = &l->l;
+    return 0;
+}
+
+static void dir_unlock_image(struct stor_lock *lock)
+{
+    struct dir_lock *l = (struct dir_lock *)lock;
+    image_unlock(l->fd); /* a child between fork and exec may share the description */
+    close(l->fd);
+    free(l);
+}
+
+static int dir_create_image(
+    struct stor *s, const char *name, const char *format, uint64_t size, struct vr_err *err)
+{
+    char path[PATH_MAX];
+    int r = image_path(s, name, path, sizeof path, err);
+    return r < 0 ? r : block_image_create(path, format, size, err);
+}
+
+/* splitmix64's finisher: every bit of x reaches every bit of the result. */
+static uint64_t mix(uint64_t h, uint64_t x)
+{
+    h = (h ^ x) + 0x9e3779b97f4a7c15u;
+    h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
+    h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
+    return h ^ (h >> 31);
+}
+
+static int dir_image_stamp(struct stor *s, const char *name, uint64_t *ret, struct vr_err *err)
+{
+    struct stat st;
+    if (fstatat(dir_of(s)->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (errno != ENOENT) {
+            return vr_fail_errno(err, VR_E_IO, "stat of '%s' in '%s'", name, dir_of(s)->path);
+        }
+        *ret = 0;
+        return 0;
+    }
+    uint64_t h = mix(0, (uint64_t)st.st_size);
+    h = mix(h, (uint64_t)st.st_mtim.tv_sec);
+    h = mix(h, (uint64_t)st.st_mtim.tv_nsec);
+    h = mix(h, (uint64_t)st.st_ctim.tv_sec);
+    h = mix(h, (uint64_t)st.st_ctim.tv_nsec);
+    h = mix(h, (uint64_t)st.st_ino);
+    *ret = h ? h : 1;
+    return 0;
+}
+
+static void dir_close(struct stor *s)
+{
+    struct dir_stor *d = dir_of(s);
+    if (d->fd >= 0) {
+        close(d->fd);
+    }
+    free(d->path);
+    free(d->run_dir);
+    free(d);
+}
+
+static const struct stor_ops dir_ops = {
+    .name = "dir",
+    .read = dir_read,
+    .replace = dir_replace,
+    .exists = dir_exists,
+    .rename = dir_rename,
+    .unlink = dir_unlink,
+    .sync_dir = sync_dir,
+    .list = dir_list,
+    .free_bytes = dir_free_bytes,
+    .open = dir_open,
+    .file_append = file_append,
+    .file_read = file_read,
+    .file_sync = file_sync,
+    .file_truncate = file_truncate,
+    .file_reserve = file_reserve,
+    .file_size = file_size,
+    .file_close = file_close,
+    .open_image = dir_open_image,
+    .lock_image = dir_lock_image,
+    .unlock_image = dir_unlock_image,
+    .create_image = dir_create_image,
+    .image_stamp = dir_image_stamp,
+    .close = dir_close,
+};
+
+int stor_dir_open(
+    const char *path, bool create, const char *run_dir, struct stor **ret, struct vr_err *err)
+{
+    if (create) {
+        int r = vr_mkdirs(path, 0770, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    _cleanup_(stor_closep) struct stor *s = NULL;
+    struct dir_stor *d = calloc(1, sizeof *d);
+    if (!d) {
+        return vr_fail_nomem(err);
+    }
+    d->s.ops = &dir_ops;
+    s = &d->s;
+    d->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (d->fd < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot open directory '%s'", path);
+    }
+    d->path = realpath(path, NULL);
+    d->run_dir = strdup(run_dir ? run_dir : "");
+    if (!d->path || !d->run_dir) {
+        return vr_fail_nomem(err);
+    }
+    *ret = TAKE_PTR(s);
+    return 0;
+}
