@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening, and the rows: which member of which struct is which column. */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/db.h"
+
+#define BUSY_TIMEOUT_MS 5000
+
+/* --- tables --- */
+
+#define GENERATION_COLS(type)                                                                      \
+    COL_AS(type, generation.uuid, COL_UUID, "generation"),                                         \
+        COL_AS(type, generation.parent, COL_UUID, "generation_parent"),                            \
+        COL_AS(type, generation.sequence, COL_U64, "generation_sequence"),                         \
+        COL_AS(type, generation.epoch, COL_U32, "generation_epoch")
+
+#define R(member, kind) COL(struct vr_rel, member, kind)
+static const struct col rel_cols[] = {R(vm_id, COL_UUID),         R(number, COL_U8),
+                                      R(is_source, COL_BOOL),     R(state, COL_INT),
+                                      R(health, COL_INT),         R(reason, COL_TEXT),
+                                      R(peer, COL_TEXT),          R(peer_identity, COL_TEXT),
+                                      R(storage, COL_TEXT),       GENERATION_COLS(struct vr_rel),
+                                      R(proposed, COL_UUID),      R(created_us, COL_U64),
+                                      R(last_sync_us, COL_U64),   R(bandwidth_bytes_s, COL_U64),
+                                      R(needs_decision, COL_BOOL)};
+
+#define J(member, kind) COL(struct vr_job, member, kind)
+#define P(member, kind) COL_AS(struct vr_job, progress.member, kind, #member)
+static const struct col job_cols[] = {
+    J(id, COL_U64),
+    J(uuid, COL_UUID),
+    J(vm_id, COL_UUID),
+    J(vm_name, COL_TEXT),
+    J(rel_number, COL_U8),
+    J(type, COL_INT),
+    J(state, COL_INT),
+    J(status, COL_TEXT),
+    J(error_code, COL_U32),
+    J(error_text, COL_TEXT),
+    J(initiator, COL_TEXT),
+    J(submitted_us, COL_U64),
+    J(scheduled_us, COL_U64),
+    J(started_us, COL_U64),
+    J(finished_us, COL_U64),
+    J(changed_us, COL_U64),
+    J(force, COL_BOOL),
+    J(restart, COL_BOOL),
+    J(cancellable, COL_BOOL),
+    J(user_suspended, COL_BOOL),
+    P(phase, COL_INT),
+    P(bytes_total, COL_U64),
+    P(bytes_compared, COL_U64),
+    P(bytes_differing, COL_U64),
+    P(bytes_sent, COL_U64),
+    P(bytes_written, COL_U64),
+    P(bytes_to_write, COL_U64),
+    P(bytes_staged, COL_U64),
+    P(wire_out, COL_U64),
+    P(wire_in, COL_U64),
+    COL_AS(struct vr_job, progress.started_us, COL_U64, "progress_started_us"),
+    COL_AS(struct vr_job, progress.updated_us, COL_U64, "progress_updated_us")};
+
+#define RP(member, kind) COL(struct vr_report, member, kind)
+static const struct col report_cols[] = {RP(job_id, COL_U64),
+                                         RP(vm_id, COL_UUID),
+                                         RP(instant_id, COL_UUID),
+                                         RP(instant_us, COL_U64),
+                                         GENERATION_COLS(struct vr_report),
+                                         RP(duration_us, COL_U64),
+                                         RP(initiator, COL_TEXT),
+                                         RP(outcome, COL_TEXT),
+                                         RP(equal, COL_BOOL)};
+
+#define A(member, kind) COL(struct vr_auth_entry, member, kind)
+static const struct col auth_cols[] = {A(host, COL_TEXT), A(trust_group, COL_TEXT),
+                                       A(storage, COL_TEXT)};
+
+#define E(member, kind) COL(struct vr_event, member, kind)
+static const struct col event_cols[] = {
+    E(seq, COL_U64), E(time_us, COL_U64),  E(priority, COL_INT), E(event_id, COL_U32),
+    E(id, COL_TEXT), E(vm_name, COL_TEXT), E(text, COL_TEXT)};
+
+/* Rows that belong to a row above: their parent's key and their place come first. */
+struct name_row {
+    struct vr_uuid vm_id;
+    uint8_t number;
+    uint32_t position;
+    char disk[VR_NAME_MAX];
+};
+static const struct col excluded_cols[] = {
+    COL(struct name_row, vm_id, COL_UUID), COL(struct name_row, number, COL_U8),
+    COL(struct name_row, position, COL_U32), COL(struct name_row, disk, COL_TEXT)};
+
+struct history_row {
+    struct vr_uuid vm_id;
+    uint8_t number;
+    uint32_t position;
+    struct vr_uuid generation;
+};
+static const struct col history_cols[] = {
+    COL(struct history_row, vm_id, COL_UUID), COL(struct history_row, number, COL_U8),
+    COL(struct history_row, position, COL_U32), COL(struct history_row, generation, COL_UUID)};
+
+struct disk_row {
+    uint64_t job_id;
+    uint32_t position;
+    struct vr_report_disk d;
+};
+#define D(member, kind) COL_AS(struct disk_row, d.member, kind, #member)
+static const struct col disk_cols[] = {COL(struct disk_row, job_id, COL_U64),
+                                       COL(struct disk_row, position, COL_U32),
+                                       D(name, COL_TEXT),
+                                       D(size_bytes, COL_U64),
+                                       D(bytes_compared, COL_U64),
+                                       D(bytes_differing, COL_U64),
+                                       D(bytes_sent, COL_U64),
+                                       D(bytes_written, COL_U64),
+                                       D(source_root, COL_BYTES),
+                                       D(target_root, COL_BYTES)};
+
+#define TABLE(name, cols)                                                                          \
+    {                                                                                              \
+        (name), (cols), sizeof(cols) / sizeof *(cols)                                              \
+    }
+static const struct table rel_table = TABLE("rel", rel_cols);
+static const struct table excluded_table = TABLE("rel_excluded", excluded_cols);
+static const struct table history_table = TABLE("rel_history", history_cols);
+static const struct table job_table = TABLE("job", job_cols);
+static const struct table report_table = TABLE("report", report_cols);
+static const struct table disk_table = TABLE("report_disk", disk_cols);
+static const struct table auth_table = TABLE("auth", auth_cols);
+static const struct table event_table = TABLE("event", event_cols);
+
+/* --- open --- */
+
+/* The file is made before SQLite sees it, so that it and its -wal never exist with a wider mode. */
+static int make_file(const char *path, struct vr_err *err)
+{
+    _cleanup_(vr_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot open database '%s'", path);
+    }
+    if (fchmod(fd, 0600) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot chmod database '%s'", path);
+    }
+    return 0;
+}
+
+static int quick_check(struct store *s, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    int r = db_prepare(s, "PRAGMA quick_check(1)", &stmt, err);
+    if (r == 0) {
+        r = db_step(s, stmt, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    const char *text = (const char *)sqlite3_column_text(stmt, 0);
+    if (text && strcmp(text, "ok") == 0) {
+        return 0;
+    }
+    return db_fail(s, SQLITE_CORRUPT, err, "");
+}
+
+static int configure(struct store *s, struct vr_err *err)
+{
+    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    int r = db_exec(s,
+                    "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+                    "PRAGMA foreign_keys=ON; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+                    err);
+    if (r == 0) {
+        r = quick_check(s, err);
+    }
+    return r < 0 ? r : schema_update(s, err);
+}
+
+int store_open(const char *path, struct store **ret, struct vr_err *err)
+{
+    if (strlen(path) >= VR_PATH_MAX) {
+        return vr_fail(err, VR_E_INVALID, "path of the database longer than %d", VR_PATH_MAX - 1);
+    }
+    int r = make_file(path, err);
+    if (r < 0) {
+        return r;
+    }
+    _cleanup_(store_closep) struct store *s = calloc(1, sizeof *s);
+    if (!s) {
+        return vr_fail_nomem(err);
+    }
+    snprintf(s->path, sizeof s->path, "%s", path);
+    int rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc != SQLITE_OK) {
+        return db_fail(s, rc, err, "cannot open");
+    }
+    r = configure(s, err);
+    if (r < 0) {
+        return r;
+    }
+    *ret = TAKE_PTR(s);
+    return 0;
+}
+
+void store_close(struct store *s)
+{
+    if (s) {
+        sqlite3_close(s->db);
+        free(s);
+    }
+}
+
+/* --- relationships --- */
+
+static int put_rel(struct store *s, const struct vr_rel *rel, struct vr_err *err)
+{
+    /* Replacing the row removes its children by the foreign key. */
+    int r = db_put(s, &rel_table, rel, err);
+    for (uint32_t i = 0; r == 0 && i < rel->nexcluded; i++) {
+        struct name_row row = {rel->vm_id, rel->number, i, ""};
+        memcpy(row.disk, rel->excluded[i], sizeof row.disk);
+        r = db_put(s, &excluded_table, &row, err);
+    }
+    for (uint32_t i = 0; r == 0 && i < rel->nhistory; i++) {
+        struct history_row row = {rel->vm_id, rel->number, i, rel->history[i]};
+        r = db_put(s, &history_table, &row, err);
+    }
+    return r;
+}
+
+int store_save_rel(struct store *s, const struct vr_rel *rel, struct vr_err *err)
+{
+    vr_assert(rel->nexcluded <= VR_DISKS_MAX && rel->nhistory <= VR_HISTORY_MAX);
+    int r = db_begin(s, err);
+    return r < 0 ? r : db_end(s, put_rel(s, rel, err), err);
+}
+
+/* Steps a statement whose first two parameters are the key of a relationship. */
+static int bind_rel_key(struct store *s,
+                        sqlite3_stmt *stmt,
+                        const struct vr_uuid *vm,
+                        uint8_t number,
+                        struct vr_err *err)
+{
+    int r = db_bind_uuid(s, stmt, 1, vm, err);
+    return r < 0 ? r : db_bind_u64(s, stmt, 2, number, err);
+}
+
+int store_delete_rel(struct store *s, const struct vr_uuid *vm, uint8_t number, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    int r = db_prepare(s, "DELETE FROM rel WHERE vm_id=? AND number=?", &stmt, err);
+    if (r == 0) {
+        r = bind_rel_key(s, stmt, vm, number, err);
+    }
+    return r < 0 ? r : db_step(s, stmt, err);
+}
+
+static int load_children(struct store *s, struct vr_rel *rel, struct vr_err *err)
+{
+    static const char tail[] = "WHERE vm_id=? AND number=? ORDER BY position";
+    _cleanup_(db_finishp) sqlite3_stmt *excluded = NULL;
+    _cleanup_(db_finishp) sqlite3_stmt *history = NULL;
+    int r = db_select(s, &excluded_table, tail, &excluded, err);
+    if (r == 0) {
+        r = bind_rel_key(s, excluded, &rel->vm_id, rel->number, err);
+    }
+    while (r == 0 && rel->nexcluded < VR_DISKS_MAX && (r = db_step(s, excluded, err)) > 0) {
+        struct name_row row = {0};
+        r = db_get(s, &excluded_table, excluded, &row, err);
+        memcpy(rel->excluded[rel->nexcluded++], row.disk, sizeof row.disk);
+    }
+    if (r == 0) {
+        r = db_select(s, &history_table, tail, &history, err);
+    }
+    if (r == 0) {
+        r = bind_rel_key(s, history, &rel->vm_id, rel->number, err);
+    }
+    while (r == 0 && rel->nhistory < VR_HISTORY_MAX && (r = db_step(s, history, err)) > 0) {
+        struct history_row row = {0};
+        r = db_get(s, &history_table, history, &row, err);
+        rel->history[rel->nhistory++] = row.generation;
+    }
+    return r;
+}
+
+int store_load_rels(struct store *s, store_rel_fn cb, void *ctx, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    int r = db_select(s, &rel_table, "ORDER BY vm_id, number", &stmt, err);
+    while (r == 0 && (r = db_step(s, stmt, err)) > 0) {
+        struct vr_rel rel = {0};
+        r = db_get(s, &rel_table, stmt, &rel, err);
+        if (r == 0) {
+            r = load_children(s, &rel, err);
+        }
+        if (r == 0) {
+            r = cb(ctx, &rel, err);
+        }
+    }
+    return r;
+}
+
+/* --- jobs --- */
+
+int store_save_job(struct store *s, const struct vr_job *job, struct vr_err *err)
+{
+    return db_put(s, &job_table, job, err);
+}
+
+static int delete_by_id(struct store *s, const char *sql, uint64_t id, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    int r = db_prepare(s, sql, &stmt, err);
+    if (r == 0) {
+        r = db_bind_u64(s, stmt, 1, id, err);
+    }
+    return r < 0 ? r : db_step(s, stmt, err);
+}
+
+int store_delete_job(struct store *s, uint64_t id, struct vr_err *err)
+{
+    return delete_by_id(s, "DELETE FROM job WHERE id=?", id, err);
+}
+
+int store_load_jobs(struct store *s, store_job_fn cb, void *ctx, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    int r = db_select(s, &job_table, "ORDER BY id", &stmt, err);
+    while (r == 0 && (r = db_step(s, stmt, err)) > 0) {
+        struct vr_job job = {0};
+        r = db_get(s, &job_table, stmt, &job, err);
+        if (r == 0) {
+            r = cb(ctx, &job, err);
+        }
+    }
+    return r;
+}
+
+/* --- authorization entries --- */
+
+int store_save_auth(struct store *s, const struct vr_auth_entry *e, struct vr_err *err)
+{
+    return db_put(s, &auth_table, e, err);
+}
+
+int store_delete_auth(struct store *s, const char *host, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    int r = db_prepare(s, "DELETE FROM auth WHERE host=?", &stmt, err);
+    if (r == 0) {
+        r = db_bind_text(s, stmt, 1, host, err);
+    }
+    return r < 0 ? r : db_step(s, stmt, err);
+}
+
+int store_load_auths(struct store *s, store_auth_fn cb, void *ctx, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    int r = db_select(s, &auth_table, "ORDER BY host", &stmt, err);
+    while (r == 0 && (r = db_step(s, stmt, err)) > 0) {
+        struct vr_auth_entry e = {0};
+        r = db_get(s, &auth_table, stmt, &e, err);
+        if (r == 0) {
+            r = cb(ctx, &e, err);
+        }
+    }
+    return r;
+}
+
+/* --- reports --- */
+
+static int put_report(struct store *s, const struct vr_report *report, struct vr_err *err)
+{
+    int r = db_put(s, &report_table, report, err);
+    for (uint32_t i = 0; r == 0 && i < report->ndisks; i++) {
+        struct disk_row row = {report->job_id, i, report->disks[i]};
+        r = db_put(s, &disk_table, &row, err);
+    }
+    return r;
+}
+
+int store_save_report(struct store *s, const struct vr_report *report, struct vr_err *err)
+{
+    vr_assert(report->ndisks <= VR_DISKS_MAX);
+    int r = db_begin(s, err);
+    return r < 0 ? r : db_end(s, put_report(s, report, err), err);
+}
+
+int store_delete_report(struct store *s, uint64_t job_id, struct vr_err *err)
+{
+    return delete_by_id(s, "DELETE FROM report WHERE job_id=?", job_id, err);
+}
+
+static int
+get_report(struct store *s, sqlite3_stmt *stmt, struct vr_report *report, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *disks = NULL;
+    memset(report, 0, sizeof *report);
+    int r = db_get(s, &report_table, stmt, report, err);
+    if (r == 0) {
+        r = db_select(s, &disk_table, "WHERE job_id=? ORDER BY position", &disks, err);
+    }
+    if (r == 0) {
+        r = db_bind_u64(s, disks, 1, report->job_id, err);
+    }
+    while (r == 0 && report->ndisks < VR_DISKS_MAX && (r = db_step(s, disks, err)) > 0) {
+        struct disk_row row = {0};
+        r = db_get(s, &disk_table, disks, &row, err);
+        report->disks[report->ndisks++] = row.d;
+    }
+    return r;
+}
+
+int store_load_reports(
+    struct store *s, uint32_t limit, store_report_fn cb, void *ctx, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    int r = db_select(s, &report_table, "ORDER BY job_id DESC LIMIT ?", &stmt, err);
+    if (r == 0) {
+        r = db_bind_u64(s, stmt, 1, limit, err);
+    }
+    while (r == 0 && (r = db_step(s, stmt, err)) > 0) {
+        struct vr_report report;
+        r = get_report(s, stmt, &report, err);
+        if (r == 0) {
+            r = cb(ctx, &report, err);
+        }
+    }
+    return r;
+}
+
+int store_find_report(struct store *s, uint64_t job_id, struct vr_report *ret, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    struct vr_report report;
+    int r = db_select(s, &report_table, "WHERE job_id=?", &stmt, err);
+    if (r == 0) {
+        r = db_bind_u64(s, stmt, 1, job_id, err);
+    }
+    if (r == 0) {
+        r = db_step(s, stmt, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    if (r == 0) {
+        return vr_fail(err, VR_E_NOT_FOUND, "no report of job %llu", (unsigned long long)job_id);
+    }
+    r = get_report(s, stmt, &report, err);
+    if (r == 0) {
+        *ret = report;
+    }
+    return r;
+}
+
+/* --- events --- */
+
+static int
+put_event(struct store *s, const struct vr_event *event, sqlite3_int64 *ret_seq, struct vr_err *err)
+{
+    /* All columns but seq, which SQLite gives. */
+    static const struct table t = {"event", event_cols + 1,
+                                   sizeof event_cols / sizeof *event_cols - 1};
+    int r = db_put(s, &t, event, err);
+    if (r < 0) {
+        return r;
+    }
+    *ret_seq = sqlite3_last_insert_rowid(s->db);
+    if (*ret_seq <= STORE_EVENTS_MAX) {
+        return 0;
+    }
+    return delete_by_id(s, "DELETE FROM event WHERE seq<=?",
+                        (uint64_t)(*ret_seq - STORE_EVENTS_MAX), err);
+}
+
+int store_add_event(struct store *s,
+                    const struct vr_event *event,
+                    uint64_t *ret_seq,
+                    struct vr_err *err)
+{
+    sqlite3_int64 seq = 0;
+    int r = db_begin(s, err);
+    if (r < 0) {
+        return r;
+    }
+    r = db_end(s, put_event(s, event, &seq, err), err);
+    if (r == 0 && ret_seq) {
+        *ret_seq = (uint64_t)seq;
+    }
+    return r;
+}
+
+int store_load_events(struct store *s,
+                      uint64_t before_seq,
+                      uint32_t limit,
+                      store_event_fn cb,
+                      void *ctx,
+                      struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    int r = db_select(s, &event_table, "WHERE seq<? ORDER BY seq DESC LIMIT ?", &stmt, err);
+    if (r == 0) {
+        r = db_bind_u64(s, stmt, 1, before_seq ? before_seq : INT64_MAX, err);
+    }
+    if (r == 0) {
+        r = db_bind_u64(s, stmt, 2, limit, err);
+    }
+    while (r == 0 && (r = db_step(s, stmt, err)) > 0) {
+        struct vr_event event = {0};
+        r = db_get(s, &event_table, stmt, &event, err);
+        if (r == 0) {
+            r = cb(ctx, &event, err);
+        }
+    }
+    return r;
+}
+
+/* --- single values --- */
+
+struct meta_row {
+    char key[64], value[STORE_META_MAX];
+};
+static const struct col meta_cols[] = {COL(struct meta_row, key, COL_TEXT),
+                                       COL(struct meta_row, value, COL_TEXT)};
+static const struct table meta_table = TABLE("meta", meta_cols);
+
+int store_get_meta(struct store *s, const char *key, char *ret, size_t cap, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    struct meta_row row = {0};
+    int r = db_select(s, &meta_table, "WHERE key=?", &stmt, err);
+    if (r == 0) {
+        r = db_bind_text(s, stmt, 1, key, err);
+    }
+    if (r == 0) {
+        r = db_step(s, stmt, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    if (r == 0) {
+        return vr_fail(err, VR_E_NOT_FOUND, "no value '%s' is stored", key);
+    }
+    r = db_get(s, &meta_table, stmt, &row, err);
+    if (r == 0 && strlen(row.value) >= cap) {
+        r = vr_fail(err, VR_E_LIMIT, "value '%s' is longer than %zu", key, cap - 1);
+    }
+    if (r == 0) {
+        memcpy(ret, row.value, strlen(row.value) + 1);
+    }
+    return r;
+}
+
+int store_set_meta(struct store *s, const char *key, const char *value, struct vr_err *err)
+{
+    struct meta_row row;
+    if (strlen(key) >= sizeof row.key || strlen(value) >= sizeof row.value) {
+        return vr_fail(err, VR_E_LIMIT, "value '%.64s' is too long to store", key);
+    }
+    snprintf(row.key, sizeof row.key, "%s", key);
+    snprintf(row.value, sizeof row.value, "%s", value);
+    return db_put(s, &meta_table, &row, err);
+}

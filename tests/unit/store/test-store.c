@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/store.h"
+#include "tests/lib/check.h"
+#include "util/fdio.h"
+
+static char dir[] = "/tmp/vr-store-XXXXXX";
+static char path[64];
+static unsigned counter;
+static struct vr_err err;
+
+/* Every test has a database of its own. */
+static struct store *fresh(void)
+{
+    struct store *s;
+    snprintf(path, sizeof path, "%s/%u.db", dir, counter++);
+    CHECK_OK(store_open(path, &s, &err), &err);
+    return s;
+}
+
+static void sql(const char *text)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    int rc = sqlite3_exec(db, text, NULL, NULL, NULL);
+    if (rc != SQLITE_OK) {
+        fail_msg("%s: %s", text, sqlite3_errmsg(db));
+    }
+    sqlite3_close(db);
+}
+
+/* Fills an object with bytes that differ everywhere, then makes the members that have a form
+ * well-formed. */
+static struct vr_rel some_rel(void)
+{
+    struct vr_rel rel = {.vm_id = vr_uuid_new(),
+                         .number = 1,
+                         .is_source = true,
+                         .state = VR_REL_RESYNC_SUSPENDED,
+                         .health = VR_HEALTH_WARNING,
+                         .reason = "it's \"so\"",
+                         .peer = "b.example:8650",
+                         .peer_identity = "b.example",
+                         .storage = "/srv/replica",
+                         .excluded = {"vdb", "vdd"},
+                         .nexcluded = 2,
+                         .proposed = vr_uuid_new(),
+                         .nhistory = VR_HISTORY_MAX,
+                         .created_us = 1,
+                         .last_sync_us = INT64_MAX,
+                         .bandwidth_bytes_s = 77,
+                         .needs_decision = true};
+    rel.generation = (struct vr_generation){vr_uuid_new(), vr_uuid_new(), 1ull << 40, UINT32_MAX};
+    for (uint32_t i = 0; i < VR_HISTORY_MAX; i++) {
+        rel.history[i] = vr_uuid_new();
+    }
+    return rel;
+}
+
+struct got {
+    struct vr_rel rel;
+    struct vr_job job;
+    struct vr_auth_entry auth;
+    uint64_t seq[8];
+    unsigned n;
+};
+
+static int got_rel(void *ctx, const struct vr_rel *rel, struct vr_err *e)
+{
+    struct got *g = ctx;
+    g->rel = *rel;
+    g->n++;
+    return 0;
+}
+
+static int got_job(void *ctx, const struct vr_job *job, struct vr_err *e)
+{
+    struct got *g = ctx;
+    g->job = *job;
+    g->n++;
+    return 0;
+}
+
+static int got_auth(void *ctx, const struct vr_auth_entry *entry, struct vr_err *e)
+{
+    struct got *g = ctx;
+    g->auth = *entry;
+    g->n++;
+    return 0;
+}
+
+static int got_report(void *ctx, const struct vr_report *report, struct vr_err *e)
+{
+    struct got *g = ctx;
+    g->seq[g->n++ % 8] = report->job_id;
+    return 0;
+}
+
+static int got_event(void *ctx, const struct vr_event *event, struct vr_err *e)
+{
+    struct got *g = ctx;
+    g->seq[g->n++ % 8] = event->seq;
+    return 0;
+}
+
+static struct store *reopen(struct store *s)
+{
+    store_close(s);
+    CHECK_OK(store_open(path, &s, &err), &err);
+    return s;
+}
+
+static void test_rel_comes_back_whole(void **state)
+{
+    struct store *s = fresh();
+    struct vr_rel rel = some_rel();
+    struct got g = {0};
+    CHECK_OK(store_save_rel(s, &rel, &err), &err);
+    rel.nexcluded = 1;
+    rel.nhistory = 3;
+    memset(rel.excluded[1], 0, sizeof rel.excluded[1]);
+    memset(&rel.history[3], 0, sizeof rel.history[0] * (VR_HISTORY_MAX - 3));
+    CHECK_OK(store_save_rel(s, &rel, &err), &err);
+    s = reopen(s);
+    CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
+    assert_int_equal(g.n, 1);
+    assert_int_equal(g.rel.nexcluded, 1); /* the second save left no rows of the first */
+    assert_int_equal(g.rel.nhistory, 3);
+    assert_string_equal(g.rel.reason, rel.reason);
+    assert_memory_equal(g.rel.history, rel.history, sizeof rel.history);
+    assert_memory_equal(g.rel.excluded, rel.excluded, sizeof rel.excluded);
+    assert_memory_equal(&g.rel, &rel, sizeof rel);
+    CHECK_OK(store_delete_rel(s, &rel.vm_id, 0, &err), &err); /* another number: not this one */
+    CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
+    assert_int_equal(g.n, 2);
+    CHECK_OK(store_delete_rel(s, &rel.vm_id, 1, &err), &err);
+    CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
+    assert_int_equal(g.n, 2);
+    store_close(s);
+}
+
+static void test_job_comes_back_whole(void **state)
+{
+    struct store *s = fresh();
+    struct got g = {0};
+    struct vr_job job = {.id = 41,
+                         .uuid = vr_uuid_new(),
+                         .vm_id = vr_uuid_new(),
+                         .vm_name = "web-1",
+                         .rel_number = 1,
+                         .type = VR_JOBTYPE_RESYNC_EXTENDED,
+                         .state = VR_JOB_SUSPENDED,
+                         .status = "st",
+                         .error_code = 32768,
+                         .error_text = "et",
+                         .initiator = "anna",
+                         .submitted_us = 1,
+                         .scheduled_us = 2,
+                         .started_us = 3,
+                         .finished_us = 4,
+                         .changed_us = 5,
+                         .force = true,
+                         .cancellable = true,
+                         .progress = {VR_PHASE_COMMIT, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+    CHECK_OK(store_save_job(s, &job, &err), &err);
+    job.user_suspended = job.restart = true;
+    CHECK_OK(store_save_job(s, &job, &err), &err);
+    s = reopen(s);
+    CHECK_OK(store_load_jobs(s, got_job, &g, &err), &err);
+    assert_int_equal(g.n, 1);
+    assert_memory_equal(&g.job.progress, &job.progress, sizeof job.progress);
+    assert_memory_equal(&g.job, &job, sizeof job);
+    CHECK_OK(store_delete_job(s, 41, &err), &err);
+    CHECK_OK(store_load_jobs(s, got_job, &g, &err), &err);
+    assert_int_equal(g.n, 1);
+    store_close(s);
+}
+
+static void test_reports(void **state)
+{
+    struct store *s = fresh();
+    struct vr_report report = {.vm_id = vr_uuid_new(),
+                               .instant_id = vr_uuid_new(),
+                               .instant_us = 9,
+                               .ndisks = 2,
+                               .duration_us = 8,
+                               .initiator = "anna",
+                               .outcome = "proven equal",
+                               .equal = true};
+    struct vr_report back;
+    struct got g = {0};
+    report.disks[0] = (struct vr_report_disk){"vda", 1, 2, 3, 4, 5, {6}, {7}};
+    report.disks[1] = (struct vr_report_disk){"vdb", 8, 9, 10, 11, 12, {13}, {14}};
+    for (report.job_id = 1; report.job_id <= 3; report.job_id++) {
+        CHECK_OK(store_save_report(s, &report, &err), &err);
+    }
+    report.job_id = 2;
+    CHECK_OK(store_save_report(s, &report, &err), &err); /* again: its disks are not doubled */
+    CHECK_OK(store_find_report(s, 2, &back, &err), &err);
+    assert_memory_equal(back.disks, report.disks, sizeof report.disks);
+    assert_memory_equal(&back, &report, sizeof report);
+    CHECK_OK(store_load_reports(s, 2, got_report, &g, &err), &err);
+    assert_int_equal(g.n, 2);
+    assert_int_equal(g.seq[0], 3);
+    CHECK_OK(store_delete_report(s, 2, &err), &err);
+    CHECK_FAILS(store_find_report(s, 2, &back, &err), &err, VR_E_NOT_FOUND, "job 2");
+    store_close(s);
+}
+
+static void test_auth_and_meta(void **state)
+{
+    struct store *s = fresh();
+    struct vr_auth_entry e = {"*.example", "blue", "/srv/replica"};
+    struct got g = {0};
+    char value[STORE_META_MAX];
+    CHECK_OK(store_save_auth(s, &e, &err), &err);
+    CHECK_OK(store_load_auths(s, got_auth, &g, &err), &err);
+    assert_memory_equal(&g.auth, &e, sizeof e);
+    CHECK_OK(store_delete_auth(s, "*.EXAMPLE", &err), &err); /* names of hosts have no case */
+    CHECK_OK(store_load_auths(s, got_auth, &g, &err), &err);
+    assert_int_equal(g.n, 1);
+    CHECK_FAILS(store_get_meta(s, "host_uuid", value, sizeof value, &err), &err, VR_E_NOT_FOUND,
+                "host_uuid");
+    CHECK_OK(store_set_meta(s, "host_uuid", "old", &err), &err);
+    CHECK_OK(store_set_meta(s, "host_uuid", "new", &err), &err);
+    CHECK_OK(store_get_meta(s, "host_uuid", value, sizeof value, &err), &err);
+    assert_string_equal(value, "new");
+    CHECK_FAILS(store_get_meta(s, "host_uuid", value, 3, &err), &err, VR_E_LIMIT, "longer than 2");
+    memset(value, 'x', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    CHECK_OK(store_set_meta(s, "m", value, &err), &err);
+    char big[STORE_META_MAX + 1];
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    CHECK_FAILS(store_set_meta(s, "m", big, &err), &err, VR_E_LIMIT, "too long");
+    store_close(s);
+}
+
+static void test_events_are_bounded(void **state)
+{
+    struct store *s = fresh();
+    struct vr_event event = {.time_us = 5, .priority = 4, .event_id = 6, .id = "x", .text = "t"};
+    struct got g = {0};
+    uint64_t seq;
+    CHECK_OK(store_add_event(s, &event, &seq, &err), &err);
+    assert_int_equal(seq, 1);
+    /* Jump to the bound instead of making 10,000 synced transactions. */
+    store_close(s);
+    sql("INSERT INTO event SELECT 9999,time_us,priority,event_id,id,vm_name,text FROM event");
+    CHECK_OK(store_open(path, &s, &err), &err);
+    CHECK_OK(store_add_event(s, &event, &seq, &err), &err);
+    CHECK_OK(store_load_events(s, 0, 5, got_event, &g, &err), &err);
+    assert_int_equal(g.n, 3); /* 10000 9999 1: exactly the bound */
+    CHECK_OK(store_add_event(s, &event, &seq, &err), &err);
+    assert_int_equal(seq, STORE_EVENTS_MAX + 1);
+    g.n = 0;
+    CHECK_OK(store_load_events(s, 0, 5, got_event, &g, &err), &err);
+    assert_int_equal(g.n, 3);
+    assert_int_equal(g.seq[0], 10001);
+    assert_int_equal(g.seq[2], 9999);
+    g.n = 0;
+    CHECK_OK(store_load_events(s, 10001, 1, got_event, &g, &err), &err);
+    assert_int_equal(g.n, 1);
+    assert_int_equal(g.seq[0], 10000);
+    store_close(s);
+}
+
+static void test_mode_and_wal(void **state)
+{
+    struct stat st;
+    struct store *s = fresh();
+    char wal[80];
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(stat(wal, &st), 0); /* WAL it is */
+    assert_int_equal(st.st_mode & 0777, 0600);
+    store_close(s);
+}
+
+static void test_newer_and_foreign_databases(void **state)
+{
+    struct store *s = fresh();
+    store_close(s);
+    sql("PRAGMA user_version=99");
+    CHECK_FAILS(store_open(path, &s, &err), &err, VR_E_STATE, "version 99, this program knows up");
+    sql("PRAGMA user_version=-1");
+    CHECK_FAILS(store_open(path, &s, &err), &err, VR_E_STATE, "version -1");
+    sql("PRAGMA application_id=7");
+    CHECK_FAILS(store_open(path, &s, &err), &err, VR_E_INVALID, "some other program");
+    snprintf(path, sizeof path, "%s/foreign.db", dir);
+    sql("CREATE TABLE t(x)");
+    CHECK_FAILS(store_open(path, &s, &err), &err, VR_E_INVALID, "some other program");
+}
+
+static void test_damage(void **state)
+{
+    struct store *s = fresh();
+    struct vr_rel rel = some_rel();
+    CHECK_OK(store_save_rel(s, &rel, &err), &err);
+    store_close(s);
+    char *text;
+    size_t len;
+    CHECK_OK(vr_read_file(path, 1 << 20, &text, &len, &err), &err);
+    memset(text + 4096, 0xa5, len - 4096); /* every page but the first */
+    CHECK_OK(vr_write_file_durable(path, text, len, 0600, &err), &err);
+    free(text);
+    CHECK_FAILS(store_open(path, &s, &err), &err, VR_E_CORRUPT, "move it and its -wal");
+    CHECK_OK(
+        vr_write_file_durable(path, "this is no database, not at all, for sure", 41, 0600, &err),
+        &err);
+    CHECK_FAILS(store_open(path, &s, &err), &err, VR_E_CORRUPT, "is damaged");
+}
+
+static void test_rows_that_cannot_be(void **state)
+{
+    static const char *const bad[] = {
+        "UPDATE rel SET vm_id='x'", "UPDATE rel SET state=-1", "UPDATE rel SET is_source=2",
+        "UPDATE rel SET generation_epoch=4294967296", "UPDATE rel SET peer=printf('%300s','')"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct store *s = fresh();
+        struct vr_rel rel = some_rel();
+        struct got g = {0};
+        CHECK_OK(store_save_rel(s, &rel, &err), &err);
+        store_close(s);
+        sql(bad[i]);
+        CHECK_OK(store_open(path, &s, &err), &err);
+        CHECK_FAILS(store_load_rels(s, got_rel, &g, &err), &err, VR_E_CORRUPT, "table rel holds");
+        store_close(s);
+    }
+}
+
+static void test_failed_save_changes_nothing(void **state)
+{
+    struct store *s = fresh();
+    struct vr_rel rel = some_rel();
+    struct got g = {0};
+    CHECK_OK(store_save_rel(s, &rel, &err), &err);
+    store_close(s);
+    /* The children's table refuses: the parent row, written before, must go back too. */
+    sql("CREATE TRIGGER no BEFORE INSERT ON rel_history BEGIN SELECT RAISE(ABORT,'injected'); END");
+    CHECK_OK(store_open(path, &s, &err), &err);
+    struct vr_rel other = rel;
+    other.bandwidth_bytes_s = 1;
+    CHECK_FAILS(store_save_rel(s, &other, &err), &err, VR_E_INTERNAL, "injected");
+    CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
+    assert_memory_equal(&g.rel, &rel, sizeof rel);
+    other.nhistory = 0; /* and the connection is usable: no transaction is left open */
+    CHECK_OK(store_save_rel(s, &other, &err), &err);
+    other.created_us = UINT64_MAX;
+    CHECK_FAILS(store_save_rel(s, &other, &err), &err, VR_E_INVALID, "too large to store");
+    store_close(s);
+}
+
+int main(void)
+{
+    vr_assert(mkdtemp(dir));
+    const struct CMUnitTest tests[] = {T(test_rel_comes_back_whole),
+                                       T(test_job_comes_back_whole),
+                                       T(test_reports),
+                                       T(test_auth_and_meta),
+                                       T(test_events_are_bounded),
+                                       T(test_mode_and_wal),
+                                       T(test_newer_and_foreign_databases),
+                                       T(test_damage),
+                                       T(test_rows_that_cannot_be),
+                                       T(test_failed_save_changes_nothing)};
+    return RUN(tests);
+}
