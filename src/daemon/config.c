@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/config.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+
+#include "inventory/inifile.h"
+#include "util/num.h"
+
+enum key_type {
+    KEY_PATH,
+    KEY_NAME,
+    KEY_ADDRESS,
+    KEY_U32,
+    KEY_SIZE,
+    KEY_BOOL,
+    KEY_LEVEL
+};
+
+struct key {
+    const char *section, *name;
+    enum key_type type;
+    size_t off, cap;
+    uint64_t min, max; /* numbers */
+    const char *fallback;
+};
+
+#define K(section, name, type, member, min, max, fallback)                                         \
+    {                                                                                              \
+        section, name, type, offsetof(struct daemon_config, member),                               \
+            sizeof(((struct daemon_config *)0)->member), min, max, fallback                        \
+    }
+/* fallback NULL: empty or zero unless check_whole() says otherwise. */
+static const struct key keys[] = {
+    K("daemon", "state_dir", KEY_PATH, state_dir, 0, 0, "/var/lib/vmreplica"),
+    K("daemon", "run_dir", KEY_PATH, run_dir, 0, 0, "/run/vmreplica"),
+    K("daemon", "inventory", KEY_PATH, inventory, 0, 0, "/etc/vmreplica/inventory.conf"),
+    K("daemon", "host_name", KEY_NAME, host_name, 0, 0, NULL),
+    K("daemon", "log_level", KEY_LEVEL, log_level, 0, 0, "info"),
+    K("peer", "listen", KEY_ADDRESS, peer_listen, 0, 0, "0.0.0.0"),
+    K("peer", "port", KEY_U32, peer_port, 0, 65535, "8650"),
+    K("peer", "cert", KEY_PATH, peer_cert, 0, 0, "/etc/vmreplica/host.pem"),
+    K("peer", "key", KEY_PATH, peer_key, 0, 0, "/etc/vmreplica/host.key"),
+    K("peer", "ca", KEY_PATH, peer_ca, 0, 0, "/etc/vmreplica/ca.pem"),
+    K("http", "listen", KEY_ADDRESS, http_listen, 0, 0, "127.0.0.1"),
+    K("http", "port", KEY_U32, http_port, 0, 65535, "0"),
+    K("http", "tls_port", KEY_U32, https_port, 0, 65535, "0"),
+    K("http", "cert", KEY_PATH, http_cert, 0, 0, NULL),
+    K("http", "key", KEY_PATH, http_key, 0, 0, NULL),
+    K("http", "users", KEY_PATH, http_users, 0, 0, NULL),
+    K("http", "allow_plain_remote", KEY_BOOL, allow_plain_remote, 0, 0, "no"),
+    K("socket", "path", KEY_PATH, socket_path, 0, 0, NULL),
+    K("socket", "group", KEY_NAME, socket_group, 0, 0, NULL),
+    K("limits", "transfers", KEY_U32, transfers, 1, 64, "2"),
+    K("limits", "bandwidth", KEY_SIZE, bandwidth_bytes_s, 0, 1ull << 40, "0"),
+    K("limits", "staging_reserve", KEY_SIZE, staging_reserve_bytes, 0, 1ull << 50, "1G"),
+    K("limits", "commit_wait_s", KEY_U32, commit_wait_s, 0, 86400, "300"),
+};
+#define NKEYS (sizeof keys / sizeof *keys)
+
+struct reading {
+    struct daemon_config *c;
+    unsigned line[NKEYS]; /* where the key was set, 0: not */
+};
+
+static int set_u64(uint64_t v, const struct key *k, void *p, const char *value, struct vr_err *err)
+{
+    if (v < k->min || v > k->max) {
+        return vr_fail(err, VR_E_INVALID, "%s = %s is not between %llu and %llu", k->name, value,
+                       (unsigned long long)k->min, (unsigned long long)k->max);
+    }
+    if (k->cap == sizeof(uint32_t)) {
+        *(uint32_t *)p = (uint32_t)v;
+    } else {
+        *(uint64_t *)p = v;
+    }
+    return 0;
+}
+
+static int set_number(const struct key *k, void *p, const char *value, struct vr_err *err)
+{
+    uint64_t v;
+    bool ok =
+        k->type == KEY_SIZE ? vr_parse_size(value, &v) : vr_parse_u64(value, 0, UINT64_MAX, &v);
+    if (!ok) {
+        return vr_fail(err, VR_E_INVALID, "%s = %s is not a %s", k->name, value,
+                       k->type == KEY_SIZE ? "size such as 512M or 2G" : "number");
+    }
+    return set_u64(v, k, p, value, err);
+}
+
+static int set_name(const struct key *k, char *p, const char *value, struct vr_err *err)
+{
+    size_t n = strlen(value);
+    bool ok = n > 0 && n < k->cap;
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = isalnum((unsigned char)value[i]) || strchr("._-", value[i]);
+    }
+    if (!ok) {
+        return vr_fail(err, VR_E_INVALID, "%s = '%s' is not a name (A-Z a-z 0-9 . _ -)", k->name,
+                       value);
+    }
+    memcpy(p, value, n + 1);
+    return 0;
+}
+
+static int set_address(const struct key *k, char *p, const char *value, struct vr_err *err)
+{
+    uint8_t bin[16];
+    if (strlen(value) >= k->cap ||
+        (inet_pton(AF_INET, value, bin) != 1 && inet_pton(AF_INET6, value, bin) != 1)) {
+        return vr_fail(
+            err, VR_E_INVALID,
+            "%s = '%s' is not a numeric address such as 127.0.0.1, 0.0.0.0 or ::", k->name, value);
+    }
+    memcpy(p, value, strlen(value) + 1);
+    return 0;
+}
+
+static int set_level(uint32_t *p, const char *value, struct vr_err *err)
+{
+    static const struct {
+        const char *name;
+        enum vr_log_level level;
+    } levels[] = {{"error", VR_LOG_ERROR},
+                  {"warning", VR_LOG_WARNING},
+                  {"notice", VR_LOG_NOTICE},
+                  {"info", VR_LOG_INFO},
+                  {"debug", VR_LOG_DEBUG}};
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        if (strcmp(levels[i].name, value) == 0) {
+            *p = levels[i].level;
+            return 0;
+        }
+    }
+    return vr_fail(err, VR_E_INVALID,
+                   "log_level = '%s' is none of error, warning, notice, info, debug", value);
+}
+
+static int
+set_key(struct daemon_config *c, const struct key *k, const char *value, struct vr_err *err)
+{
+    void *p = (char *)c + k->off;
+    switch (k->type) {
+    case KEY_PATH:
+        return vr_wrap(err, ini_path(value, p, k->cap, err), "%s", k->name);
+    case KEY_NAME:
+        return set_name(k, p, value, err);
+    case KEY_ADDRESS:
+        return set_address(k, p, value, err);
+    case KEY_U32:
+    case KEY_SIZE:
+        return set_number(k, p, value, err);
+    case KEY_BOOL:
+        return vr_wrap(err, ini_bool(value, p, err), "%s", k->name);
+    case KEY_LEVEL:
+        return set_level(p, value, err);
+    }
+    return vr_fail(err, VR_E_INTERNAL, "unknown type of key");
+}
+
+static bool section_known(const char *section)
+{
+    for (size_t i = 0; i < NKEYS; i++) {
+        if (strcmp(keys[i].section, section) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int on_line(void *ctx,
+                   unsigned line,
+                   const char *section,
+                   const char *key,
+                   const char *value,
+                   struct vr_err *err)
+{
+    struct reading *rd = ctx;
+    if (!section_known(section)) {
+        return vr_fail(err, VR_E_INVALID, "%s '[%s]'",
+                       section[0] ? "unknown section" : "key before the first section", section);
+    }
+    if (!key) {
+        return 0;
+    }
+    for (size_t i = 0; i < NKEYS; i++) {
+        if (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, key) != 0) {
+            continue;
+        }
+        if (rd->line[i]) {
+            return vr_fail(err, VR_E_INVALID, "%s is already in line %u", key, rd->line[i]);
+        }
+        rd->line[i] = line;
+        return set_key(rd->c, &keys[i], value, err);
+    }
+    return vr_fail(err, VR_E_INVALID, "unknown key '%s' in [%s]", key, section);
+}
+
+/* The line where a key was set, or 1 when its default is what is wrong. */
+static unsigned line_of(const struct reading *rd, const char *section, const char *name)
+{
+    for (size_t i = 0; i < NKEYS; i++) {
+        if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].name, name) == 0 &&
+            rd->line[i]) {
+            return rd->line[i];
+        }
+    }
+    return 1;
+}
+
+static bool is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+static int check_http(const char *path, const struct reading *rd, struct vr_err *err)
+{
+    const struct daemon_config *c = rd->c;
+    if (c->http_port && !c->allow_plain_remote && !is_loopback(c->http_listen)) {
+        return vr_fail(
+            err, VR_E_INVALID,
+            "%s:%u: [http] port would serve passwords in plain text on %s: use tls_port, "
+            "or set allow_plain_remote = yes",
+            path, line_of(rd, "http", "port"), c->http_listen);
+    }
+    if ((c->http_port || c->https_port) && !c->http_users[0]) {
+        return vr_fail(err, VR_E_INVALID,
+                       "%s:%u: [http] serves a port but names no 'users' file: nobody could log in",
+                       path, line_of(rd, "http", c->http_port ? "port" : "tls_port"));
+    }
+    if (c->http_port && c->http_port == c->https_port) {
+        return vr_fail(err, VR_E_INVALID, "%s:%u: [http] port and tls_port are the same", path,
+                       line_of(rd, "http", "tls_port"));
+    }
+    if (!c->http_cert[0] != !c->http_key[0]) {
+        return vr_fail(err, VR_E_INVALID, "%s:%u: [http] cert and key are given together or not",
+                       path, line_of(rd, "http", c->http_cert[0] ? "cert" : "key"));
+    }
+    return 0;
+}
+
+/* What concerns several keys, and the defaults that follow from others. */
+static int check_whole(const char *path, const struct reading *rd, struct vr_err *err)
+{
+    struct daemon_config *c = rd->c;
+    int r = check_http(path, rd, err);
+    if (r < 0) {
+        return r;
+    }
+    if (!c->http_cert[0]) {
+        memcpy(c->http_cert, c->peer_cert, sizeof c->http_cert);
+        memcpy(c->http_key, c->peer_key, sizeof c->http_key);
+    }
+    if (c->socket_path[0]) {
+        return 0;
+    }
+    int n = snprintf(c->socket_path, sizeof c->socket_path, "%s/vmreplicad.sock", c->run_dir);
+    if (n >= (int)sizeof c->socket_path) {
+        return vr_fail(err, VR_E_INVALID, "%s:%u: run_dir is too long", path,
+                       line_of(rd, "daemon", "run_dir"));
+    }
+    return 0;
+}
+
+int config_load(const char *path, struct daemon_config *ret, struct vr_err *err)
+{
+    struct daemon_config c = {0};
+    struct reading rd = {.c = &c};
+    for (size_t i = 0; i < NKEYS; i++) {
+        if (keys[i].fallback) {
+            int r = set_key(&c, &keys[i], keys[i].fallback, err);
+            vr_assert(r == 0); /* our own text */
+        }
+    }
+    int r = ini_read(path, on_line, &rd, err);
+    if (r == 0) {
+        r = check_whole(path, &rd, err);
+    }
+    if (r < 0) {
+        return vr_wrap(err, r, "configuration");
+    }
+    *ret = c;
+    return 0;
+}

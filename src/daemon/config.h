@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmreplicad.conf as plain data. Every mistake (unknown section or key, a value out of range, a
+ * relative path, a combination that must not be) is INVALID and says file:line. Defaults are in the
+ * table in config.c.
+ */
+#pragma once
+#include "model/model.h"
+#include "util/err.h"
+#include "util/log.h"
+
+#define CONFIG_PATH "/etc/vmreplica/vmreplicad.conf"
+#define CONFIG_ADDRESS_MAX 64 /* a numeric address, with NUL */
+
+struct daemon_config {
+    /* [daemon] */
+    char state_dir[VR_PATH_MAX], run_dir[VR_PATH_MAX], inventory[VR_PATH_MAX];
+    char host_name[VR_HOST_MAX]; /* "": the certificate's first SAN dNSName */
+    uint32_t log_level;          /* enum vr_log_level */
+    /* [peer] */
+    char peer_listen[CONFIG_ADDRESS_MAX];
+    uint32_t peer_port;
+    char peer_cert[VR_PATH_MAX], peer_key[VR_PATH_MAX], peer_ca[VR_PATH_MAX];
+    /* [http] */
+    char http_listen[CONFIG_ADDRESS_MAX];
+    uint32_t http_port, https_port; /* 0: not served */
+    char http_cert[VR_PATH_MAX], http_key[VR_PATH_MAX], http_users[VR_PATH_MAX];
+    bool allow_plain_remote;
+    /* [socket] */
+    char socket_path[VR_PATH_MAX]; /* default: RUN_DIR/vmreplicad.sock */
+    char socket_group[VR_NAME_MAX];
+    /* [limits] */
+    uint32_t transfers;
+    uint64_t bandwidth_bytes_s; /* of each transfer without an own limit; 0 = none */
+    uint64_t staging_reserve_bytes;
+    uint32_t commit_wait_s;
+};
+
+VR_MUST_CHECK int config_load(const char *path, struct daemon_config *ret, struct vr_err *err);
