@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The model as JSON. Times are RFC 3339 in UTC, null = never. Numbers of states go with their text.
+ */
+#include "front/rest/rest_impl.h"
+
+#include <string.h>
+
+#include "util/vtime.h"
+
+json_t *rest_json_text(const char *text)
+{
+    json_t *j = json_string(text);
+    if (j) {
+        return j;
+    }
+    char clean[VR_PATH_MAX];
+    size_t n = strnlen(text, sizeof(clean) - 1);
+    for (size_t i = 0; i < n; i++) {
+        clean[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+    }
+    clean[n] = '\0';
+    return json_string(clean);
+}
+
+static void set(json_t *o, const char *name, json_t *take_value)
+{
+    json_object_set_new(o, name, take_value);
+}
+
+static void set_text(json_t *o, const char *name, const char *text)
+{
+    set(o, name, rest_json_text(text));
+}
+
+static void set_u64(json_t *o, const char *name, uint64_t v)
+{
+    set(o, name, json_integer((json_int_t)v));
+}
+
+static void set_bool(json_t *o, const char *name, bool v)
+{
+    set(o, name, json_boolean(v));
+}
+
+static void set_time(json_t *o, const char *name, uint64_t us)
+{
+    char buf[VR_ISO_TIME_LEN];
+    set(o, name, us ? json_string(vr_iso_time(us, buf, sizeof(buf))) : json_null());
+}
+
+static void set_uuid(json_t *o, const char *name, const struct vr_uuid *u)
+{
+    char buf[VR_UUID_TEXT_LEN];
+    set(o, name, vr_uuid_is_nil(u) ? json_null() : json_string(vr_uuid_text(u, buf)));
+}
+
+static void set_hex(json_t *o, const char *name, const uint8_t *p, size_t n)
+{
+    char hex[65];
+    for (size_t i = 0; i < n && 2 * i + 2 < sizeof(hex); i++) {
+        snprintf(hex + 2 * i, 3, "%02x", p[i]);
+    }
+    set(o, name, json_string(hex));
+}
+
+/* A number and, as name_text, what it means. */
+static void set_state(json_t *o, const char *name, int v, const char *text)
+{
+    char text_name[48];
+    snprintf(text_name, sizeof(text_name), "%s_text", name);
+    set_u64(o, name, (uint64_t)v);
+    set_text(o, text_name, text);
+}
+
+static json_t *generation(const struct vr_generation *g)
+{
+    json_t *o = json_object();
+    set_uuid(o, "uuid", &g->uuid);
+    set_uuid(o, "parent", &g->parent);
+    set_u64(o, "sequence", g->sequence);
+    set_u64(o, "epoch", g->epoch);
+    return o;
+}
+
+json_t *rest_json_vm(const struct vr_vm *vm, enum vr_mode mode)
+{
+    json_t *o = json_object(), *disks = json_array();
+    set_uuid(o, "id", &vm->id);
+    set_text(o, "name", vm->name);
+    set_state(o, "mode", (int)mode, vr_mode_text((int)mode));
+    set_bool(o, "is_replica", vm->is_replica);
+    set_bool(o, "quiesced", vm->quiesced);
+    set_u64(o, "bytes", vr_vm_bytes(vm));
+    for (uint32_t i = 0; i < vm->ndisks; i++) {
+        const struct vr_disk *d = &vm->disks[i];
+        json_t *disk = json_object();
+        set_text(disk, "name", d->name);
+        set_text(disk, "path", d->path);
+        set_text(disk, "format", d->format);
+        set_u64(disk, "size_bytes", d->size_bytes);
+        set_bool(disk, "excluded", d->excluded);
+        json_array_append_new(disks, disk);
+    }
+    set(o, "disks", disks);
+    return o;
+}
+
+static json_t *progress(const struct vr_progress *p)
+{
+    json_t *o = json_object();
+    set_state(o, "phase", (int)p->phase, vr_phase_text((int)p->phase));
+    set_u64(o, "bytes_total", p->bytes_total);
+    set_u64(o, "bytes_compared", p->bytes_compared);
+    set_u64(o, "bytes_differing", p->bytes_differing);
+    set_u64(o, "bytes_sent", p->bytes_sent);
+    set_u64(o, "bytes_written", p->bytes_written);
+    set_u64(o, "bytes_to_write", p->bytes_to_write);
+    set_u64(o, "bytes_staged", p->bytes_staged);
+    set_u64(o, "wire_out", p->wire_out);
+    set_u64(o, "wire_in", p->wire_in);
+    set_time(o, "started", p->started_us);
+    set_time(o, "updated", p->updated_us);
+    return o;
+}
+
+json_t *rest_json_job(const struct vr_job *j)
+{
+    json_t *o = json_object();
+    set_u64(o, "id", j->id);
+    set_uuid(o, "uuid", &j->uuid);
+    set_uuid(o, "vm_id", &j->vm_id);
+    set_text(o, "vm_name", j->vm_name);
+    set_u64(o, "relationship", j->rel_number);
+    set_state(o, "type", (int)j->type, vr_job_type_text((int)j->type));
+    set_state(o, "state", (int)j->state, vr_job_state_text((int)j->state));
+    set_bool(o, "finished_state", vr_job_is_final(j->state));
+    set_text(o, "status", j->status);
+    set_u64(o, "error_code", j->error_code);
+    set_text(o, "error_text", j->error_text);
+    set_text(o, "initiator", j->initiator);
+    set_time(o, "submitted", j->submitted_us);
+    set_time(o, "scheduled", j->scheduled_us);
+    set_time(o, "started", j->started_us);
+    set_time(o, "finished", j->finished_us);
+    set_time(o, "changed", j->changed_us);
+    set_bool(o, "force", j->force);
+    set_bool(o, "restart", j->restart);
+    set_bool(o, "cancellable", j->cancellable);
+    set_bool(o, "user_suspended", j->user_suspended);
+    set(o, "progress", progress(&j->progress));
+    return o;
+}
+
+json_t *rest_json_rel(const struct api_rel *a, const char *vm_name)
+{
+    const struct vr_rel *r = &a->rel;
+    json_t *o = json_object(), *excluded = json_array();
+    set_uuid(o, "vm_id", &r->vm_id);
+    set_text(o, "vm_name", vm_name);
+    set_u64(o, "number", r->number);
+    set_bool(o, "is_source", r->is_source);
+    set_state(o, "mode", (int)a->mode, vr_mode_text((int)a->mode));
+    set_state(o, "state", (int)r->state, vr_rel_state_text((int)r->state));
+    set_state(o, "health", (int)r->health, vr_health_text((int)r->health));
+    set_text(o, "reason", r->reason);
+    set_bool(o, "needs_decision", r->needs_decision);
+    set_text(o, "peer", r->peer);
+    set_text(o, "peer_identity", r->peer_identity);
+    set_text(o, "storage", r->storage);
+    for (uint32_t i = 0; i < r->nexcluded; i++) {
+        json_array_append_new(excluded, rest_json_text(r->excluded[i]));
+    }
+    set(o, "excluded", excluded);
+    set(o, "generation", generation(&r->generation));
+    set_time(o, "created", r->created_us);
+    set_time(o, "last_sync", r->last_sync_us);
+    set_time(o, "verified", a->verified_us);
+    set_u64(o, "bandwidth", r->bandwidth_bytes_s);
+    set(o, "job", a->job ? rest_json_job(a->job) : json_null());
+    return o;
+}
+
+json_t *rest_json_report(const struct vr_report *r)
+{
+    json_t *o = json_object(), *disks = json_array();
+    set_u64(o, "job_id", r->job_id);
+    set_uuid(o, "vm_id", &r->vm_id);
+    set_uuid(o, "instant_id", &r->instant_id);
+    set_time(o, "instant", r->instant_us);
+    set(o, "generation", generation(&r->generation));
+    set_u64(o, "duration_us", r->duration_us);
+    set_text(o, "initiator", r->initiator);
+    set_text(o, "outcome", r->outcome);
+    set_bool(o, "equal", r->equal);
+    for (uint32_t i = 0; i < r->ndisks; i++) {
+        const struct vr_report_disk *d = &r->disks[i];
+        json_t *disk = json_object();
+        set_text(disk, "name", d->name);
+        set_u64(disk, "size_bytes", d->size_bytes);
+        set_u64(disk, "bytes_compared", d->bytes_compared);
+        set_u64(disk, "bytes_differing", d->bytes_differing);
+        set_u64(disk, "bytes_sent", d->bytes_sent);
+        set_u64(disk, "bytes_written", d->bytes_written);
+        set_hex(disk, "source_root", d->source_root, sizeof(d->source_root));
+        set_hex(disk, "target_root", d->target_root, sizeof(d->target_root));
+        json_array_append_new(disks, disk);
+    }
+    set(o, "disks", disks);
+    return o;
+}
+
+json_t *rest_json_event(const struct vr_event *e)
+{
+    json_t *o = json_object();
+    set_u64(o, "seq", e->seq);
+    set_time(o, "time", e->time_us);
+    set_u64(o, "priority", (uint64_t)e->priority);
+    set_u64(o, "event_id", e->event_id);
+    set_text(o, "id", e->id);
+    set_text(o, "vm_name", e->vm_name);
+    set_text(o, "text", e->text);
+    return o;
+}
+
+json_t *rest_json_auth(const struct vr_auth_entry *e)
+{
+    json_t *o = json_object();
+    set_text(o, "host", e->host);
+    set_text(o, "trust_group", e->trust_group);
+    set_text(o, "storage", e->storage);
+    return o;
+}

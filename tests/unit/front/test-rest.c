@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * REST without a server: this file gives the http_* functions REST is linked against, so a request
+ * is a struct and an answer is what http_reply was given. Behind it stands a fake domain.
+ */
+#include "front/rest/rest.h"
+
+#include <jansson.h>
+#include <strings.h>
+
+#include "tests/lib/check.h"
+#include "util/num.h"
+
+/* --- the fake server --- */
+
+struct http_request {
+    const char *method, *path, *body, *type, *limit;
+    unsigned status;
+    char answer[32768], answer_type[64], location[64], allow[64];
+    int answers;
+};
+
+const char *http_method(const struct http_request *r)
+{
+    return r->method;
+}
+
+const char *http_path(const struct http_request *r)
+{
+    return r->path;
+}
+
+const char *http_header(const struct http_request *r, const char *name)
+{
+    return strcasecmp(name, "content-type") == 0 ? r->type : NULL;
+}
+
+const char *http_query(const struct http_request *r, const char *name)
+{
+    return strcmp(name, "limit") == 0 ? r->limit : NULL;
+}
+
+const char *http_body(const struct http_request *r, size_t *ret_len)
+{
+    *ret_len = r->body ? strlen(r->body) : 0;
+    return r->body ? r->body : "";
+}
+
+const char *http_user(const struct http_request *r)
+{
+    return "alice";
+}
+
+enum vr_role http_role(const struct http_request *r)
+{
+    return VR_ROLE_OPERATOR;
+}
+
+void http_reply_header(struct http_request *r, const char *name, const char *value)
+{
+    char *dst = strcmp(name, "Location") == 0 ? r->location : r->allow;
+    snprintf(dst, 64, "%s", value);
+}
+
+void http_reply(
+    struct http_request *r, unsigned status, const char *content_type, char *take_body, size_t len)
+{
+    r->status = status;
+    r->answers++;
+    snprintf(r->answer_type, sizeof(r->answer_type), "%s", content_type);
+    assert_true(len < sizeof(r->answer));
+    memcpy(r->answer, take_body, len);
+    r->answer[len] = '\0';
+    free(take_body);
+}
+
+void http_reply_error(struct http_request *r, unsigned status, const char *detail)
+{
+    fail_msg("http_reply_error: %u %s", status, detail);
+}
+
+/* --- the fake domain --- */
+
+#define ID1 "11111111-1111-1111-1111-111111111111"
+#define ID2 "22222222-2222-2222-2222-222222222222"
+
+static struct fake {
+    struct vr_vm vms[3];
+    struct vr_rel rel;
+    struct vr_job job;
+    struct vr_auth_entry auth;
+    struct api_verb verb;
+    struct api_caller who;
+    int verbs;
+    struct api_answer answer;
+    bool inventory_broken;
+    uint32_t events_asked;
+} fake;
+
+static const char *host_name(void *ctx)
+{
+    return "hv1.example";
+}
+
+static void vms(void *ctx, api_vms_done done, void *arg)
+{
+    const struct vr_vm *list[] = {&fake.vms[0], &fake.vms[1], &fake.vms[2]};
+    struct vr_err err = VR_ERR_INIT;
+    if (fake.inventory_broken) {
+        int r = vr_fail(&err, VR_E_IO, "libvirt does not answer");
+        done(arg, r, &err, NULL, 0);
+        return;
+    }
+    done(arg, 0, NULL, list, 3);
+}
+
+static bool rel_at(void *ctx, size_t i, struct api_rel *ret)
+{
+    *ret = (struct api_rel){.rel = fake.rel, .mode = VR_MODE_PRIMARY, .job = &fake.job};
+    return i == 0;
+}
+
+static const struct vr_job *job_at(void *ctx, size_t i)
+{
+    return i == 0 ? &fake.job : NULL;
+}
+
+static const struct vr_job *job(void *ctx, uint64_t id)
+{
+    return id == fake.job.id ? &fake.job : NULL;
+}
+
+static const struct vr_auth_entry *auth_at(void *ctx, size_t i)
+{
+    return i == 0 ? &fake.auth : NULL;
+}
+
+static enum vr_mode vm_mode(void *ctx, const struct vr_uuid *vm)
+{
+    return VR_MODE_PRIMARY;
+}
+
+static void report(void *ctx, uint64_t job_id, api_report_done done, void *arg)
+{
+    struct vr_err err = VR_ERR_INIT;
+    if (job_id != fake.job.id) {
+        int r = vr_fail(&err, VR_E_NOT_FOUND, "job %d has no report", (int)job_id);
+        done(arg, r, &err, NULL);
+        return;
+    }
+    struct vr_report rep = {.job_id = job_id, .ndisks = 1, .equal = true};
+    rep.disks[0].source_root[0] = 0xab;
+    done(arg, 0, NULL, &rep);
+}
+
+static void events(void *ctx, uint32_t limit, api_events_done done, void *arg)
+{
+    struct vr_event e = {.seq = 9, .time_us = 1, .text = "bad \xff byte"};
+    fake.events_asked = limit;
+    done(arg, 0, NULL, &e, 1);
+}
+
+static void
+verb(void *ctx, const struct api_caller *who, const struct api_verb *v, api_done done, void *arg)
+{
+    fake.verb = *v;
+    fake.who = *who;
+    fake.verbs++;
+    done(arg, &fake.answer);
+}
+
+static const struct api_ops ops = {.name = "fake",
+                                   .host_name = host_name,
+                                   .vms = vms,
+                                   .rel_at = rel_at,
+                                   .job_at = job_at,
+                                   .job = job,
+                                   .auth_at = auth_at,
+                                   .vm_mode = vm_mode,
+                                   .report = report,
+                                   .events = events,
+                                   .verb = verb};
+
+static int setup(void **state)
+{
+    static const char *const names[] = {"db01", "twin", "twin"};
+    memset(&fake, 0, sizeof(fake));
+    for (size_t i = 0; i < 3; i++) {
+        memset(fake.vms[i].id.b, 0x11 * (int)(i + 1), 16);
+        snprintf(fake.vms[i].name, VR_NAME_MAX, "%s", names[i]);
+    }
+    fake.vms[0].ndisks = 1;
+    snprintf(fake.vms[0].disks[0].name, VR_NAME_MAX, "vda");
+    fake.vms[0].disks[0].size_bytes = 1ull << 50;
+    fake.rel.vm_id = fake.vms[0].id;
+    fake.rel.state = VR_REL_RESYNCHRONIZING;
+    fake.job.id = 7;
+    fake.job.type = VR_JOBTYPE_RESYNC;
+    fake.job.state = VR_JOB_RUNNING;
+    fake.answer = (struct api_answer){.code = 4096, .job_id = 7};
+    return 0;
+}
+
+static struct http_request *ask(const char *method, const char *path, const char *body)
+{
+    static const struct rest rest = {.ops = &ops, .version = "1.2.3"};
+    static struct http_request r;
+    r = (struct http_request){
+        .method = method, .path = path, .body = body, .type = body ? "application/json" : NULL};
+    rest_handle((void *)(uintptr_t)&rest, &r);
+    assert_int_equal(r.answers, 1);
+    assert_non_null(strstr(r.answer, "\"schema\":\"vmreplica/1\""));
+    json_error_t bad;
+    json_t *j = json_loads(r.answer, 0, &bad);
+    assert_non_null(j);
+    json_decref(j);
+    if (r.status >= 400) {
+        assert_string_equal(r.answer_type, "application/problem+json");
+    }
+    return &r;
+}
+
+static void test_looks(void **state)
+{
+    static const struct {
+        const char *path;
+        unsigned status;
+        const char *part;
+    } rows[] = {
+        {"/api/v1", 200, "\"version\":\"1.2.3\""},
+        {"/api/v1/", 200, "\"host\":\"hv1.example\""},
+        {"/api/v1/vms", 200, "\"size_bytes\":1125899906842624"},
+        {"/api/v1/vms/db01", 200, "\"state_text\":\"resynchronizing\""},
+        {"/api/v1/vms/" ID2, 200, "\"name\":\"twin\""},
+        {"/api/v1/vms/twin", 409, "several VMs have this name"},
+        {"/api/v1/vms/none", 404, "no such VM"},
+        {"/api/v1/relationships", 200, "\"vm_name\":\"db01\""},
+        {"/api/v1/jobs", 200, "\"jobs\":[{\"id\":7"},
+        {"/api/v1/jobs/7", 200, "\"type_text\":\"Resynchronizing\""},
+        {"/api/v1/jobs/8", 404, "no such job"},
+        {"/api/v1/jobs/x", 404, "a job's id is a number"},
+        {"/api/v1/jobs/-7", 404, "a job's id is a number"},
+        {"/api/v1/jobs/7/report", 200, "\"source_root\":\"ab00"},
+        {"/api/v1/jobs/8/report", 404, "job 8 has no report"},
+        {"/api/v1/jobs/x/report", 404, "a job's id"},
+        {"/api/v1/events", 200, "bad ? byte"},
+        {"/api/v1/authorizations", 200, "\"authorizations\":[{"},
+        {"/api/v1/nothing", 404, "no such resource"},
+        {"/api/v2/vms", 404, "no such resource"},
+        {"/api/v1/vms//x", 404, "no such resource"},
+        {"/api/v1/a/b/c/d/e", 404, "no such resource"},
+    };
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        struct http_request *r = ask("GET", rows[i].path, NULL);
+        if (r->status != rows[i].status || !strstr(r->answer, rows[i].part)) {
+            fail_msg("%s: %u %s", rows[i].path, r->status, r->answer);
+        }
+    }
+    assert_int_equal(fake.events_asked, 100);
+    assert_int_equal(fake.verbs, 0);
+}
+
+static void test_limit(void **state)
+{
+    static const struct rest rest = {.ops = &ops, .version = "1"};
+    static const char *const bad[] = {"0", "1001", "x", "", "-1"};
+    for (size_t i = 0; i < VR_COUNT(bad); i++) {
+        static struct http_request r;
+        r = (struct http_request){.method = "GET", .path = "/api/v1/events", .limit = bad[i]};
+        rest_handle((void *)(uintptr_t)&rest, &r);
+        assert_int_equal(r.status, 400);
+        assert_non_null(strstr(r.answer, "\"member\":\"limit\""));
+    }
+    static struct http_request r = {.method = "GET", .path = "/api/v1/events", .limit = "1000"};
+    rest_handle((void *)(uintptr_t)&rest, &r);
+    assert_int_equal(r.status, 200);
+    assert_int_equal(fake.events_asked, 1000);
+}
+
+static void test_broken_inventory(void **state)
+{
+    fake.inventory_broken = true;
+    assert_int_equal(ask("GET", "/api/v1/vms", NULL)->status, 500);
+    /* what is protected is shown all the same */
+    assert_non_null(strstr(ask("GET", "/api/v1/relationships", NULL)->answer, "\"vm_id\":\"" ID1));
+}
+
+static void test_verbs_by_name_and_id(void **state)
+{
+    static const char *const words[] = {
+#define X(name, word) word,
+        API_VM_VERBS(X)
+#undef X
+    };
+    for (size_t i = 0; i < VR_COUNT(words); i++) {
+        char path[128];
+        const char *body = i == API_ENABLE      ? "{\"to\":\"hv2\"}"
+                           : i == API_BANDWIDTH ? "{\"bandwidth\":0}"
+                                                : NULL;
+        snprintf(path, sizeof(path), "/api/v1/vms/db01/%s", words[i]);
+        struct http_request *r = ask("POST", path, body);
+        assert_int_equal(r->status, 202);
+        assert_string_equal(r->location, "/api/v1/jobs/7");
+        assert_int_equal(fake.verbs, (int)(2 * i + 1));
+        assert_int_equal(fake.verb.kind, (int)i);
+        assert_int_equal(fake.verb.rel_number, -1);
+        assert_true(vr_uuid_eq(&fake.verb.vm_id, &fake.vms[0].id));
+        assert_string_equal(fake.who.user, "alice");
+        assert_int_equal(fake.who.role, VR_ROLE_OPERATOR);
+        snprintf(path, sizeof(path), "/api/v1/vms/" ID2 "/%s", words[i]);
+        assert_int_equal(ask("POST", path, body)->status, 202);
+        assert_true(vr_uuid_eq(&fake.verb.vm_id, &fake.vms[1].id));
+        r = ask("GET", path, NULL);
+        assert_int_equal(r->status, 405);
+        assert_string_equal(r->allow, "POST");
+    }
+    int before = fake.verbs;
+    assert_int_equal(ask("POST", "/api/v1/vms/twin/resync", NULL)->status, 409);
+    assert_int_equal(ask("POST", "/api/v1/vms/none/resync", NULL)->status, 404);
+    assert_int_equal(ask("POST", "/api/v1/vms/db01/explode", NULL)->status, 404);
+    assert_int_equal(fake.verbs, before);
+}
+
+static void test_members(void **state)
+{
+    struct http_request *r = ask("POST", "/api/v1/vms/db01/resync",
+                                 "{\"at\":\"2026-12-01T02:00:00+01:00\",\"force\":true,"
+                                 "\"restart\":true,\"extended\":true}");
+    assert_int_equal(r->status, 202);
+    assert_true(fake.verb.force && fake.verb.restart);
+    assert_int_equal(fake.verb.rel_number, 1);
+    assert_int_equal(fake.verb.start_us, 1796086800000000ull);
+    r = ask("POST", "/api/v1/vms/db01/enable",
+            "{\"to\":\"hv2:8651\",\"exclude\":[\"swap\",\"tmp\"],\"seeded\":true,"
+            "\"no_start\":false,\"bandwidth\":9007199254740993}");
+    assert_int_equal(r->status, 202);
+    assert_string_equal(fake.verb.host, "hv2:8651");
+    assert_int_equal(fake.verb.nexcluded, 2);
+    assert_string_equal(fake.verb.excluded[1], "tmp");
+    assert_true(fake.verb.seeded && !fake.verb.no_start);
+    assert_true(fake.verb.bandwidth_bytes_s == 9007199254740993ull);
+    r = ask("POST", "/api/v1/authorizations",
+            "{\"host\":\"*.example\",\"trust_group\":\"g\",\"storage\":\"/srv/r\"}");
+    assert_int_equal(fake.verb.kind, API_AUTH_ADD);
+    assert_string_equal(fake.verb.auth.host, "*.example");
+    assert_string_equal(fake.verb.auth.storage, "/srv/r");
+    ask("DELETE", "/api/v1/authorizations/*.example", NULL);
+    assert_int_equal(fake.verb.kind, API_AUTH_REMOVE);
+    assert_string_equal(fake.verb.host, "*.example");
+    ask("POST", "/api/v1/peers/test", "{\"host\":\"hv2\"}");
+    assert_int_equal(fake.verb.kind, API_PEER_TEST);
+    assert_string_equal(fake.verb.host, "hv2");
+}
+
+static void test_bad_bodies(void **state)
+{
+    static const struct {
+        const char *path, *body, *part;
+    } rows[] = {
+        {"vms/db01/resync", "{\"at\":5}", "\"member\":\"at\""},
+        {"vms/db01/resync", "{\"at\":\"tomorrow\"}", "\"member\":\"at\""},
+        {"vms/db01/resync", "{\"at\":\"2026-02-30T00:00:00Z\"}", "\"member\":\"at\""},
+        {"vms/db01/resync", "{\"at\":null}", "\"member\":\"at\""},
+        {"vms/db01/resync", "{\"force\":1}", "\"member\":\"force\""},
+        {"vms/db01/resync", "{\"restart\":\"yes\"}", "\"member\":\"restart\""},
+        {"vms/db01/resync", "{\"extended\":0}", "\"member\":\"extended\""},
+        {"vms/db01/resync", "{\"to\":\"hv2\"}", "'to' is not known here"},
+        {"vms/db01/resync", "{\"Force\":true}", "'Force' is not known here"},
+        {"vms/db01/resync", "{\"force\":true,\"force\":false}", "duplicate"},
+        {"vms/db01/resync", "[]", "must be a JSON object"},
+        {"vms/db01/resync", "{", "is not JSON"},
+        {"vms/db01/resync", "{} x", "is not JSON"},
+        {"vms/db01/resync", "{\"a\\u0000\":1}", "is not JSON"},
+        {"vms/db01/enable", "{}", "'to' is missing"},
+        {"vms/db01/enable", "{\"to\":\"\"}", "\"member\":\"to\""},
+        {"vms/db01/enable", "{\"to\":\"a b\"}", "\"member\":\"to\""},
+        {"vms/db01/enable", "{\"to\":\"hv2:99999\"}", "\"member\":\"to\""},
+        {"vms/db01/enable", "{\"to\":\"hv2\",\"exclude\":\"vda\"}", "\"member\":\"exclude\""},
+        {"vms/db01/enable", "{\"to\":\"hv2\",\"exclude\":[1]}", "\"member\":\"exclude\""},
+        {"vms/db01/enable", "{\"to\":\"hv2\",\"exclude\":[\"../x\"]}", "\"member\":\"exclude\""},
+        {"vms/db01/enable",
+         "{\"to\":\"h\",\"exclude\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"a\","
+         "\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\"]}",
+         "\"member\":\"exclude\""},
+        {"vms/db01/enable", "{\"to\":\"hv2\",\"seeded\":1}", "\"member\":\"seeded\""},
+        {"vms/db01/enable", "{\"to\":\"hv2\",\"no_start\":1}", "\"member\":\"no_start\""},
+        {"vms/db01/enable", "{\"to\":\"hv2\",\"bandwidth\":-1}", "\"member\":\"bandwidth\""},
+        {"vms/db01/enable", "{\"to\":\"hv2\",\"bandwidth\":1.5}", "\"member\":\"bandwidth\""},
+        {"vms/db01/enable", "{\"to\":\"hv2\",\"extended\":true}", "not known here"},
+        {"vms/db01/bandwidth", "{}", "'bandwidth' is missing"},
+        {"vms/db01/bandwidth", "{\"bandwidth\":\"1M\"}", "\"member\":\"bandwidth\""},
+        {"vms/db01/failover", "{\"force\":\"true\"}", "\"member\":\"force\""},
+        {"vms/db01/verify", "{\"at\":\"2026-12-01T00:00:00Z\"}", "not known here"},
+        {"vms/db01/pause", "{\"force\":true}", "not known here"},
+        {"authorizations", "{\"storage\":\"/x\"}", "'host' is missing"},
+        {"authorizations", "{\"host\":\"h\"}", "'storage' is missing"},
+        {"authorizations", "{\"host\":\"h\",\"storage\":\"x\"}", "\"member\":\"storage\""},
+        {"authorizations", "{\"host\":\"*\",\"storage\":\"/x\"}", "\"member\":\"host\""},
+        {"authorizations", "{\"host\":\"h:1\",\"storage\":\"/x\"}", "\"member\":\"host\""},
+        {"authorizations", "{\"host\":\"h\",\"storage\":\"/x\\n\"}", "\"member\":\"storage\""},
+        {"authorizations", "{\"host\":\"h\",\"storage\":\"/x\",\"trust_group\":1}", "trust_group"},
+        {"peers/test", "{}", "'host' is missing"},
+        {"peers/test", "{\"host\":7}", "\"member\":\"host\""},
+    };
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        char path[128];
+        snprintf(path, sizeof(path), "/api/v1/%s", rows[i].path);
+        struct http_request *r = ask("POST", path, rows[i].body);
+        if (r->status != 400 || !strstr(r->answer, rows[i].part) ||
+            !strstr(r->answer, "\"kind\":\"INVALID\"")) {
+            fail_msg("%s %s: %u %s", path, rows[i].body, r->status, r->answer);
+        }
+    }
+    assert_int_equal(fake.verbs, 0);
+}
+
+static void test_content_type(void **state)
+{
+    static const struct rest rest = {.ops = &ops, .version = "1"};
+    static struct http_request r;
+    r = (struct http_request){
+        .method = "POST", .path = "/api/v1/vms/db01/pause", .type = "text/plain"};
+    rest_handle((void *)(uintptr_t)&rest, &r);
+    assert_int_equal(r.status, 415);
+    r = (struct http_request){.method = "POST", .path = "/api/v1/vms/db01/pause", .body = "{}"};
+    rest_handle((void *)(uintptr_t)&rest, &r);
+    assert_int_equal(r.status, 415);
+    r = (struct http_request){.method = "POST",
+                              .path = "/api/v1/vms/db01/pause",
+                              .body = "{}",
+                              .type = "application/json; charset=utf-8"};
+    rest_handle((void *)(uintptr_t)&rest, &r);
+    assert_int_equal(r.status, 202);
+}
+
+static void test_refusals(void **state)
+{
+    fake.answer = (struct api_answer){.code = 32775, .kind = -VR_E_STATE, .text = "not enabled"};
+    struct http_request *r = ask("POST", "/api/v1/vms/db01/resync", NULL);
+    assert_int_equal(r->status, 409);
+    assert_non_null(strstr(r->answer, "\"detail\":\"not enabled\""));
+    assert_non_null(strstr(r->answer, "\"kind\":\"STATE\",\"code\":32775"));
+    fake.answer = (struct api_answer){.code = 32769, .kind = VR_E_DENIED, .text = "no"};
+    assert_int_equal(ask("POST", "/api/v1/vms/db01/resync", NULL)->status, 403);
+    fake.answer = (struct api_answer){.code = 32768, .kind = 0, .text = "odd"};
+    assert_int_equal(ask("POST", "/api/v1/vms/db01/resync", NULL)->status, 500);
+    fake.answer = (struct api_answer){.code = 0};
+    r = ask("POST", "/api/v1/vms/db01/resync", NULL);
+    assert_int_equal(r->status, 200);
+    assert_string_equal(r->location, "");
+}
+
+#define TS(f) cmocka_unit_test_setup(f, setup)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TS(test_looks),    TS(test_limit),        TS(test_broken_inventory),
+        TS(test_members),  TS(test_bad_bodies),   TS(test_verbs_by_name_and_id),
+        TS(test_refusals), TS(test_content_type),
+    };
+    return RUN(tests);
+}
