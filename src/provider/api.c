@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "provider/api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* RequestedState of RequestReplicationStateChange. */
+enum {
+    STATE_CHANGE_RESUME = 3,
+    STATE_CHANGE_PAUSE = 7,
+    STATE_CHANGE_CANCEL = 9
+};
+
+static const char *api_host_name(void *ctx)
+{
+    return ((const struct provider_api *)ctx)->host_name;
+}
+
+static void api_vms(void *ctx, api_vms_done done, void *arg)
+{
+    const struct provider_api *a = ctx;
+    a->env->vms(a->env_ctx, done, arg);
+}
+
+static void api_report(void *ctx, uint64_t job_id, api_report_done done, void *arg)
+{
+    const struct provider_api *a = ctx;
+    a->env->report(a->env_ctx, job_id, done, arg);
+}
+
+static void api_events(void *ctx, uint32_t limit, api_events_done done, void *arg)
+{
+    const struct provider_api *a = ctx;
+    a->env->events(a->env_ctx, limit, done, arg);
+}
+
+static enum vr_mode mode_of(const struct vr_rel *rel)
+{
+    if (rel->number == 0) {
+        return rel->is_source ? VR_MODE_PRIMARY : VR_MODE_REPLICA;
+    }
+    return rel->is_source ? VR_MODE_REPLICA : VR_MODE_EXTENDED;
+}
+
+static bool api_rel_at(void *ctx, size_t i, struct api_rel *ret)
+{
+    struct core *core = ((const struct provider_api *)ctx)->core;
+    const struct vr_rel *rel = core_rel_at(core, i);
+    if (!rel) {
+        return false;
+    }
+    ret->rel = *rel;
+    ret->mode = mode_of(rel);
+    ret->job = NULL;
+    ret->verified_us = 0;
+    const struct vr_job *job;
+    for (size_t j = 0; (job = core_job_at(core, j)); j++) {
+        if (!vr_uuid_eq(&job->vm_id, &rel->vm_id) || job->rel_number != rel->number) {
+            continue;
+        }
+        if (!vr_job_is_final(job->state)) {
+            /* a running job says more than one scheduled for later */
+            ret->job = !ret->job || ret->job->state == VR_JOB_NEW ? job : ret->job;
+        } else if (job->type == VR_JOBTYPE_VERIFY && job->state == VR_JOB_COMPLETED &&
+                   job->finished_us > ret->verified_us) {
+            ret->verified_us = job->finished_us;
+        }
+    }
+    return true;
+}
+
+static const struct vr_job *api_job_at(void *ctx, size_t i)
+{
+    return core_job_at(((const struct provider_api *)ctx)->core, i);
+}
+
+static const struct vr_job *api_job(void *ctx, uint64_t id)
+{
+    return core_job(((const struct provider_api *)ctx)->core, id);
+}
+
+static const struct vr_auth_entry *api_auth_at(void *ctx, size_t i)
+{
+    return core_auth_at(((const struct provider_api *)ctx)->core, i);
+}
+
+static enum vr_mode api_vm_mode(void *ctx, const struct vr_uuid *vm)
+{
+    return core_vm_mode(((const struct provider_api *)ctx)->core, vm);
+}
+
+/* --- verbs --- */
+
+struct pending {
+    api_done done;
+    void *arg;
+};
+
+static void verb_done(void *ctx, const struct core_answer *answer)
+{
+    struct pending *p = ctx;
+    struct api_answer a = {.code = answer->code, .job_id = answer->job_id, .kind = answer->kind};
+    memcpy(a.text, answer->text, sizeof(a.text));
+    p->done(p->arg, &a);
+    free(p);
+}
+
+static void call_resync(struct core *c,
+                        const struct core_caller *who,
+                        const struct api_verb *v,
+                        struct pending *p)
+{
+    struct core_resync_args args = {.vm_id = v->vm_id,
+                                    .start_us = v->start_us,
+                                    .rel_number = v->rel_number,
+                                    .force = v->force,
+                                    .restart = v->restart};
+    core_resync(c, who, &args, verb_done, p);
+}
+
+static void call_enable(struct core *c,
+                        const struct core_caller *who,
+                        const struct api_verb *v,
+                        struct pending *p)
+{
+    struct core_enable_args args = {.vm_id = v->vm_id,
+                                    .nexcluded = v->nexcluded,
+                                    .start_us = v->start_us,
+                                    .seeded = v->seeded,
+                                    .no_start = v->no_start,
+                                    .bandwidth_bytes_s = v->bandwidth_bytes_s};
+    memcpy(args.peer, v->host, sizeof(args.peer));
+    memcpy(args.excluded, v->excluded, sizeof(args.excluded));
+    core_enable(c, who, &args, verb_done, p);
+}
+
+static void call_core(struct core *c,
+                      const struct core_caller *who,
+                      const struct api_verb *v,
+                      struct pending *p)
+{
+    switch (v->kind) {
+    case API_RESYNC:
+        call_resync(c, who, v, p);
+        return;
+    case API_VERIFY:
+        core_verify(c, who, &v->vm_id, v->rel_number, verb_done, p);
+        return;
+    case API_ENABLE:
+        call_enable(c, who, v, p);
+        return;
+    case API_DISABLE:
+        core_disable(c, who, &v->vm_id, v->rel_number, verb_done, p);
+        return;
+    case API_PAUSE:
+        core_state_change(c, who, &v->vm_id, v->rel_number, STATE_CHANGE_PAUSE, verb_done, p);
+        return;
+    case API_RESUME:
+        core_state_change(c, who, &v->vm_id, v->rel_number, STATE_CHANGE_RESUME, verb_done, p);
+        return;
+    case API_CANCEL:
+        core_state_change(c, who, &v->vm_id, v->rel_number, STATE_CHANGE_CANCEL, verb_done, p);
+        return;
+    case API_FAILOVER:
+        core_failover(c, who, &v->vm_id, v->force, verb_done, p);
+        return;
+    case API_ADOPT:
+        core_adopt(c, who, &v->vm_id, v->rel_number, verb_done, p);
+        return;
+    case API_BANDWIDTH:
+        core_bandwidth(c, who, &v->vm_id, v->rel_number, v->bandwidth_bytes_s, verb_done, p);
+        return;
+    case API_AUTH_ADD:
+        core_auth_add(c, who, &v->auth, verb_done, p);
+        return;
+    case API_AUTH_REMOVE:
+        core_auth_remove(c, who, v->host, verb_done, p);
+        return;
+    case API_PEER_TEST:
+        core_peer_test(c, who, v->host, verb_done, p);
+        return;
+    }
+    vr_assert(!"a verb of model/api.h");
+}
+
+static void api_verb(
+    void *ctx, const struct api_caller *who, const struct api_verb *verb, api_done done, void *arg)
+{
+    const struct provider_api *a = ctx;
+    struct core_caller caller = {.role = who->role};
+    memcpy(caller.user, who->user, sizeof(caller.user));
+    struct pending *p = malloc(sizeof(*p));
+    if (!p) {
+        struct api_answer no = {.code = VR_RC_OUT_OF_MEMORY, .kind = VR_E_NOMEM};
+        snprintf(no.text, sizeof(no.text), "out of memory");
+        done(arg, &no);
+        return;
+    }
+    *p = (struct pending){done, arg};
+    call_core(a->core, &caller, verb, p);
+}
+
+const struct api_ops provider_api_ops = {
+    .name = "core",
+    .host_name = api_host_name,
+    .vms = api_vms,
+    .rel_at = api_rel_at,
+    .job_at = api_job_at,
+    .job = api_job,
+    .auth_at = api_auth_at,
+    .vm_mode = api_vm_mode,
+    .report = api_report,
+    .events = api_events,
+    .verb = api_verb,
+};
