@@ -1,13 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Images of any format: raw by ourselves, others through a qemu-nbd of our own. */
+/*
+ * Images of any format: raw by ourselves, others through a qemu-nbd of our own, which an image
+ * device owns: it passes every call to the NBD device and ends the child when it is closed. The
+ * child dies with the thread that opened the image (block/child.h), so that thread must outlive the
+ * device.
+ */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "block/child.h"
 #include "block/dev.h"
+#include "block/nbd.h"
+#include "util/buf.h"
 #include "util/fdio.h"
 #include "util/num.h"
+#include "util/vtime.h"
+
+#define START_DEADLINE_MS 10000u
+#define STOP_GRACE_MS 10000u
+#define CREATE_DEADLINE_MS 60000u
+
+struct image_dev {
+    struct block_dev dev;
+    struct block_dev *next;
+    struct block_dev *file; /* the image as bytes: for its page cache and its times */
+    struct child child;
+};
 
 static const char *const formats[] = {"raw", "qcow2", "vhdx", "vmdk", "vpc", "vdi", "qed"};
 
@@ -19,6 +42,188 @@ bool block_format_known(const char *format)
         }
     }
     return false;
+}
+
+static struct image_dev *image_of(struct block_dev *dev)
+{
+    return (struct image_dev *)dev;
+}
+
+static int
+image_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err)
+{
+    return block_read(image_of(dev)->next, buf, len, off, err);
+}
+
+static int
+image_write(struct block_dev *dev, const void *buf, size_t len, uint64_t off, struct vr_err *err)
+{
+    return block_write(image_of(dev)->next, buf, len, off, err);
+}
+
+static int image_zero(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err)
+{
+    return block_zero(image_of(dev)->next, off, len, err);
+}
+
+static int image_flush(struct block_dev *dev, struct vr_err *err)
+{
+    return block_flush(image_of(dev)->next, err);
+}
+
+static int image_extents(struct block_dev *dev,
+                         uint64_t off,
+                         uint64_t len,
+                         struct block_extent *ret,
+                         size_t max,
+                         size_t *ret_n,
+                         struct vr_err *err)
+{
+    return block_extents(image_of(dev)->next, off, len, ret, max, ret_n, err);
+}
+
+static void image_prefetch(struct block_dev *dev, uint64_t off, uint64_t len)
+{
+    block_prefetch(image_of(dev)->next, off, len);
+}
+
+static void image_drop_cache(struct block_dev *dev)
+{
+    block_drop_cache(image_of(dev)->next);
+    block_drop_cache(image_of(dev)->file);
+}
+
+static int image_changed(struct block_dev *dev)
+{
+    /* Our own qemu-nbd writes to it when it may: only a read-only image can be judged. */
+    return (dev->flags & BLOCK_READ_ONLY) && block_changed(image_of(dev)->file);
+}
+
+static void image_close(struct block_dev *dev)
+{
+    struct image_dev *i = image_of(dev);
+    block_close(i->next);
+    child_stop(&i->child, STOP_GRACE_MS);
+    block_close(i->file);
+    free(i);
+}
+
+static const struct block_ops image_ops = {
+    .name = "image",
+    .read = image_read,
+    .write = image_write,
+    .zero = image_zero,
+    .flush = image_flush,
+    .extents = image_extents,
+    .prefetch = image_prefetch,
+    .drop_cache = image_drop_cache,
+    .changed = image_changed,
+    .close = image_close,
+};
+
+static int socket_path(const char *run_dir, char *buf, size_t cap, struct vr_err *err)
+{
+    static atomic_uint counter;
+    int n =
+        snprintf(buf, cap, "%s/nbd-%d-%u", run_dir, (int)getpid(), atomic_fetch_add(&counter, 1));
+    if (n < 0 || (size_t)n >= cap) {
+        return vr_fail(err, VR_E_LIMIT, "'%s' is too long for a socket (at most %zu bytes)",
+                       run_dir, cap - 1);
+    }
+    (void)unlink(buf); /* left by a daemon that had our pid */
+    return 0;
+}
+
+/* QEMU's option strings take a comma inside a value doubled. */
+static void add_options(struct vr_buf *b, const char *path, const char *format)
+{
+    struct stat st;
+    bool is_block = stat(path, &st) == 0 && S_ISBLK(st.st_mode);
+    vr_buf_printf(b,
+                  "driver=%s,discard=unmap,file.driver=%s,file.locking=off,file.filename=", format,
+                  is_block ? "host_device" : "file");
+    for (const char *p = path; *p; p++) {
+        vr_buf_bytes(b, p, 1);
+        if (*p == ',') {
+            vr_buf_bytes(b, p, 1);
+        }
+    }
+}
+
+static int start_server(struct child *c,
+                        const char *path,
+                        const char *format,
+                        unsigned flags,
+                        char *socket,
+                        struct vr_err *err)
+{
+    struct vr_buf b;
+    vr_buf_init(&b, 16384);
+    add_options(&b, path, format);
+    int r = vr_buf_check(&b, err);
+    _cleanup_(vr_freep) char *options = vr_buf_steal(&b);
+    vr_buf_deinit(&b);
+    if (r < 0) {
+        return r;
+    }
+    if (!options) {
+        return vr_fail_nomem(err);
+    }
+    char name[] = "qemu-nbd", persistent[] = "-t", one[] = "-e", count[] = "1", at[] = "-k";
+    char image_opts[] = "--image-opts", read_only[] = "-r";
+    char *argv[] = {name, persistent, one, count, at, socket, image_opts, options, NULL, NULL};
+    if (flags & BLOCK_READ_ONLY) {
+        argv[8] = read_only;
+    }
+    return child_start(c, argv, err);
+}
+
+/* The socket exists before the image is opened, so a refused image is a lost connection and then an
+ * exit. */
+static int connect_server(
+    struct child *c, const char *socket, unsigned flags, struct block_dev **ret, struct vr_err *err)
+{
+    uint64_t deadline_at = vr_mono_ms() + START_DEADLINE_MS;
+    for (;;) {
+        int r = access(socket, F_OK) == 0
+                    ? block_nbd_open_unix(socket, flags, BLOCK_NBD_DEADLINE_MS, ret, err)
+                    : -VR_E_IO;
+        if (r != -VR_E_IO && r != -VR_E_NOT_FOUND) {
+            return r; /* open, or refused for a reason that stays */
+        }
+        if (child_ended(c, 10)) {
+            return vr_fail(err, VR_E_IO, "%s",
+                           c->text[0] ? c->text
+                                      : "qemu-nbd ended without a word; is it installed?");
+        }
+        if (vr_mono_ms() >= deadline_at) {
+            return vr_fail(err, VR_E_TIMEOUT, "qemu-nbd does not answer: %s", c->text);
+        }
+    }
+}
+
+static int open_served(struct image_dev *i,
+                       const char *path,
+                       const char *format,
+                       const char *run_dir,
+                       struct vr_err *err)
+{
+    char socket[sizeof((struct sockaddr_un *)NULL)->sun_path];
+    unsigned flags = i->dev.flags;
+    int r = block_file_open(path, BLOCK_READ_ONLY, &i->file, err);
+    if (r < 0) {
+        return r;
+    }
+    r = socket_path(run_dir, socket, sizeof socket, err);
+    if (r == 0) {
+        r = start_server(&i->child, path, format, flags, socket, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    r = connect_server(&i->child, socket, flags, &i->next, err);
+    (void)unlink(socket); /* nobody else has business there */
+    return vr_wrap(err, r, "disk image '%s'", path);
 }
 
 int block_image_open(const char *path,
@@ -35,7 +240,55 @@ int block_image_open(const char *path,
     if (strcmp(format, "raw") == 0) {
         return block_file_open(path, flags, ret_dev, err);
     }
-    return vr_fail(err, VR_E_UNSUPPORTED, "disk image '%s': format '%s'", path, format);
+    struct image_dev *i = calloc(1, sizeof *i);
+    if (!i) {
+        return vr_fail_nomem(err);
+    }
+    _cleanup_(block_closep) struct block_dev *dev = &i->dev;
+    dev->ops = &image_ops;
+    dev->flags = flags;
+    i->child = (struct child){.pid_fd = -1, .text_fd = -1};
+    int r = open_served(i, path, format, run_dir, err);
+    if (r < 0) {
+        return r;
+    }
+    const char *slash = strrchr(path, '/');
+    snprintf(dev->label, sizeof dev->label, "%.80s (%s)", slash ? slash + 1 : path, format);
+    dev->size_bytes = i->next->size_bytes;
+    i->next->label[0] = '\0'; /* this device speaks for it */
+    *ret_dev = TAKE_PTR(dev);
+    return 0;
+}
+
+/* The file is there already, empty and with its mode; qemu-img fills it. */
+static int
+create_by_qemu(const char *path, const char *format, uint64_t size_bytes, struct vr_err *err)
+{
+    char size[24], form[16];
+    snprintf(size, sizeof size, "%llu", (unsigned long long)size_bytes);
+    snprintf(form, sizeof form, "%s", format);
+    _cleanup_(vr_freep) char *file = strdup(path);
+    if (!file) {
+        return vr_fail_nomem(err);
+    }
+    char name[] = "qemu-img", verb[] = "create", quiet[] = "-q", f[] = "-f", o[] = "-o";
+    char exact[] = "force_size=on", plain[] = "--"; /* vpc rounds the size up unless told */
+    char *vpc[] = {name, verb, quiet, f, form, o, exact, plain, file, size, NULL};
+    char *other[] = {name, verb, quiet, f, form, plain, file, size, NULL};
+    struct child c;
+    int r = child_start(&c, strcmp(format, "vpc") == 0 ? vpc : other, err);
+    if (r < 0) {
+        return r;
+    }
+    if (!child_ended(&c, CREATE_DEADLINE_MS)) {
+        child_stop(&c, 0);
+        return vr_fail(err, VR_E_TIMEOUT, "qemu-img does not end");
+    }
+    if (c.status != 0) {
+        return vr_fail(err, VR_E_IO, "%s",
+                       c.text[0] ? c.text : "qemu-img failed; is it installed?");
+    }
+    return 0;
 }
 
 static int create_raw(int fd, uint64_t size_bytes, struct vr_err *err)
@@ -59,8 +312,8 @@ int block_image_create(const char *path,
         return vr_fail(err, VR_E_INVALID, "disk image '%s': format '%s' is not known", path,
                        format);
     }
-    if (strcmp(format, "raw") != 0) {
-        return vr_fail(err, VR_E_UNSUPPORTED, "disk image '%s': format '%s'", path, format);
+    if (path[0] != '/') {
+        return vr_fail(err, VR_E_INVALID, "'%s' is not an absolute path", path); /* "nbd:..." */
     }
     /* 0660: after a failover QEMU opens it, by its user or by its group. */
     _cleanup_(vr_closep) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
@@ -68,7 +321,13 @@ int block_image_create(const char *path,
         return vr_fail_errno(err, errno == EEXIST ? VR_E_EXISTS : VR_E_IO,
                              "cannot create disk image '%s'", path);
     }
-    int r = create_raw(fd, size_bytes, err);
+    int r;
+    if (strcmp(format, "raw") == 0) {
+        r = create_raw(fd, size_bytes, err);
+    } else {
+        r = create_by_qemu(path, format, size_bytes, err);
+        r = r < 0 ? r : vr_fsync(fd, err);
+    }
     if (r < 0) {
         unlink(path);
         return vr_wrap(err, r, "cannot create disk image '%s'", path);

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The NBD driver against real nbdkit, and images through real qemu-nbd. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "block/dev.h"
+#include "block/nbd.h"
+#include "tests/lib/check.h"
+#include "util/num.h"
+#include "util/vtime.h"
+
+static char dir[] = "/tmp/vr-nbd-XXXXXX";
+static char sock[64];
+static uint8_t buf[2 << 20], want[2 << 20];
+static pid_t server;
+
+static struct block_dev *serve(const char *const *tail, unsigned flags)
+{
+    const char *argv[20] = {"nbdkit", "-f", "--threads=1", "-U", sock};
+    for (size_t i = 0; tail[i]; i++) {
+        argv[5 + i] = tail[i];
+    }
+    server = fork();
+    assert_true(server >= 0);
+    if (server == 0) {
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    struct vr_err err = VR_ERR_INIT;
+    struct block_dev *dev = NULL;
+    for (int i = 0; i < 500; i++) {
+        int r = access(sock, F_OK) == 0 ? block_nbd_open_unix(sock, flags, 2000, &dev, &err) : -1;
+        if (r == 0 || r == -VR_E_UNSUPPORTED || r == -VR_E_DENIED) {
+            break;
+        }
+        usleep(10000);
+    }
+    return dev;
+}
+
+static int stop_server(void **state)
+{
+    if (server > 0) {
+        kill(server, SIGKILL);
+        waitpid(server, NULL, 0);
+    }
+    server = 0;
+    unlink(sock);
+    return 0;
+}
+
+static void fill(uint8_t *p, size_t n, unsigned seed)
+{
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 1103515245u + 12345u;
+        p[i] = (uint8_t)(seed >> 16);
+    }
+}
+
+static void test_round_trip_and_extents(void **state)
+{
+    struct vr_err err;
+    struct block_extent e[4];
+    size_t n;
+    const char *tail[] = {"memory", "64M", NULL};
+    struct block_dev *dev = serve(tail, 0);
+    assert_non_null(dev);
+    assert_int_equal(dev->size_bytes, 64 << 20);
+    fill(want, sizeof want, 1);
+    for (uint64_t off = 0; off < 32 * VR_MIB; off += 2 * VR_MIB) { /* more than may be in flight */
+        CHECK_OK(block_write(dev, want, sizeof want, off, &err), &err);
+    }
+    CHECK_OK(block_write(dev, "odd", 3, 12345, &err), &err);
+    CHECK_OK(block_read(dev, buf, sizeof buf, 0, &err), &err);
+    memcpy(want + 12345, "odd", 3);
+    assert_memory_equal(buf, want, sizeof buf);
+    CHECK_OK(block_zero(dev, 0, 32 * VR_MIB, &err), &err);
+    CHECK_OK(block_write(dev, "x", 1, 40 * VR_MIB, &err), &err);
+    CHECK_OK(block_flush(dev, &err), &err);
+    CHECK_OK(block_read(dev, buf, sizeof buf, 0, &err), &err);
+    assert_int_equal(buf[12345], 0);
+    CHECK_OK(block_extents(dev, VR_MIB, 63 * VR_MIB, e, 4, &n, &err), &err);
+    assert_int_equal(n, 3);
+    assert_int_equal(e[0].kind, BLOCK_ZERO);
+    assert_int_equal(e[1].kind, BLOCK_DATA);
+    assert_int_equal(e[1].off, 40 * VR_MIB);
+    CHECK_OK(block_write(dev, "y", 1, 5 * VR_MIB, &err), &err);
+    CHECK_OK(block_extents(dev, 5 * VR_MIB, 1, e, 4, &n, &err), &err);
+    assert_int_equal(e[0].kind, BLOCK_DATA); /* the answer from before the write is not used */
+    block_close(dev);
+}
+
+static void test_read_ahead_gives_the_same_bytes(void **state)
+{
+    struct vr_err err;
+    const char *tail[] = {"memory", "8M", NULL};
+    struct block_dev *dev = serve(tail, 0);
+    assert_non_null(dev);
+    uint8_t *all = malloc(8 * VR_MIB);
+    assert_non_null(all);
+    fill(all, 8 * VR_MIB, 7);
+    CHECK_OK(block_write(dev, all, 8 * VR_MIB, 0, &err), &err);
+    CHECK_OK(block_flush(dev, &err), &err);
+    for (uint64_t off = 0; off < 8 * VR_MIB; off += VR_MIB) {
+        block_prefetch(dev, off, VR_MIB);
+    }
+    block_prefetch(dev, 3 * VR_MIB + 5, 70000); /* twice, and one that is never read */
+    uint64_t at = 0;
+    for (size_t step = 1; at < 6 * VR_MIB; step = step * 7 + 1) {
+        size_t most = step < 900000 ? step : 900000;
+        size_t n = (size_t)VR_MIN(most, 6 * VR_MIB - at);
+        CHECK_OK(block_read(dev, buf, n, at, &err), &err);
+        assert_memory_equal(buf, all + at, n);
+        at += n;
+    }
+    CHECK_OK(block_write(dev, "NEW", 3, 7 * VR_MIB, &err), &err); /* over what was read ahead */
+    CHECK_OK(block_read(dev, buf, 5, 7 * VR_MIB - 1, &err), &err);
+    assert_memory_equal(buf + 1, "NEW", 3);
+    CHECK_OK(block_read(dev, buf, VR_MIB, 0, &err), &err); /* back to the start */
+    assert_memory_equal(buf, all, VR_MIB);
+    free(all);
+    block_close(dev);
+}
+
+static void test_read_error(void **state)
+{
+    struct vr_err err;
+    const char *tail[] = {"--filter=error",        "memory", "8M", "error-pread=EIO",
+                          "error-pread-rate=100%", NULL};
+    struct block_dev *dev = serve(tail, BLOCK_READ_ONLY);
+    assert_non_null(dev);
+    CHECK_FAILS(block_read(dev, buf, 100, 0, &err), &err, VR_E_IO, "read of 100 bytes");
+    block_prefetch(dev, VR_MIB, VR_MIB);
+    CHECK_FAILS(block_read(dev, buf, 100, VR_MIB, &err), &err, VR_E_IO, "read of");
+    block_close(dev);
+}
+
+static void test_write_error_reaches_the_flush(void **state)
+{
+    struct vr_err err;
+    const char *tail[] = {"--filter=error",         "memory", "8M", "error-pwrite=ENOSPC",
+                          "error-pwrite-rate=100%", NULL};
+    struct block_dev *dev = serve(tail, 0);
+    assert_non_null(dev);
+    CHECK_OK(block_write(dev, "x", 1, 0, &err), &err); /* not answered yet */
+    int r = block_write(dev, "x", 1, 0, &err);         /* over the first: waits for it */
+    assert_int_equal(r, -VR_E_NOSPACE);
+    CHECK_FAILS(block_flush(dev, &err), &err, VR_E_NOSPACE, "earlier write");
+    CHECK_OK(block_flush(dev, &err), &err);
+    block_close(dev);
+}
+
+static void test_writing_without_flush_is_refused(void **state)
+{
+    struct vr_err err;
+    const char *tail[] = {"eval",
+                          "get_size=echo 1M",
+                          "pread=dd if=/dev/zero count=$3 iflag=count_bytes",
+                          "pwrite=cat >/dev/null",
+                          "can_write=exit 0",
+                          "can_flush=exit 3",
+                          NULL};
+    struct block_dev *dev = serve(tail, 0);
+    assert_null(dev);
+    char uri[128];
+    snprintf(uri, sizeof uri, "nbd+unix:///?socket=%s", sock);
+    CHECK_FAILS(block_nbd_open(uri, 0, &dev, &err), &err, VR_E_UNSUPPORTED, "no flush");
+    CHECK_OK(block_nbd_open(uri, BLOCK_READ_ONLY, &dev, &err), &err);
+    block_close(dev);
+}
+
+static void test_read_only_export_is_refused_for_writing(void **state)
+{
+    struct vr_err err;
+    struct block_dev *dev = NULL;
+    const char *tail[] = {"-r", "memory", "1M", NULL};
+    assert_null(serve(tail, 0));
+    CHECK_FAILS(block_nbd_open_unix(sock, 0, 1000, &dev, &err), &err, VR_E_DENIED, "reading only");
+    CHECK_FAILS(block_nbd_open("nbd+unix:///?socket=/tmp/vr-none/s", 0, &dev, &err), &err, VR_E_IO,
+                "cannot open");
+}
+
+static void test_dead_server_is_an_error(void **state)
+{
+    struct vr_err err;
+    const char *tail[] = {"--filter=delay", "memory", "8M", "rdelay=3", NULL};
+    struct block_dev *dev = serve(tail, 0);
+    assert_non_null(dev);
+    block_prefetch(dev, 0, 4 * VR_MIB); /* in flight when the server dies */
+    CHECK_OK(block_write(dev, "x", 1, 6 * VR_MIB, &err), &err);
+    stop_server(NULL);
+    CHECK_FAILS(block_read(dev, buf, VR_MIB, 0, &err), &err, VR_E_IO, "");
+    CHECK_FAILS(block_read(dev, buf, 1, 7 * VR_MIB, &err), &err, VR_E_IO, "");
+    CHECK_FAILS(block_write(dev, buf, 1, 7 * VR_MIB, &err), &err, VR_E_IO, "");
+    CHECK_FAILS(block_flush(dev, &err), &err, VR_E_IO, "");
+    block_prefetch(dev, 0, VR_MIB);
+    block_close(dev);
+}
+
+static void test_silent_server_times_out(void **state)
+{
+    struct vr_err err;
+    const char *tail[] = {"--filter=delay", "memory", "8M", "rdelay=5", NULL};
+    struct block_dev *dev = serve(tail, BLOCK_READ_ONLY);
+    assert_non_null(dev);
+    block_nbd_set_deadline(dev, 100);
+    uint64_t t = vr_mono_ms();
+    CHECK_FAILS(block_read(dev, buf, 4096, 0, &err), &err, VR_E_TIMEOUT, "in time");
+    CHECK_FAILS(block_read(dev, buf, 4096, 0, &err), &err, VR_E_TIMEOUT, "in time");
+    assert_true(vr_mono_ms() - t < 2000);
+    block_close(dev);
+}
+
+static void check_format(const char *format)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct block_dev *dev = NULL;
+    char path[128];
+    snprintf(path, sizeof path, "%s/a,b=c.%s", dir, format);
+    CHECK_OK(block_image_create(path, format, 16 * VR_MIB, &err), &err);
+    CHECK_FAILS(block_image_create(path, format, VR_MIB, &err), &err, VR_E_EXISTS, path);
+    CHECK_OK(block_image_open(path, format, 0, dir, &dev, &err), &err);
+    assert_int_equal(dev->size_bytes, 16 * VR_MIB);
+    CHECK_OK(block_read(dev, buf, VR_MIB, 0, &err), &err);
+    assert_int_equal(buf[12345], 0);
+    fill(want, VR_MIB, 3);
+    CHECK_OK(block_write(dev, want, VR_MIB, 2 * VR_MIB, &err), &err);
+    CHECK_OK(block_zero(dev, 2 * VR_MIB, 100000, &err), &err);
+    memset(want, 0, 100000);
+    CHECK_OK(block_flush(dev, &err), &err);
+    block_close(dev);
+    CHECK_OK(block_image_open(path, format, BLOCK_READ_ONLY, dir, &dev, &err), &err);
+    CHECK_OK(block_read(dev, buf, VR_MIB, 2 * VR_MIB, &err), &err);
+    assert_memory_equal(buf, want, VR_MIB);
+    CHECK_FAILS(block_write(dev, buf, 1, 0, &err), &err, VR_E_DENIED, "a,b=c");
+    assert_false(block_changed(dev));
+    block_drop_cache(dev);
+    block_close(dev);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void test_image_formats(void **state)
+{
+    const char *formats[] = {"qcow2", "vhdx", "vmdk", "vpc", "vdi", "qed"};
+    for (size_t i = 0; i < VR_COUNT(formats); i++) {
+        check_format(formats[i]);
+    }
+}
+
+static void test_bad_image_says_why(void **state)
+{
+    struct vr_err err;
+    struct block_dev *dev = NULL;
+    char path[128];
+    snprintf(path, sizeof path, "%s/bad", dir);
+    CHECK_OK(block_image_create(path, "raw", VR_MIB, &err), &err);
+    CHECK_FAILS(block_image_open(path, "qcow2", 0, dir, &dev, &err), &err, VR_E_IO, "qcow2");
+    CHECK_FAILS(block_image_open(path, "floppy", 0, dir, &dev, &err), &err, VR_E_INVALID, "floppy");
+    unlink(path);
+    CHECK_FAILS(block_image_open(path, "qcow2", 0, dir, &dev, &err), &err, VR_E_NOT_FOUND, path);
+    assert_null(dev);
+}
+
+static int set_up(void **state)
+{
+    if (!mkdtemp(dir)) {
+        return -1;
+    }
+    snprintf(sock, sizeof sock, "%s/s", dir);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    return rmdir(dir); /* fails when a socket or an image was left */
+}
+
+#define F(f) cmocka_unit_test_teardown(f, stop_server)
+
+int main(void)
+{
+    if (system("for t in nbdkit qemu-nbd qemu-img; do command -v $t || exit 1; done >/dev/null")) {
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {F(test_round_trip_and_extents),
+                                       F(test_read_ahead_gives_the_same_bytes),
+                                       F(test_read_error),
+                                       F(test_write_error_reaches_the_flush),
+                                       F(test_writing_without_flush_is_refused),
+                                       F(test_read_only_export_is_refused_for_writing),
+                                       F(test_dead_server_is_an_error),
+                                       F(test_silent_server_times_out),
+                                       F(test_image_formats),
+                                       F(test_bad_image_says_why)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
