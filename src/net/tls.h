@@ -12,7 +12,7 @@
 #include "util/cleanup.h"
 #include "util/err.h"
 
-struct tls_creds;  /* certificate, key, trusted CAs; reference counted, shared by threads */
+struct tls_creds; /* certificate, key, trusted CAs; reference counted, shared by threads */
 struct tls_stream;
 struct tls_listener;
 
@@ -39,7 +39,10 @@ VR_MUST_CHECK int tls_listen(const char *address, uint16_t port, struct tls_list
                              struct vr_err *err);
 uint16_t tls_listener_port(const struct tls_listener *l);
 int tls_listener_fd(const struct tls_listener *l);
-/* Accepts one connection's socket, or -VR_E_... ; the handshake is tls_accept's, in another thread. */
+/*
+ * Accepts one connection's socket; the handshake is tls_accept's, in another thread. Never blocks: poll the listener's
+ * fd first. TIMEOUT: nobody is waiting (any more). LIMIT: no file descriptors left.
+ */
 VR_MUST_CHECK int tls_listener_accept(struct tls_listener *l, int *ret_fd, struct vr_err *err);
 void tls_listener_close(struct tls_listener *l);
 /* Server handshake on a connected socket (consumed); a client certificate of our CA is required. */
@@ -48,10 +51,13 @@ VR_MUST_CHECK int tls_accept(struct tls_creds *creds, int take_fd, uint64_t dead
 
 /* Does the peer's certificate carry a SAN dNSName matching pattern (a name or "*.domain")? */
 bool tls_peer_matches(const struct tls_stream *s, const char *pattern);
-/* The peer's first SAN dNSName, "" when it has none. Borrowed. */
+/* The peer's first SAN dNSName. Borrowed. */
 const char *tls_peer_name(const struct tls_stream *s);
 
-/* >0 bytes moved, 0: would block, <0: PEER (closed cleanly or lost). */
+/*
+ * >0 bytes moved, 0: would block, <0: PEER (closed cleanly or lost). After a short tls_write the next one must begin with
+ * the bytes that were left and be no shorter: part of them may be on its way already.
+ */
 VR_MUST_CHECK ssize_t tls_read(struct tls_stream *s, void *p, size_t n, struct vr_err *err);
 VR_MUST_CHECK ssize_t tls_write(struct tls_stream *s, const void *p, size_t n, struct vr_err *err);
 /* Bytes decrypted and waiting: poll() does not see them. */
