@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CIM-XML (DSP0200, DSP0201): one HTTP request's headers and body in, an answer out. Pure: no
+ * sockets, no authentication (the caller did that), no state between requests. Control thread only.
+ */
+#pragma once
+#include <stddef.h>
+
+#include "cim/broker.h"
+
+#define CIMXML_REQUEST_MAX_BYTES (1024 * 1024)
+#define CIMXML_DEPTH_MAX 64
+#define CIMXML_ATTRS_MAX 32 /* of one element; libxml2 is quadratic in them */
+#define CIMXML_ELEMENTS_MAX 100000
+#define CIMXML_MEMORY_MAX (16 * 1024 * 1024) /* what one request's values may take */
+#define CIMXML_ANSWER_MAX_BYTES (64 * 1024 * 1024)
+#define CIMXML_PROPERTY_LIST_MAX 512
+
+/* NULL: the request had no such header. */
+struct cimxml_headers {
+    const char *cim_operation, *cim_method, *cim_object;
+    const char *cim_protocol_version, *cim_batch, *content_type;
+};
+
+struct cimxml_header {
+    const char *name, *value;
+};
+
+struct cimxml_answer {
+    int http_status;
+    struct cimxml_header headers[4]; /* Content-Type, CIMOperation or CIMError, ... */
+    size_t nheaders;
+    const char *body; /* borrowed until done returns */
+    size_t len;
+};
+
+/* Called exactly once for each cimxml_handle, perhaps before it returns. */
+typedef void (*cimxml_done)(void *ctx, const struct cimxml_answer *answer);
+
+/* Everything given is borrowed until this returns; broker until done. */
+void cimxml_handle(struct cim_broker *broker,
+                   const struct cim_caller *caller,
+                   const struct cimxml_headers *headers,
+                   const void *body,
+                   size_t len,
+                   cimxml_done done,
+                   void *ctx);

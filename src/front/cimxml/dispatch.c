@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request: limits, well-formedness, headers against body, then the call. What is wrong with the
+ * message itself is an HTTP status with a CIMError header; what is wrong with the call is HTTP 200
+ * with an ERROR element.
+ */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "front/cimxml/internal.h"
+#include "util/cleanup.h"
+
+#define XML_TYPE "application/xml; charset=\"utf-8\""
+
+/* Lives until the method's answer. */
+struct pending {
+    struct cim_arena arena;
+    const char *id, *method;
+    cimxml_done done;
+    void *ctx;
+};
+
+struct refusal {
+    int http;
+    const char *cim_error; /* NULL: none */
+};
+
+static void pending_free(struct pending *p)
+{
+    cim_arena_deinit(&p->arena);
+    free(p);
+}
+
+DEFINE_CLEANUP(struct pending *, pending_free)
+DEFINE_CLEANUP(xmlDoc *, xmlFreeDoc)
+
+static void refuse(cimxml_done done, void *ctx, int http, const char *cim_error)
+{
+    struct cimxml_answer a = {.http_status = http, .body = "", .nheaders = cim_error ? 1 : 0};
+    a.headers[0] = (struct cimxml_header){"CIMError", cim_error};
+    done(ctx, &a);
+}
+
+static void put_open(struct vr_buf *b, const char *id, const char *tag, const char *method)
+{
+    vr_buf_text(b, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
+                   "<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"><MESSAGE");
+    put_attr(b, "ID", id);
+    vr_buf_printf(b, " PROTOCOLVERSION=\"1.0\"><SIMPLERSP><%s", tag);
+    put_attr(b, "NAME", method);
+    vr_buf_text(b, ">");
+}
+
+static void put_close(struct vr_buf *b, const char *tag)
+{
+    vr_buf_printf(b, "</%s></SIMPLERSP></MESSAGE></CIM>\n", tag);
+}
+
+static void put_error(struct vr_buf *b, const struct cim_status *st)
+{
+    vr_buf_printf(b, "<ERROR CODE=\"%d\"", st->code);
+    put_attr(b, "DESCRIPTION", st->text);
+    vr_buf_text(b, "/>");
+}
+
+/* inner: what stands in the response element, when st is fine. Consumes nothing. */
+static void answer(const struct pending *p,
+                   const char *tag,
+                   const struct vr_buf *inner,
+                   const struct cim_status *st)
+{
+    struct cim_status too_big = {0};
+    struct vr_buf out;
+    if (st->code == CIM_OK && inner->failed) {
+        cim_fail(&too_big, CIM_ERR_SERVER_LIMITS_EXCEEDED, "the answer is too large");
+        st = &too_big;
+    }
+    vr_buf_init(&out, CIMXML_ANSWER_MAX_BYTES + 65536);
+    put_open(&out, p->id, tag, p->method);
+    if (st->code != CIM_OK) {
+        put_error(&out, st);
+    } else {
+        vr_buf_bytes(&out, inner->data, inner->len);
+    }
+    put_close(&out, tag);
+    struct cimxml_answer a = {
+        .http_status = 200,
+        .headers = {{"Content-Type", XML_TYPE}, {"CIMOperation", "MethodResponse"}},
+        .nheaders = 2};
+    a.body = vr_buf_cstr(&out);
+    a.len = out.len;
+    if (a.body) {
+        p->done(p->ctx, &a);
+    } else {
+        refuse(p->done, p->ctx, 500, NULL);
+    }
+    vr_buf_deinit(&out);
+}
+
+/* --- headers --- */
+
+static int hex(char c)
+{
+    return isdigit((unsigned char)c)    ? c - '0'
+           : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
+                                        : -1;
+}
+
+/* Clients escape all, some or none of it: a '%' that starts no escape stands for itself. */
+static const char *unescape(struct cim_arena *a, const char *s)
+{
+    char *out = cim_strdup(a, s), *w = out;
+    for (; out && *s; s++) {
+        bool escape = *s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0;
+        *w++ = escape ? (char)(hex(s[1]) << 4 | hex(s[2])) : *s;
+        s += escape ? 2 : 0;
+    }
+    if (out) {
+        *w = '\0';
+    }
+    return out;
+}
+
+static bool type_is_xml(const char *type)
+{
+    size_t n = type ? strcspn(type, "; \t") : 0;
+    bool xml = (n == 15 && strncasecmp(type, "application/xml", n) == 0) ||
+               (n == 8 && strncasecmp(type, "text/xml", n) == 0);
+    const char *charset = xml ? strcasestr(type + n, "charset=") : NULL;
+    if (!charset) {
+        return xml;
+    }
+    charset += 8;
+    charset += *charset == '"' ? 1 : 0;
+    n = strcspn(charset, "\"; \t");
+    return n == 5 && strncasecmp(charset, "utf-8", n) == 0;
+}
+
+static struct refusal check_headers(const struct cimxml_headers *h)
+{
+    if (h->cim_batch) {
+        return (struct refusal){501, "multiple-requests-unsupported"};
+    }
+    if (!type_is_xml(h->content_type)) {
+        return (struct refusal){415, NULL};
+    }
+    if (!h->cim_operation || strcasecmp(h->cim_operation, "MethodCall") != 0) {
+        return (struct refusal){400, "unsupported-operation"};
+    }
+    if (h->cim_protocol_version && strncmp(h->cim_protocol_version, "1.", 2) != 0) {
+        return (struct refusal){501, "unsupported-protocol-version"};
+    }
+    if (!h->cim_method || !h->cim_object) {
+        return (struct refusal){400, "header-mismatch"};
+    }
+    return (struct refusal){0};
+}
+
+static bool headers_match(struct cim_arena *a,
+                          const struct cimxml_headers *h,
+                          const char *method,
+                          const struct cim_path *target)
+{
+    struct cim_path p;
+    const char *m = unescape(a, h->cim_method), *o = unescape(a, h->cim_object);
+    return m && o && strcasecmp(m, method) == 0 && cim_path_parse(a, o, &p, NULL) == 0 && p.ns &&
+           cim_ns_eq(p.ns, target->ns) && cim_path_eq(&p, target);
+}
+
+/* --- body --- */
+
+static bool version_is(struct cim_arena *a, const xmlNode *n, const char *attr, const char *major)
+{
+    const char *v = node_attr(a, n, attr);
+    return v && strncmp(v, major, strlen(major)) == 0;
+}
+
+/* Down to IMETHODCALL or METHODCALL. */
+static struct refusal find_call(struct pending *p, const xmlNode *root, xmlNode **ret)
+{
+    static const struct refusal invalid = {400, "request-not-valid"};
+    if (!node_is(root, "CIM") || !xmlHasProp(root, (const xmlChar *)"CIMVERSION") ||
+        !xmlHasProp(root, (const xmlChar *)"DTDVERSION")) {
+        return invalid;
+    }
+    if (!version_is(&p->arena, root, "CIMVERSION", "2.")) {
+        return (struct refusal){501, "unsupported-cim-version"};
+    }
+    if (!version_is(&p->arena, root, "DTDVERSION", "2.")) {
+        return (struct refusal){501, "unsupported-dtd-version"};
+    }
+    xmlNode *msg = node_only(root);
+    p->id = node_is(msg, "MESSAGE") ? node_attr(&p->arena, msg, "ID") : NULL;
+    if (!p->id || !xmlHasProp(msg, (const xmlChar *)"PROTOCOLVERSION")) {
+        return invalid;
+    }
+    if (!version_is(&p->arena, msg, "PROTOCOLVERSION", "1.")) {
+        return (struct refusal){501, "unsupported-protocol-version"};
+    }
+    xmlNode *req = node_only(msg);
+    if (node_is(req, "MULTIREQ")) {
+        return (struct refusal){501, "multiple-requests-unsupported"};
+    }
+    xmlNode *call = node_is(req, "SIMPLEREQ") ? node_only(req) : NULL;
+    p->method = call ? node_attr(&p->arena, call, "NAME") : NULL;
+    if (!p->method || !node_first(call) ||
+        (!node_is(call, "IMETHODCALL") && !node_is(call, "METHODCALL"))) {
+        return invalid;
+    }
+    *ret = call;
+    return (struct refusal){0};
+}
+
+static struct refusal find_target(struct pending *p, const xmlNode *call, struct cim_path *ret)
+{
+    bool ok;
+    if (node_is(call, "IMETHODCALL")) {
+        ret->ns = node_namespace(&p->arena, node_first(call));
+        ok = ret->ns != NULL;
+    } else {
+        ok = node_local_path(&p->arena, node_first(call), ret);
+    }
+    return ok ? (struct refusal){0} : (struct refusal){400, "request-not-valid"};
+}
+
+/* --- extrinsic methods --- */
+
+static void on_invoked(void *ctx, const struct cim_invoke_result *res)
+{
+    struct pending *p = ctx;
+    struct vr_buf inner;
+    vr_buf_init(&inner, CIMXML_ANSWER_MAX_BYTES);
+    if (res->status.code == CIM_OK) {
+        put_return_value(&inner, &res->value);
+        for (uint32_t i = 0; i < res->nout; i++) {
+            put_param(&inner, &res->out[i]);
+        }
+    }
+    answer(p, "METHODRESPONSE", &inner, &res->status);
+    vr_buf_deinit(&inner);
+    pending_free(p);
+}
+
+static void read_params(struct pending *p,
+                        struct cim_broker *broker,
+                        const xmlNode *call,
+                        struct cim_invoke *inv,
+                        struct cim_status *st)
+{
+    for (xmlNode *n = node_next(node_first(call)); n; n = node_next(n)) {
+        const char *name = node_is(n, "PARAMVALUE") ? node_attr(&p->arena, n, "NAME") : NULL;
+        const struct cim_feature *decl = name ? cim_method_param(inv->method, name) : NULL;
+        if (!decl || !cim_param_is_in(decl)) {
+            cim_fail(st, CIM_ERR_INVALID_PARAMETER, "%s has no input parameter '%.60s'",
+                     inv->method->name, name ? name : "(no PARAMVALUE)");
+            return;
+        }
+        if (cim_invoke_param(inv, name) || inv->nparams >= CIM_PARAMS_MAX ||
+            !node_param(&p->arena, broker->schema, n, decl, &inv->params[inv->nparams])) {
+            cim_fail(st, CIM_ERR_INVALID_PARAMETER, "%s: parameter %s is malformed or given twice",
+                     inv->method->name, decl->name);
+            return;
+        }
+        inv->nparams++;
+    }
+    if (cim_arena_failed(&p->arena)) {
+        cim_fail(st, CIM_ERR_FAILED, "out of memory");
+    }
+}
+
+/* Takes p. */
+static void invoke(struct pending *p,
+                   struct cim_broker *broker,
+                   const struct cim_caller *caller,
+                   const xmlNode *call,
+                   const struct cim_path *target)
+{
+    struct cim_status st = {0};
+    struct cim_invoke *inv = cim_alloc(&p->arena, sizeof *inv);
+    if (!inv) {
+        cim_fail(&st, CIM_ERR_FAILED, "out of memory");
+    } else {
+        inv->caller = *caller;
+        inv->path = *target;
+        inv->method = cim_broker_method(broker, target->ns, target, p->method, &inv->cls, &st);
+    }
+    if (inv && inv->method) {
+        read_params(p, broker, call, inv, &st);
+    }
+    if (st.code == CIM_OK) {
+        cim_broker_invoke(broker, inv, on_invoked, p);
+        return;
+    }
+    answer(p, "METHODRESPONSE", &(struct vr_buf){0}, &st);
+    pending_free(p);
+}
+
+static void intrinsic(struct pending *p,
+                      struct cim_broker *broker,
+                      const struct cim_caller *caller,
+                      xmlNode *call,
+                      const struct cim_path *target)
+{
+    struct cim_status st = {0};
+    struct vr_buf inner;
+    struct cimxml_call c = {.broker = broker,
+                            .caller = caller,
+                            .arena = &p->arena,
+                            .id = p->id,
+                            .method = p->method,
+                            .ns = target->ns,
+                            .node = call};
+    vr_buf_init(&inner, CIMXML_ANSWER_MAX_BYTES);
+    cimxml_intrinsic(&c, &inner, &st);
+    answer(p, "IMETHODRESPONSE", &inner, &st);
+    vr_buf_deinit(&inner);
+}
+
+void cimxml_handle(struct cim_broker *broker,
+                   const struct cim_caller *caller,
+                   const struct cimxml_headers *headers,
+                   const void *body,
+                   size_t len,
+                   cimxml_done done,
+                   void *ctx)
+{
+    _cleanup_(pending_freep) struct pending *p = calloc(1, sizeof *p);
+    _cleanup_(xmlFreeDocp) xmlDoc *doc = NULL;
+    struct refusal no = check_headers(headers);
+    xmlNode *call = NULL;
+    struct cim_path target = {0};
+    if (!p || no.http) {
+        refuse(done, ctx, p ? no.http : 500, no.cim_error);
+        return;
+    }
+    cim_arena_init(&p->arena, CIMXML_MEMORY_MAX);
+    p->done = done;
+    p->ctx = ctx;
+    int r = cimxml_read(body, len, &doc, NULL);
+    if (r < 0) {
+        bool big = r == -VR_E_LIMIT && len > CIMXML_REQUEST_MAX_BYTES;
+        refuse(done, ctx, big ? 413 : 400, "request-not-well-formed");
+        return;
+    }
+    no = find_call(p, xmlDocGetRootElement(doc), &call);
+    no = no.http ? no : find_target(p, call, &target);
+    if (no.http == 0 && !headers_match(&p->arena, headers, p->method, &target)) {
+        no = (struct refusal){400, "header-mismatch"};
+    }
+    if (no.http || cim_arena_failed(&p->arena)) {
+        refuse(done, ctx, no.http ? no.http : 500, no.cim_error);
+        return;
+    }
+    if (node_is(call, "METHODCALL")) {
+        invoke(TAKE_PTR(p), broker, caller, call, &target);
+    } else {
+        intrinsic(p, broker, caller, call, &target);
+    }
+}

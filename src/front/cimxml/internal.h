@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files of this folder: scan (limits), parse (nodes to values), write (values to
+ * text), dispatch. */
+#pragma once
+#include <libxml/tree.h>
+
+#include "front/cimxml/cimxml.h"
+#include "util/buf.h"
+
+/* Length of the UTF-8 character at p that XML 1.0 allows, 0 when there is none. */
+size_t cimxml_char_len(const unsigned char *p, const unsigned char *end);
+
+/*
+ * Counts before anything is built. LIMIT (size, depth, attributes, elements), INVALID (not UTF-8, a
+ * foreign encoding declared, a DOCTYPE or other declaration, unbalanced). *p and *n lose a byte
+ * order mark.
+ */
+VR_MUST_CHECK int cimxml_scan(const char **p, size_t *n, struct vr_err *err);
+
+/* --- nodes --- */
+bool node_is(const xmlNode *n, const char *name);
+xmlNode *node_first(const xmlNode *n); /* first child element */
+xmlNode *node_next(const xmlNode *n);  /* next sibling element */
+/* The only child element, or NULL. */
+xmlNode *node_only(const xmlNode *n);
+/* NULL: no such attribute. */
+const char *node_attr(struct cim_arena *a, const xmlNode *n, const char *name);
+/* NULL: it has elements inside. */
+const char *node_text(struct cim_arena *a, const xmlNode *n);
+/* LOCALNAMESPACEPATH as "a/b/c"; NULL: malformed. */
+const char *node_namespace(struct cim_arena *a, const xmlNode *n);
+/* INSTANCENAME, or CLASSNAME for a path without keys. False: malformed. */
+bool node_path(struct cim_arena *a, const xmlNode *n, struct cim_path *ret);
+/* LOCALINSTANCEPATH, LOCALCLASSPATH: namespace and path. */
+bool node_local_path(struct cim_arena *a, const xmlNode *n, struct cim_path *ret);
+/* VALUE.REFERENCE in any form; hosts and namespaces in it are not kept. */
+bool node_reference(struct cim_arena *a, const xmlNode *n, struct cim_path *ret);
+/* A PARAMVALUE by the class's declaration. False: malformed (CIM 4). A wrong type is said in ret.
+ */
+bool node_param(struct cim_arena *a,
+                const struct cim_schema *schema,
+                const xmlNode *n,
+                const struct cim_feature *decl,
+                struct cim_param *ret);
+/* A text that is one XML document of our limits; free with xmlFreeDoc. */
+VR_MUST_CHECK int cimxml_read(const char *p, size_t n, xmlDoc **ret, struct vr_err *err);
+
+/* --- the call --- */
+struct cimxml_call {
+    struct cim_broker *broker;
+    const struct cim_caller *caller;
+    struct cim_arena *arena;
+    const char *id;     /* of the MESSAGE */
+    const char *method; /* as the client spelled it */
+    const char *ns;
+    xmlNode *node; /* IMETHODCALL or METHODCALL */
+};
+/* Writes what stands inside IMETHODRESPONSE; with st not 0 nothing counts. */
+void cimxml_intrinsic(const struct cimxml_call *call, struct vr_buf *out, struct cim_status *st);
+
+/* --- text --- */
+struct cimxml_options {
+    bool local_only, qualifiers, origin, has_list;
+    const struct cim_class *as; /* only properties this class has; NULL: all */
+    const char *const *list;    /* property names */
+    size_t nlist;
+};
+void put_escaped(struct vr_buf *b, const char *s);
+void put_attr(struct vr_buf *b, const char *name, const char *value); /* ' name="value"' */
+void put_instance_name(struct vr_buf *b, const struct cim_path *p);
+void put_instance(struct vr_buf *b, const struct cim_instance *i, const struct cimxml_options *o);
+void put_class(struct vr_buf *b, const struct cim_class *c, const struct cimxml_options *o);
+void put_value(struct vr_buf *b, const struct cim_value *v);
+void put_return_value(struct vr_buf *b, const struct cim_value *v);
+void put_param(struct vr_buf *b, const struct cim_param *p);

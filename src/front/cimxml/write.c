@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CIM values to XML text. What XML 1.0 cannot carry is written as U+FFFD. */
+#include <string.h>
+#include <strings.h>
+
+#include "front/cimxml/internal.h"
+
+#define REPLACEMENT "\xef\xbf\xbd"
+
+/* Named references where there are names: a client's own small parser may know no others. */
+static const char *reference_of(unsigned char c, bool in_attr)
+{
+    switch (c) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\r':
+        return "&#13;";
+    case '\n': /* a parser turns white space in attributes into blanks */
+        return in_attr ? "&#10;" : NULL;
+    case '\t':
+        return in_attr ? "&#9;" : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static void put_chars(struct vr_buf *b, const char *s, bool in_attr)
+{
+    const unsigned char *p = (const unsigned char *)s, *end = p + strlen(s);
+    while (p < end) {
+        size_t n = cimxml_char_len(p, end);
+        const char *ref = n == 0 ? REPLACEMENT : reference_of(*p, in_attr);
+        if (ref) {
+            vr_buf_text(b, ref);
+        } else {
+            vr_buf_bytes(b, p, n);
+        }
+        p += n ? n : 1;
+    }
+}
+
+void put_escaped(struct vr_buf *b, const char *s)
+{
+    put_chars(b, s, false);
+}
+
+void put_attr(struct vr_buf *b, const char *name, const char *value)
+{
+    vr_buf_printf(b, " %s=\"", name);
+    put_chars(b, value, true);
+    vr_buf_u8(b, '"');
+}
+
+static void put_namespace(struct vr_buf *b, const char *ns)
+{
+    vr_buf_text(b, "<LOCALNAMESPACEPATH>");
+    while (*ns) {
+        size_t n = strcspn(ns, "/\\");
+        if (n) {
+            vr_buf_printf(b, "<NAMESPACE NAME=\"%.*s\"/>", (int)n, ns);
+        }
+        ns += n + (ns[n] ? 1 : 0);
+    }
+    vr_buf_text(b, "</LOCALNAMESPACEPATH>");
+}
+
+static void put_reference(struct vr_buf *b, const struct cim_path *p)
+{
+    vr_buf_text(b, "<VALUE.REFERENCE><LOCALINSTANCEPATH>");
+    put_namespace(b, p->ns ? p->ns : CIM_NAMESPACE);
+    put_instance_name(b, p);
+    vr_buf_text(b, "</LOCALINSTANCEPATH></VALUE.REFERENCE>");
+}
+
+static void put_key(struct vr_buf *b, const struct cim_key *k)
+{
+    char num[32];
+    vr_buf_text(b, "<KEYBINDING");
+    put_attr(b, "NAME", k->name);
+    vr_buf_text(b, ">");
+    if (k->value.type == CIM_REFERENCE && !k->value.is_null) {
+        put_reference(b, k->value.ref);
+    } else {
+        const char *type = k->value.type == CIM_BOOLEAN ? "boolean"
+                           : k->value.type == CIM_STRING || k->value.type == CIM_DATETIME
+                               ? "string"
+                               : "numeric";
+        vr_buf_printf(b, "<KEYVALUE VALUETYPE=\"%s\">", type);
+        put_escaped(b, cim_value_text(&k->value, num, sizeof num));
+        vr_buf_text(b, "</KEYVALUE>");
+    }
+    vr_buf_text(b, "</KEYBINDING>");
+}
+
+void put_instance_name(struct vr_buf *b, const struct cim_path *p)
+{
+    vr_buf_text(b, "<INSTANCENAME");
+    put_attr(b, "CLASSNAME", p->class_name);
+    vr_buf_text(b, ">");
+    for (uint32_t i = 0; i < p->nkeys; i++) {
+        put_key(b, &p->keys[i]);
+    }
+    vr_buf_text(b, "</INSTANCENAME>");
+}
+
+/* The embedded instance's XML, escaped once more. */
+static void put_embedded(struct vr_buf *b, const struct cim_instance *i)
+{
+    struct vr_buf inner;
+    vr_buf_init(&inner, CIMXML_REQUEST_MAX_BYTES);
+    put_instance(&inner, i, &(struct cimxml_options){0});
+    const char *text = vr_buf_cstr(&inner);
+    if (text) {
+        put_escaped(b, text);
+    } else {
+        b->failed = true;
+    }
+    vr_buf_deinit(&inner);
+}
+
+static void put_scalar(struct vr_buf *b, const struct cim_value *v)
+{
+    char num[32];
+    if (v->is_null) {
+        vr_buf_text(b, "<VALUE.NULL/>");
+        return;
+    }
+    if (v->type == CIM_REFERENCE) {
+        put_reference(b, v->ref);
+        return;
+    }
+    vr_buf_text(b, "<VALUE>");
+    if (v->type == CIM_INSTANCE) {
+        put_embedded(b, v->instance);
+    } else {
+        put_escaped(b, cim_value_text(v, num, sizeof num));
+    }
+    vr_buf_text(b, "</VALUE>");
+}
+
+void put_value(struct vr_buf *b, const struct cim_value *v)
+{
+    if (v->is_null) {
+        return;
+    }
+    if (!v->is_array) {
+        put_scalar(b, v);
+        return;
+    }
+    const char *tag = v->type == CIM_REFERENCE ? "VALUE.REFARRAY" : "VALUE.ARRAY";
+    vr_buf_printf(b, "<%s>", tag);
+    for (uint32_t i = 0; i < v->count; i++) {
+        put_scalar(b, &v->items[i]);
+    }
+    vr_buf_printf(b, "</%s>", tag);
+}
+
+static void put_qualifiers(struct vr_buf *b,
+                           const struct cim_qualifier *q,
+                           uint32_t n,
+                           const struct cimxml_options *o)
+{
+    for (uint32_t i = 0; o->qualifiers && i < n; i++) {
+        vr_buf_text(b, "<QUALIFIER");
+        put_attr(b, "NAME", q[i].name);
+        put_attr(b, "TYPE", cim_type_text(q[i].value.type));
+        vr_buf_text(b, ">");
+        put_value(b, &q[i].value);
+        vr_buf_text(b, "</QUALIFIER>");
+    }
+}
+
+static bool
+wanted(const struct cim_feature *f, const struct cim_class *cls, const struct cimxml_options *o)
+{
+    if (o->local_only && strcasecmp(f->origin, cls->name) != 0) {
+        return false;
+    }
+    if (o->as && cim_class_prop(o->as, f->name) < 0) {
+        return false;
+    }
+    for (size_t i = 0; o->has_list && i < o->nlist; i++) {
+        if (strcasecmp(o->list[i], f->name) == 0) {
+            return true;
+        }
+    }
+    return !o->has_list;
+}
+
+/* Of a class (value: the initial one) or of an instance. */
+static void put_property(struct vr_buf *b,
+                         const struct cim_feature *f,
+                         const struct cim_value *v,
+                         const struct cim_class *cls,
+                         const struct cimxml_options *o)
+{
+    bool is_ref = f->type == CIM_REFERENCE;
+    const char *tag = is_ref ? "PROPERTY.REFERENCE" : f->is_array ? "PROPERTY.ARRAY" : "PROPERTY";
+    vr_buf_printf(b, "<%s", tag);
+    put_attr(b, "NAME", f->name);
+    if (is_ref) {
+        put_attr(b, "REFERENCECLASS", f->ref_class);
+    } else {
+        put_attr(b, "TYPE", cim_type_text(f->type));
+    }
+    if (o->origin) {
+        put_attr(b, "CLASSORIGIN", f->origin);
+    }
+    if (o->qualifiers && strcasecmp(f->origin, cls->name) != 0) {
+        put_attr(b, "PROPAGATED", "true");
+    }
+    if (v->type == CIM_INSTANCE && !v->is_null) {
+        put_attr(b, "EmbeddedObject", "instance");
+    }
+    vr_buf_text(b, ">");
+    put_qualifiers(b, f->quals, f->nquals, o);
+    put_value(b, v);
+    vr_buf_printf(b, "</%s>", tag);
+}
+
+void put_instance(struct vr_buf *b, const struct cim_instance *i, const struct cimxml_options *o)
+{
+    struct cimxml_options no_quals = *o;
+    no_quals.qualifiers = false;
+    vr_buf_text(b, "<INSTANCE");
+    put_attr(b, "CLASSNAME", i->cls->name);
+    vr_buf_text(b, ">");
+    for (uint32_t k = 0; k < i->cls->nprops; k++) {
+        if (wanted(&i->cls->props[k], i->cls, o)) {
+            put_property(b, &i->cls->props[k], &i->values[k], i->cls, &no_quals);
+        }
+    }
+    vr_buf_text(b, "</INSTANCE>");
+}
+
+static void
+put_parameter(struct vr_buf *b, const struct cim_feature *f, const struct cimxml_options *o)
+{
+    bool is_ref = f->type == CIM_REFERENCE;
+    const char *tag = is_ref && f->is_array ? "PARAMETER.REFARRAY"
+                      : is_ref              ? "PARAMETER.REFERENCE"
+                      : f->is_array         ? "PARAMETER.ARRAY"
+                                            : "PARAMETER";
+    vr_buf_printf(b, "<%s", tag);
+    put_attr(b, "NAME", f->name);
+    put_attr(b, is_ref ? "REFERENCECLASS" : "TYPE", is_ref ? f->ref_class : cim_type_text(f->type));
+    vr_buf_text(b, ">");
+    put_qualifiers(b, f->quals, f->nquals, o);
+    vr_buf_printf(b, "</%s>", tag);
+}
+
+static void put_method(struct vr_buf *b,
+                       const struct cim_method *m,
+                       const struct cim_class *cls,
+                       const struct cimxml_options *o)
+{
+    bool inherited = strcasecmp(m->origin, cls->name) != 0;
+    if (o->local_only && inherited) {
+        return;
+    }
+    vr_buf_text(b, "<METHOD");
+    put_attr(b, "NAME", m->name);
+    put_attr(b, "TYPE", cim_type_text(m->type));
+    if (o->origin) {
+        put_attr(b, "CLASSORIGIN", m->origin);
+    }
+    if (inherited) {
+        put_attr(b, "PROPAGATED", "true");
+    }
+    vr_buf_text(b, ">");
+    put_qualifiers(b, m->quals, m->nquals, o);
+    for (uint32_t i = 0; i < m->nparams; i++) {
+        put_parameter(b, &m->params[i], o);
+    }
+    vr_buf_text(b, "</METHOD>");
+}
+
+void put_class(struct vr_buf *b, const struct cim_class *c, const struct cimxml_options *o)
+{
+    static const struct cim_value none = {.is_null = true};
+    vr_buf_text(b, "<CLASS");
+    put_attr(b, "NAME", c->name);
+    if (c->super) {
+        put_attr(b, "SUPERCLASS", c->super->name);
+    }
+    vr_buf_text(b, ">");
+    put_qualifiers(b, c->quals, c->nquals, o);
+    for (uint32_t i = 0; i < c->nprops; i++) {
+        const struct cim_feature *f = &c->props[i];
+        if (wanted(f, c, o)) {
+            put_property(b, f, f->initial.type == CIM_NONE ? &none : &f->initial, c, o);
+        }
+    }
+    for (uint32_t i = 0; i < c->nmethods; i++) {
+        put_method(b, &c->methods[i], c, o);
+    }
+    vr_buf_text(b, "</CLASS>");
+}
+
+void put_return_value(struct vr_buf *b, const struct cim_value *v)
+{
+    vr_buf_printf(b, "<RETURNVALUE PARAMTYPE=\"%s\">", cim_type_text(v->type));
+    put_value(b, v);
+    vr_buf_text(b, "</RETURNVALUE>");
+}
+
+void put_param(struct vr_buf *b, const struct cim_param *p)
+{
+    bool embedded = p->value.type == CIM_INSTANCE;
+    vr_buf_text(b, "<PARAMVALUE");
+    put_attr(b, "NAME", p->name);
+    put_attr(b, "PARAMTYPE", embedded ? "string" : cim_type_text(p->value.type));
+    if (embedded) {
+        put_attr(b, "EmbeddedObject", "instance");
+    }
+    vr_buf_text(b, ">");
+    put_value(b, &p->value);
+    vr_buf_text(b, "</PARAMVALUE>");
+}
