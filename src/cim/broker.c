@@ -2,6 +2,7 @@
 #include "cim/broker.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 

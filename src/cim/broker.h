@@ -88,7 +88,7 @@ struct cim_broker_ops {
                            cim_instance_cb cb,
                            void *ctx,
                            struct cim_status *st);
-    /* `call` is borrowed until this returns. */
+    /* `call` is borrowed until this returns or done is called, whichever is first. */
     void (*invoke)(struct cim_broker *b,
                    const struct cim_invoke *call,
                    cim_invoke_done done,

@@ -5,7 +5,9 @@
  * last digits.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cim/value.h"
 #include "util/vtime.h"

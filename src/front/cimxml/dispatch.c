@@ -5,6 +5,7 @@
  * with an ERROR element.
  */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
