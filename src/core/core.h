@@ -68,7 +68,9 @@ struct core_env_ops {
     /* Asks the peer in the background; answered by core_on_peer_reply(call_id). Deadline 2 s for PREFLIGHT and TEST. */
     int (*peer_call)(void *ctx, uint64_t call_id, const char *point, const char *identity,
                      const struct vr_peer_request *req, struct vr_err *err);
-    /* Replica side. Makes directory, images and sidecar for a new relationship (ENABLE); fills rel->storage. */
+    /* Replica side. Makes directory, images and sidecar for a new relationship (ENABLE). rel->storage comes as the
+     * authorization entry's storage location and leaves as the replica's directory below it; req->kind is SEEDED when
+     * images that are there already are to be kept. */
     int (*create_replica)(void *ctx, struct vr_rel *rel, const struct vr_peer_request *req,
                           struct vr_err *err);
     /* What the replica's sidecar says: generation, staged bytes, changed_alone. LINEAGE when it is promoted. */
@@ -202,5 +204,9 @@ const struct vr_job *core_job_by_uuid(struct core *c, const struct vr_uuid *id);
 const struct vr_rel *core_rel_at(struct core *c, size_t i);
 const struct vr_job *core_job_at(struct core *c, size_t i);
 const struct vr_auth_entry *core_auth_at(struct core *c, size_t i);
+/* What a source asks about a relationship: identity, geometry (vm: included disks; NULL for none) and lineage, the present
+ * generation first. The caller adds what only OPEN has. */
+void core_peer_request(const struct vr_rel *rel, const struct vr_vm *vm, enum vr_peer_op op,
+                       struct vr_peer_request *ret);
 /* This host's part in relationship 0 of the VM (or 1, when it is an extended replica). */
 enum vr_mode core_vm_mode(struct core *c, const struct vr_uuid *vm);

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Enable: local checks, job 91 asks the replica host to make the replica, then the relationship is
+ * saved (state 1) and job 94, the initial replication, is queued or scheduled. On a relationship
+ * that still waits for its initial replication, the same call to the same host starts that again.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "core/internal.h"
+#include "util/vtime.h"
+
+static int check_peer(struct core *c, const char *point, char *ret_host, struct vr_err *err)
+{
+    uint16_t port;
+    char own[VR_HOST_MAX];
+    if (!vr_host_split(point, ret_host, VR_HOST_MAX, &port)) {
+        return vr_fail(err, VR_E_INVALID, "'%.128s' is no host or host:port", point);
+    }
+    if (!vr_host_split(c->config.host_name, own, sizeof(own), &port)) {
+        core_text(own, sizeof(own), "%s", c->config.host_name);
+    }
+    if (strcasecmp(own, ret_host) == 0) {
+        return vr_fail(err, VR_E_INVALID, "'%.128s' is this host itself", point);
+    }
+    return 0;
+}
+
+static int
+check_excluded(const struct vr_vm *vm, const struct core_enable_args *args, struct vr_err *err)
+{
+    if (args->nexcluded > VR_DISKS_MAX) {
+        return vr_fail(err, VR_E_LIMIT, "more than %d disks excluded", VR_DISKS_MAX);
+    }
+    for (uint32_t i = 0; i < args->nexcluded; i++) {
+        bool found = false;
+        for (uint32_t k = 0; k < vm->ndisks; k++) {
+            found = found || strcmp(vm->disks[k].name, args->excluded[i]) == 0;
+        }
+        if (!found) {
+            return vr_fail(err, VR_E_INVALID, "the virtual machine has no disk '%.100s' to exclude",
+                           args->excluded[i]);
+        }
+    }
+    return 0;
+}
+
+/* The relationship as it will be. */
+static int describe(struct core *c,
+                    const struct core_enable_args *args,
+                    uint8_t number,
+                    struct vr_rel *ret,
+                    struct vr_err *err)
+{
+    *ret = (struct vr_rel){
+        .vm_id = args->vm_id,
+        .number = number,
+        .is_source = true,
+        .state = VR_REL_READY,
+        .health = VR_HEALTH_WARNING,
+        .reason = "waits for its initial replication",
+        .nexcluded = args->nexcluded,
+        .created_us = core_now(c),
+        .bandwidth_bytes_s = args->bandwidth_bytes_s,
+    };
+    core_text(ret->peer, sizeof(ret->peer), "%s", args->peer);
+    memcpy(ret->excluded, args->excluded, sizeof(ret->excluded));
+    return check_peer(c, args->peer, ret->peer_identity, err);
+}
+
+static int check_existing(struct core *c,
+                          const struct core_enable_args *args,
+                          uint8_t number,
+                          struct vr_err *err)
+{
+    struct rel_entry *rel = core_find_rel(c, &args->vm_id, number);
+    if (!rel) {
+        return c->nrels < CORE_RELS_MAX
+                   ? 0
+                   : vr_fail(err, VR_E_LIMIT,
+                             "this host has %d relationships, the most it can hold", CORE_RELS_MAX);
+    }
+    if (!rel->r.is_source) {
+        return vr_fail(err, VR_E_STATE, "this host holds the extended replica; it ends here");
+    }
+    if (rel->r.state == VR_REL_READY && strcasecmp(rel->r.peer, args->peer) == 0) {
+        return 0;
+    }
+    return vr_fail(err, VR_E_STATE, "replication to %s is enabled already", rel->r.peer);
+}
+
+static int check(struct core *c,
+                 const struct core_enable_args *args,
+                 uint8_t number,
+                 struct vr_rel *rel,
+                 struct vr_vm *vm,
+                 struct vr_err *err)
+{
+    bool now;
+    int r = jobs_when(c, args->start_us, &now, err);
+    r = r < 0 ? r : describe(c, args, number, rel, err);
+    r = r < 0 ? r : core_source_vm(c, &args->vm_id, number, vm, err);
+    if (r == -VR_E_NOT_FOUND) {
+        return vr_fail(err, VR_E_INVALID, "this host has no such virtual machine");
+    }
+    r = r < 0 ? r : check_excluded(vm, args, err);
+    if (r < 0) {
+        return r;
+    }
+    core_include_only(vm, args->excluded, args->nexcluded);
+    if (vm->ndisks == 0) {
+        return vr_fail(err, VR_E_UNSUPPORTED, "no disk would take part in replication");
+    }
+    r = check_existing(c, args, number, err);
+    if (r < 0) {
+        return r;
+    }
+    if (jobs_busy(c, &args->vm_id) || core_calling_about(c, &args->vm_id)) {
+        return vr_fail(err, VR_E_BUSY, "another job is running on the virtual machine");
+    }
+    return c->ops->check_disks(c->ctx, vm, number == 1, err);
+}
+
+static void make_initial(struct core *c,
+                         const struct core_enable_args *args,
+                         uint8_t number,
+                         const char *user,
+                         const struct vr_vm *vm,
+                         bool now,
+                         struct vr_job *ret)
+{
+    char when[VR_ISO_TIME_LEN];
+    jobs_fill(c, ret, VR_JOBTYPE_INITIAL, now ? VR_JOB_STARTING : VR_JOB_NEW, vm, number, user);
+    ret->seeded = args->seeded;
+    ret->scheduled_us = now ? 0 : args->start_us;
+    core_text(ret->status, sizeof(ret->status), now ? "queued" : "scheduled for %s",
+              vr_iso_time(args->start_us, when, sizeof(when)));
+}
+
+void core_enable(struct core *c,
+                 const struct core_caller *who,
+                 const struct core_enable_args *args,
+                 core_done done,
+                 void *ctx)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_rel rel;
+    struct vr_vm vm;
+    struct vr_job job;
+    struct job_entry *e = NULL;
+    if (!core_allowed(who, VR_ROLE_ADMIN, done, ctx)) {
+        return;
+    }
+    struct rel_entry *first = core_find_rel(c, &args->vm_id, 0);
+    uint8_t number = first && !first->r.is_source ? 1 : 0;
+    int r = check(c, args, number, &rel, &vm, &err);
+    if (r == 0) {
+        jobs_fill(c, &job, VR_JOBTYPE_ENABLE, VR_JOB_RUNNING, &vm, number, who->user);
+        job.started_us = job.submitted_us;
+        job.cancellable = false;
+        core_text(job.status, sizeof(job.status), "asking %.200s", args->peer);
+        r = jobs_accept(c, &job, NULL, NULL, NULL, &e, &err);
+    }
+    if (r < 0) {
+        core_answer_err(done, ctx, r, &err);
+        return;
+    }
+    struct call call = {
+        .why = CALL_ENABLE,
+        .vm = args->vm_id,
+        .number = number,
+        .job_id = job.id,
+        .who = *who,
+        .enable = *args,
+        .done = done,
+        .ctx = ctx,
+    };
+    struct vr_peer_request req;
+    core_peer_request(&rel, &vm, VR_PEER_ENABLE, &req);
+    req.kind = args->seeded ? VR_TRANSFER_SEEDED : VR_TRANSFER_INITIAL;
+    r = core_call(c, &call, rel.peer, rel.peer_identity, &req, &err);
+    if (r < 0) {
+        job_finish(c, e, VR_JEV_FAIL, vr_retcode_of_error(r), vr_err_text(&err));
+        core_answer_err(done, ctx, r, &err);
+    }
+}
+
+/* Saved and in memory, or neither. */
+static int add_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err)
+{
+    struct rel_entry *e = core_find_rel(c, &rel->vm_id, rel->number);
+    if (e) {
+        return core_rel_save(c, e, rel, err);
+    }
+    int r = core_insert_rel(c, rel, err);
+    if (r < 0) {
+        return r;
+    }
+    e = core_find_rel(c, &rel->vm_id, rel->number);
+    r = c->ops->save_rel(c->ctx, rel, err);
+    if (r < 0) {
+        core_remove_rel(c, e);
+        return vr_wrap(err, r, "cannot save the relationship");
+    }
+    return 0;
+}
+
+static int start_initial(struct core *c,
+                         const struct call *call,
+                         const struct vr_vm *vm,
+                         uint64_t *ret_id,
+                         struct vr_err *err)
+{
+    const struct core_enable_args *args = &call->enable;
+    bool now = args->start_us <= core_now(c);
+    struct rel_entry *rel = core_find_rel(c, &call->vm, call->number);
+    struct vr_rel next = rel->r;
+    struct vr_job job;
+    struct job_entry *e;
+    char why[VR_TEXT_MAX];
+    make_initial(c, args, call->number, call->who.user, vm, now, &job);
+    core_text(why, sizeof(why), "superseded by job %llu", (unsigned long long)job.id);
+    int r = now ? core_rel_move(&next, VR_REV_START_INITIAL, "", err) : 0;
+    r = r < 0 ? r : jobs_accept(c, &job, why, rel, now ? &next : NULL, &e, err);
+    *ret_id = r < 0 ? 0 : e->j.id;
+    return r;
+}
+
+void enable_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply)
+{
+    struct job_entry *e = jobs_find(c, call->job_id);
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_rel rel;
+    struct vr_vm vm;
+    uint64_t id = call->job_id;
+    if (!e || e->j.state != VR_JOB_RUNNING) {
+        core_answer_code(call->done, call->ctx, VR_RC_FAILED, 0, -VR_E_CANCELED, "cancelled");
+        return;
+    }
+    int r = reply->result;
+    if (r < 0) {
+        (void)vr_fail(&err, (enum vr_err_kind) - r, "%.90s: %.150s", call->enable.peer,
+                      reply->text[0] ? reply->text : vr_kind_text(r));
+    } else if (strcasecmp(reply->host, c->config.host_name) == 0) {
+        r = vr_fail(&err, VR_E_INVALID, "'%.128s' is this host itself", call->enable.peer);
+    }
+    r = r < 0 ? r : describe(c, &call->enable, call->number, &rel, &err);
+    r = r < 0 ? r : core_source_vm(c, &call->vm, call->number, &vm, &err);
+    r = r < 0 ? r : add_rel(c, &rel, &err);
+    if (r < 0) {
+        job_finish(c, e, VR_JEV_FAIL, resync_peer_code(r), vr_err_text(&err));
+        core_answer_code(call->done, call->ctx, resync_peer_code(r), 0, r, vr_err_text(&err));
+        return;
+    }
+    core_include_only(&vm, call->enable.excluded, call->enable.nexcluded);
+    job_finish(c, e, VR_JEV_COMPLETE, 0, "completed");
+    core_event(c, CORE_EV_ENABLED, &vm.id, vm.name, "%s enabled replication to %s", call->who.user,
+               rel.peer);
+    if (!call->enable.no_start && start_initial(c, call, &vm, &id, &err) < 0) {
+        core_answer_err(call->done, call->ctx, -(int)err.kind, &err);
+        return;
+    }
+    core_answer_code(call->done, call->ctx, VR_RC_JOB_STARTED, id, 0, NULL);
+    jobs_pump(c);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of core/ share. An entry lives at one address from insert to removal; looks and
+ * the peer's answers find it again by key, never by pointer, because anything may have been removed
+ * meanwhile.
+ *
+ * Two ways to change something:
+ *   *_save: persist, then memory; on failure memory is as before (verbs).
+ *   *_put:  the world moved already: memory follows, a failed save is retried by core_tick (dirty).
+ * Order on disk: a start saves the job before the relationship, an end saves the relationship
+ * before the job. That is how core_start knows at which end of a transfer the host stopped.
+ */
+#pragma once
+#include "core/core.h"
+#include "core/events.h"
+
+#define CORE_RELS_MAX 10000
+#define CORE_JOBS_MAX 20000     /* unfinished */
+#define CORE_JOBS_ALL_MAX 40000 /* with the finished ones that are still readable */
+#define CORE_AUTHS_MAX 1000
+#define CORE_CALLS_MAX 1024   /* questions to peers under way */
+#define CORE_DUE_CALLS_MAX 64 /* of them, those a schedule asks */
+#define CORE_SEC ((uint64_t)1000000)
+#define CORE_MINUTE (60 * CORE_SEC)
+#define CORE_KEEP_MIN (5 * CORE_MINUTE)
+#define CORE_RESAVE_US (10 * CORE_SEC)
+
+struct rel_entry {
+    struct vr_rel r;
+    bool target_open; /* a target session of this replica runs */
+    bool dirty;
+};
+
+enum job_cmd {
+    CMD_NONE,
+    CMD_PAUSE,
+    CMD_CANCEL,
+    CMD_ABORT /* ours: the proposed generation could not be saved */
+};
+
+struct job_entry {
+    struct vr_job j;
+    bool lane;            /* a lane runs for it */
+    bool calling;         /* the peer is being asked for it */
+    bool asked;           /* the peer was asked what became of rel.proposed */
+    bool was_replicating; /* the relationship was in 3 before: a cancel may lead back there */
+    bool lost_link;       /* since it last got anywhere */
+    bool dirty;
+    enum job_cmd cmd; /* what the lane was told */
+    char abort_text[VR_TEXT_MAX];
+    uint32_t tries;
+    uint64_t not_before_us; /* of the next try */
+    core_done done;         /* who waits for the lane to obey */
+    void *done_ctx;
+};
+
+enum call_why {
+    CALL_RESYNC,
+    CALL_DUE,
+    CALL_SETTLE,
+    CALL_ENABLE,
+    CALL_DISABLE,
+    CALL_ADOPT,
+    CALL_TEST
+};
+
+struct call {
+    struct call *next;
+    uint64_t id;
+    enum call_why why;
+    struct vr_uuid vm;
+    uint8_t number;
+    uint64_t job_id;
+    struct core_caller who;
+    struct core_resync_args resync;
+    struct core_enable_args enable;
+    core_done done;
+    void *ctx;
+};
+
+struct core {
+    struct core_config config;
+    const struct core_env_ops *ops;
+    void *ctx;
+    struct rel_entry **rels; /* by (vm, number) */
+    size_t nrels, rels_cap;
+    struct job_entry **jobs; /* by id */
+    size_t njobs, jobs_cap;
+    struct vr_auth_entry *auths;
+    size_t nauths;
+    struct call *calls;
+    size_t ncalls;
+    uint64_t last_job_id, last_call_id, event_seq;
+    bool started, pumping, pump_again;
+};
+
+/* --- core.c --- */
+uint64_t core_now(struct core *c);
+struct rel_entry *core_find_rel(struct core *c, const struct vr_uuid *vm, uint8_t number);
+int core_insert_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err); /* memory only */
+void core_remove_rel(struct core *c, struct rel_entry *e);
+int core_rel_save(struct core *c,
+                  struct rel_entry *e,
+                  const struct vr_rel *next,
+                  struct vr_err *err);
+void core_rel_put(struct core *c, struct rel_entry *e, const struct vr_rel *next);
+/* Moves a copy: state, health and reason. STATE with a sentence when the table refuses. */
+int core_rel_move(struct vr_rel *rel,
+                  enum vr_rel_event event,
+                  const char *reason,
+                  struct vr_err *err);
+void core_text(char *dst, size_t cap, const char *fmt, ...) VR_PRINTF(3, 4);
+/* Answers a verb; text may be NULL with 0 and 4096. */
+void core_answer_code(
+    core_done done, void *ctx, uint32_t code, uint64_t job_id, int kind, const char *text);
+void core_answer_err(core_done done, void *ctx, int r, const struct vr_err *err);
+bool core_allowed(const struct core_caller *who, enum vr_role least, core_done done, void *ctx);
+/* The VM as source of relationship `number`: included disks only. */
+int core_source_vm(struct core *c,
+                   const struct vr_uuid *vm,
+                   uint8_t number,
+                   struct vr_vm *ret,
+                   struct vr_err *err);
+/* Takes out what `vm` or the names exclude. */
+void core_include_only(struct vr_vm *vm, const char (*excluded)[VR_NAME_MAX], uint32_t nexcluded);
+/* One more former generation the replica may hold. */
+void core_rel_remember(struct vr_rel *rel, const struct vr_uuid *uuid);
+/* What the replica holds now; what it held goes on the history. */
+void core_rel_new_generation(struct vr_rel *rel, const struct vr_generation *gen);
+
+/* --- call.c --- */
+/* Copies `tmpl`, asks the peer; a failure to ask comes back as an answer. */
+int core_call(struct core *c,
+              const struct call *tmpl,
+              const char *point,
+              const char *identity,
+              const struct vr_peer_request *req,
+              struct vr_err *err);
+bool core_calling_about(struct core *c, const struct vr_uuid *vm);
+
+/* --- event.c --- */
+void core_event(struct core *c,
+                enum core_event ev,
+                const struct vr_uuid *vm,
+                const char *name,
+                const char *fmt,
+                ...) VR_PRINTF(5, 6);
+
+/* --- jobs.c --- */
+bool job_is_transfer(const struct vr_job *j);
+struct job_entry *jobs_find(struct core *c, uint64_t id);
+/* The unfinished transfer of this relationship that is queued, running or suspended; NULL: none. */
+struct job_entry *jobs_current(struct core *c, const struct vr_uuid *vm, uint8_t number);
+struct job_entry *jobs_suspended(struct core *c, const struct vr_uuid *vm, uint8_t number);
+struct job_entry *jobs_scheduled(struct core *c, const struct vr_uuid *vm);
+/* A queued or running job of the VM, whatever it does. */
+struct job_entry *jobs_busy(struct core *c, const struct vr_uuid *vm);
+void jobs_fill(struct core *c,
+               struct vr_job *ret,
+               enum vr_job_type type,
+               enum vr_job_state state,
+               const struct vr_vm *vm,
+               uint8_t number,
+               const char *initiator);
+int jobs_reserve(struct core *c, struct job_entry **ret, struct vr_err *err);
+void jobs_insert(struct core *c, struct job_entry *take, const struct vr_job *job);
+int job_move(struct core *c, struct vr_job *j, enum vr_job_event event, struct vr_err *err);
+int job_save(struct core *c, struct job_entry *e, const struct vr_job *next, struct vr_err *err);
+void job_put(struct core *c, struct job_entry *e, const struct vr_job *next);
+/* The end of a job: moves (COMPLETE, CANCEL or FAIL), saves, tells. */
+void job_finish(
+    struct core *c, struct job_entry *e, enum vr_job_event event, uint32_t code, const char *text);
+/* Persists a new job and what it changes, all or nothing: with `superseded` (the old jobs' status)
+ * ends the VM's scheduled job and, when the new one starts now, the suspended one; moves the
+ * relationship (rel_next may be NULL). On success *ret is the job in memory. */
+int jobs_accept(struct core *c,
+                const struct vr_job *job,
+                const char *superseded,
+                struct rel_entry *rel,
+                const struct vr_rel *rel_next,
+                struct job_entry **ret,
+                struct vr_err *err);
+/* Does what waits for a slot or a time. */
+void jobs_pump(struct core *c);
+/* Is start_us now (true) or later (false)? INVALID when out of range. */
+int jobs_when(struct core *c, uint64_t start_us, bool *ret_now, struct vr_err *err);
+
+/* --- transfer.c --- */
+void transfer_start(struct core *c, struct job_entry *e);
+void transfer_settle_reply(struct core *c,
+                           const struct call *call,
+                           const struct vr_peer_reply *reply);
+enum vr_rel_event transfer_start_event(const struct vr_job *j);
+/* Pause, resume or cancel a transfer job. *ret_pending: the lane was told and will end. */
+int transfer_pause(struct core *c, struct job_entry *e, bool *ret_pending, struct vr_err *err);
+int transfer_resume(struct core *c, struct job_entry *e, struct vr_err *err);
+int transfer_cancel(struct core *c, struct job_entry *e, bool *ret_pending, struct vr_err *err);
+/* Marks the relationship (8, needs a decision), if its state allows that. */
+void transfer_lineage(struct core *c, struct rel_entry *rel, const char *text);
+/* proposed_done: the transfer whose acknowledgement was lost had completed. */
+void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer_reply *reply);
+
+/* --- resync.c --- */
+void resync_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);
+void resync_due(struct core *c, struct job_entry *e);
+void resync_due_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);
+/* The code of a peer's refusal, before or after 4096. */
+uint32_t resync_peer_code(int result);
+
+/* --- serve.c --- */
+const struct vr_auth_entry *core_find_auth(struct core *c, const char *identity);
+
+/* --- enable.c, verbs.c --- */
+void enable_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);
+void verbs_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * After a restart: what was going on goes on. A start of a transfer saves the job before the
+ * relationship, an end saves the relationship before the job, so of every pair found here it is
+ * known at which end the host stopped.
+ */
+#include "core/internal.h"
+#include "util/num.h"
+
+/* Running in the store, and the relationship says that it was over: only the job's last save is
+ * missing. */
+static void finish_ended(struct core *c, struct job_entry *e, const struct vr_rel *rel)
+{
+    bool completed = rel->state == VR_REL_REPLICATING && rel->last_sync_us >= e->j.started_us;
+    if (completed) {
+        job_finish(c, e, VR_JEV_COMPLETE, 0, "completed");
+    } else if (rel->state == VR_REL_REPLICATING) {
+        job_finish(c, e, VR_JEV_CANCEL, 0, "cancelled");
+    } else {
+        job_finish(c, e, VR_JEV_FAIL, VR_RC_FAILED,
+                   rel->reason[0] ? rel->reason : "ended when the host stopped");
+    }
+}
+
+/* Into the queue again. */
+static void requeue(struct core *c, struct job_entry *e)
+{
+    struct vr_job next = e->j;
+    if (next.state == VR_JOB_RUNNING) {
+        (void)!job_move(c, &next, VR_JEV_REQUEUE, NULL);
+    }
+    core_text(next.status, sizeof(next.status), "queued after a restart");
+    job_put(c, e, &next);
+    e->lost_link = true; /* the peer may still hold our former session */
+}
+
+/* The wish to pause was durable, the lane's obedience was not. */
+static void suspend(struct core *c, struct job_entry *e, struct rel_entry *rel)
+{
+    struct vr_job next = e->j;
+    struct vr_rel rel_next = rel->r;
+    if (e->j.type != VR_JOBTYPE_VERIFY &&
+        core_rel_move(&rel_next, VR_REV_PAUSE, "suspended", NULL) == 0) {
+        core_rel_put(c, rel, &rel_next);
+    }
+    (void)!job_move(c, &next, VR_JEV_SUSPEND, NULL);
+    core_text(next.status, sizeof(next.status), "suspended");
+    job_put(c, e, &next);
+}
+
+static void start_transfer_job(struct core *c, struct job_entry *e)
+{
+    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    bool verify = e->j.type == VR_JOBTYPE_VERIFY;
+    if (!rel) {
+        job_finish(c, e, VR_JEV_FAIL, VR_RC_INVALID_STATE, "the relationship is gone");
+        return;
+    }
+    bool active =
+        verify || rel->r.state == VR_REL_INITIAL || rel->r.state == VR_REL_RESYNCHRONIZING;
+    if (!active && e->j.state == VR_JOB_RUNNING) {
+        finish_ended(c, e, &rel->r);
+        return;
+    }
+    struct vr_rel next = rel->r;
+    struct vr_err err = VR_ERR_INIT;
+    if (!active && core_rel_move(&next, transfer_start_event(&e->j), "", &err) < 0) {
+        job_finish(c, e, VR_JEV_FAIL, VR_RC_INVALID_STATE, vr_err_text(&err));
+        return;
+    }
+    if (!active) {
+        next.needs_decision = false;
+        core_rel_put(c, rel, &next);
+    }
+    if (e->j.user_suspended) {
+        suspend(c, e, rel);
+        return;
+    }
+    requeue(c, e);
+}
+
+static void start_job(struct core *c, struct job_entry *e)
+{
+    if (vr_job_is_final(e->j.state) || e->j.state == VR_JOB_NEW) {
+        return;
+    }
+    if (e->j.state == VR_JOB_SUSPENDED) {
+        struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+        bool behind = rel && rel->r.state == VR_REL_RESYNCHRONIZING;
+        struct vr_rel next = rel ? rel->r : (struct vr_rel){0};
+        if (behind && e->j.type != VR_JOBTYPE_VERIFY && !jobs_busy(c, &e->j.vm_id) &&
+            core_rel_move(&next, VR_REV_PAUSE, e->j.status, NULL) == 0) {
+            core_rel_put(c, rel, &next);
+        }
+        return;
+    }
+    if (job_is_transfer(&e->j)) {
+        start_transfer_job(c, e);
+        return;
+    }
+    if (e->j.state == VR_JOB_STARTING) {
+        (void)!job_move(c, &e->j, VR_JEV_START, NULL);
+    }
+    job_finish(c, e, VR_JEV_FAIL, VR_RC_FAILED, "interrupted by a restart; please repeat it");
+}
+
+/* In 2 or 10 and nothing that would lead out of it: the store lost the job. */
+static void free_stuck(struct core *c, struct rel_entry *rel)
+{
+    struct vr_rel next = rel->r;
+    bool active = next.state == VR_REL_INITIAL || next.state == VR_REL_RESYNCHRONIZING;
+    if (!next.is_source || !active || jobs_current(c, &next.vm_id, next.number)) {
+        return;
+    }
+    if (core_rel_move(&next, VR_REV_RESYNC_FAILED, "interrupted by a restart", NULL) == 0) {
+        core_rel_put(c, rel, &next);
+    }
+}
+
+int core_start(struct core *c, struct vr_err *err)
+{
+    if (c->started) {
+        return vr_fail(err, VR_E_INTERNAL, "started twice");
+    }
+    for (size_t i = 0; i < c->njobs; i++) {
+        start_job(c, c->jobs[i]);
+    }
+    for (size_t i = 0; i < c->nrels; i++) {
+        free_stuck(c, c->rels[i]);
+    }
+    c->started = true;
+    jobs_pump(c);
+    return 0;
+}

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Source transfers: start, the proposed generation, how each kind of end moves job and
+ * relationship, retries, pause, resume and cancel.
+ *
+ *   end                          job                         relationship (verify: unchanged)
+ *   0                            Completed                   3
+ *   PEER, TIMEOUT                Starting, tried again       10 (2)
+ *   NOSPACE                      Suspended, tried again      11 (1)
+ *   LINEAGE                      Exception                   8, needs a decision
+ *   CORRUPT                      Exception                   8
+ *   CANCELED after PAUSE         Suspended                   11 (1)
+ *   CANCELED after CANCEL        Terminated                  9 (1); 3 when it was 3 and nothing
+ * differed anything else                Exception                   9 (1)
+ */
+#include <string.h>
+
+#include "core/internal.h"
+#include "util/num.h"
+#include "util/vtime.h"
+
+static bool is_verify(const struct vr_job *j)
+{
+    return j->type == VR_JOBTYPE_VERIFY;
+}
+
+enum vr_rel_event transfer_start_event(const struct vr_job *j)
+{
+    return j->type == VR_JOBTYPE_INITIAL ? VR_REV_START_INITIAL : VR_REV_START_RESYNC;
+}
+
+static enum vr_transfer_kind kind_of(const struct vr_job *j, const struct vr_rel *rel)
+{
+    if (is_verify(j)) {
+        return VR_TRANSFER_VERIFY;
+    }
+    if (j->type == VR_JOBTYPE_INITIAL) {
+        return j->seeded ? VR_TRANSFER_SEEDED : VR_TRANSFER_INITIAL;
+    }
+    /* A resync after a first transfer that never completed: compare with whatever is there. */
+    return vr_uuid_is_nil(&rel->generation.uuid) && rel->nhistory == 0 ? VR_TRANSFER_SEEDED
+                                                                       : VR_TRANSFER_RESYNC;
+}
+
+/* Does the relationship's state come from this job? Not from one that is only scheduled or about to
+ * start. */
+static bool owns_state(const struct vr_job *j, const struct vr_rel *rel)
+{
+    bool active = rel->state == VR_REL_INITIAL || rel->state == VR_REL_RESYNCHRONIZING;
+    bool suspended = rel->state == VR_REL_RESYNC_SUSPENDED || rel->state == VR_REL_READY;
+    return !is_verify(j) &&
+           (j->state == VR_JOB_SUSPENDED ? suspended : active && j->state != VR_JOB_NEW);
+}
+
+/* Moves and stores the relationship of a transfer; nothing for a verify. */
+static void
+rel_follow(struct core *c, const struct vr_job *j, enum vr_rel_event event, const char *reason)
+{
+    struct rel_entry *rel = core_find_rel(c, &j->vm_id, j->rel_number);
+    if (!rel || !owns_state(j, &rel->r)) {
+        return;
+    }
+    struct vr_rel next = rel->r;
+    if (core_rel_move(&next, event, reason, NULL) == 0) {
+        core_rel_put(c, rel, &next);
+    }
+}
+
+static void answer_waiter(struct job_entry *e, uint32_t code, int kind, const char *text)
+{
+    core_done done = e->done;
+    void *ctx = e->done_ctx;
+    e->done = NULL;
+    core_answer_code(done, ctx, code, 0, kind, text);
+}
+
+/* --- proposed generation --- */
+
+void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer_reply *reply)
+{
+    if (vr_uuid_is_nil(&rel->r.proposed)) {
+        return;
+    }
+    struct vr_rel next = rel->r;
+    struct vr_generation gen = reply->generation;
+    if (!vr_uuid_eq(&gen.uuid, &next.proposed)) {
+        gen = (struct vr_generation){.uuid = next.proposed,
+                                     .parent = next.generation.uuid,
+                                     .sequence = next.generation.sequence + 1,
+                                     .epoch = next.generation.epoch};
+    }
+    core_rel_new_generation(&next, &gen);
+    next.proposed = (struct vr_uuid){0};
+    core_rel_put(c, rel, &next);
+    core_event(c, CORE_EV_SETTLED, &next.vm_id, NULL,
+               "a transfer whose acknowledgement was lost had completed on %s", next.peer);
+}
+
+void core_on_proposed(struct core *c, uint64_t job_id, const struct vr_uuid *proposed)
+{
+    struct job_entry *e = jobs_find(c, job_id);
+    if (!e || !e->lane) {
+        return;
+    }
+    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    struct vr_err err = VR_ERR_INIT;
+    int r = rel ? 0 : vr_fail(&err, VR_E_NOT_FOUND, "the relationship was removed");
+    if (r == 0) {
+        struct vr_rel next = rel->r;
+        if (!vr_uuid_is_nil(&next.proposed) && !vr_uuid_eq(&next.proposed, proposed)) {
+            /* Nobody knows whether the earlier one was committed; it was made from our disks, so it
+             * may count among the replica's former generations. */
+            core_rel_remember(&next, &next.proposed);
+        }
+        next.proposed = *proposed;
+        r = core_rel_save(c, rel, &next, &err);
+    }
+    if (r < 0) {
+        e->cmd = CMD_ABORT;
+        core_text(e->abort_text, sizeof(e->abort_text), "the new generation could not be saved: %s",
+                  vr_err_text(&err));
+        c->ops->command_transfer(c->ctx, job_id, CORE_LANE_CANCEL, 0);
+        return;
+    }
+    c->ops->command_transfer(c->ctx, job_id, CORE_LANE_PROPOSED_SAVED, 0);
+}
+
+/* --- ends --- */
+
+static void end_completed(struct core *c,
+                          struct job_entry *e,
+                          const struct vr_report *report,
+                          const struct vr_generation *gen)
+{
+    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    if (report && c->ops->save_report(c->ctx, report, NULL) < 0) {
+        core_event(c, CORE_EV_SAVE_FAILED, &e->j.vm_id, e->j.vm_name,
+                   "the report of job %llu could not be saved", (unsigned long long)e->j.id);
+    }
+    if (rel && !is_verify(&e->j)) {
+        struct vr_rel next = rel->r;
+        if (!vr_uuid_is_nil(&gen->uuid)) {
+            core_rel_new_generation(&next, gen);
+        }
+        next.proposed = (struct vr_uuid){0};
+        next.last_sync_us = report ? report->instant_us : core_now(c);
+        next.needs_decision = false;
+        (void)!core_rel_move(&next, VR_REV_RESYNC_DONE, "", NULL);
+        core_rel_put(c, rel, &next);
+    } else if (rel && report && !report->equal && rel->r.state == VR_REL_REPLICATING) {
+        struct vr_rel next = rel->r;
+        (void)!core_rel_move(&next, VR_REV_CHANGED_ALONE, "verify found a difference", NULL);
+        core_rel_put(c, rel, &next);
+    }
+    core_event(c, CORE_EV_COMPARE_ENDED, &e->j.vm_id, e->j.vm_name,
+               "job %llu: %llu bytes compared, %llu differed, %llu sent",
+               (unsigned long long)e->j.id, (unsigned long long)e->j.progress.bytes_compared,
+               (unsigned long long)e->j.progress.bytes_differing,
+               (unsigned long long)e->j.progress.bytes_sent);
+    bool differed = is_verify(&e->j) && report && !report->equal;
+    job_finish(c, e, VR_JEV_COMPLETE, 0,
+               differed ? "completed: a difference was found" : "completed");
+}
+
+static void end_failed(
+    struct core *c, struct job_entry *e, enum vr_rel_event event, uint32_t code, const char *text)
+{
+    rel_follow(c, &e->j, event, text);
+    job_finish(c, e, VR_JEV_FAIL, code, text);
+}
+
+void transfer_lineage(struct core *c, struct rel_entry *rel, const char *text)
+{
+    struct vr_rel next = rel->r;
+    if (core_rel_move(&next, VR_REV_PROOF_FAILED, text, NULL) < 0) {
+        return;
+    }
+    next.needs_decision = true;
+    core_rel_put(c, rel, &next);
+    core_event(c, CORE_EV_NEEDS_DECISION, &next.vm_id, NULL, "relationship %u: %s", next.number,
+               text);
+}
+
+/* Minutes 1, 2, 4, 8, 10 and then every 30. */
+static uint64_t backoff_us(uint32_t tries)
+{
+    static const uint8_t minutes[] = {1, 2, 4, 8, 10, 30};
+    return minutes[VR_MIN(tries, (uint32_t)VR_COUNT(minutes) - 1)] * CORE_MINUTE;
+}
+
+static void end_requeue(struct core *c, struct job_entry *e, const char *text)
+{
+    struct vr_job next = e->j;
+    char when[VR_ISO_TIME_LEN];
+    if (next.state == VR_JOB_RUNNING) { /* a job that only asked the peer is still Starting */
+        (void)!job_move(c, &next, VR_JEV_REQUEUE, NULL);
+    }
+    e->not_before_us = core_now(c) + backoff_us(e->tries++);
+    e->lost_link = true;
+    e->asked = false;
+    core_text(next.status, sizeof(next.status), "link lost, next try at %s: %.160s",
+              vr_iso_time(e->not_before_us, when, sizeof(when)), text);
+    job_put(c, e, &next);
+    core_event(c, CORE_EV_LINK_LOST, &next.vm_id, next.vm_name, "job %llu: %s",
+               (unsigned long long)next.id, next.status);
+}
+
+static void end_suspended(struct core *c, struct job_entry *e, bool by_user, const char *text)
+{
+    struct vr_job next = e->j;
+    rel_follow(c, &e->j, VR_REV_PAUSE, text);
+    (void)!job_move(c, &next, VR_JEV_SUSPEND, NULL);
+    next.user_suspended = by_user;
+    core_text(next.status, sizeof(next.status), "%s", text);
+    e->not_before_us = by_user ? 0 : core_now(c) + CORE_MINUTE;
+    e->asked = false;
+    job_put(c, e, &next);
+    core_event(c, by_user ? CORE_EV_JOB_SUSPENDED : CORE_EV_NO_SPACE, &next.vm_id, next.vm_name,
+               "job %llu: %s", (unsigned long long)next.id, text);
+}
+
+static void end_cancelled(struct core *c, struct job_entry *e, bool nothing_differed)
+{
+    bool equal = e->was_replicating && nothing_differed;
+    rel_follow(c, &e->j, equal ? VR_REV_CANCEL_EQUAL : VR_REV_CANCEL,
+               equal ? "" : "a resynchronization was cancelled");
+    job_finish(c, e, VR_JEV_CANCEL, 0, "cancelled");
+}
+
+/* A lane that ended because we, or the end of the daemon, told it to. */
+static void end_told(struct core *c,
+                     struct job_entry *e,
+                     enum job_cmd cmd,
+                     const struct core_transfer_result *res)
+{
+    switch (cmd) {
+    case CMD_PAUSE:
+        end_suspended(c, e, true, "suspended");
+        break;
+    case CMD_CANCEL:
+        end_cancelled(c, e, res->nothing_differed);
+        break;
+    case CMD_ABORT:
+        end_failed(c, e, VR_REV_RESYNC_FAILED, VR_RC_FAILED, e->abort_text);
+        break;
+    case CMD_NONE:
+        end_requeue(c, e, vr_err_text(&res->err));
+        break;
+    }
+}
+
+static void end_error(struct core *c, struct job_entry *e, int r, const char *text)
+{
+    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    switch (-r) {
+    case VR_E_PEER:
+    case VR_E_TIMEOUT:
+        end_requeue(c, e, text);
+        break;
+    case VR_E_NOSPACE:
+        end_suspended(c, e, false, text);
+        break;
+    case VR_E_LINEAGE:
+        if (rel) {
+            transfer_lineage(c, rel, text);
+        }
+        job_finish(c, e, VR_JEV_FAIL, VR_RC_STATUS_UNKNOWN, text);
+        break;
+    case VR_E_CORRUPT:
+        end_failed(c, e, VR_REV_PROOF_FAILED, vr_retcode_of_error(r), text);
+        break;
+    case VR_E_BUSY:
+        if (e->lost_link) { /* the peer has not noticed yet that our former session is gone */
+            end_requeue(c, e, text);
+            break;
+        }
+        /* fall through */
+    default:
+        end_failed(c, e, VR_REV_RESYNC_FAILED, vr_retcode_of_error(r), text);
+        break;
+    }
+}
+
+/* A person's wish that came while the lane ended otherwise: honoured as far as that end leaves
+ * room. */
+static void after_end(struct core *c, struct job_entry *e, enum job_cmd cmd)
+{
+    bool pending;
+    struct vr_err err = VR_ERR_INIT;
+    int r = 0;
+    if (e->j.state == VR_JOB_STARTING && cmd == CMD_PAUSE) {
+        r = transfer_pause(c, e, &pending, &err);
+    } else if (!vr_job_is_final(e->j.state) && cmd == CMD_CANCEL) {
+        r = transfer_cancel(c, e, &pending, &err);
+    }
+    bool obeyed = (cmd == CMD_PAUSE && e->j.state == VR_JOB_SUSPENDED) ||
+                  (cmd == CMD_CANCEL && e->j.state == VR_JOB_TERMINATED);
+    if (obeyed) {
+        answer_waiter(e, VR_RC_COMPLETED, 0, NULL);
+    } else if (r < 0) {
+        answer_waiter(e, vr_retcode_of_error(r), r, vr_err_text(&err));
+    } else {
+        answer_waiter(e, VR_RC_INVALID_STATE, -VR_E_STATE,
+                      e->j.state == VR_JOB_COMPLETED ? "too late: the transfer completed"
+                                                     : "the transfer had failed already");
+    }
+}
+
+void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_transfer_result *res)
+{
+    struct job_entry *e = jobs_find(c, job_id);
+    if (!e || !e->lane) {
+        return;
+    }
+    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    enum job_cmd cmd = e->cmd;
+    bool settled = rel && !is_verify(&e->j) && !vr_uuid_is_nil(&rel->r.proposed) &&
+                   vr_uuid_eq(&rel->r.proposed, &res->generation.uuid);
+    e->lane = false;
+    e->cmd = CMD_NONE;
+    if (res->result == 0) {
+        end_completed(c, e, &res->report, &res->generation);
+    } else if (settled) {
+        end_completed(c, e, NULL, &res->generation);
+    } else if (res->result == -VR_E_CANCELED) {
+        end_told(c, e, cmd, res);
+    } else if (cmd == CMD_ABORT) {
+        end_failed(c, e, VR_REV_RESYNC_FAILED, VR_RC_FAILED, e->abort_text);
+    } else {
+        end_error(c, e, res->result, vr_err_text(&res->err));
+    }
+    after_end(c, e, cmd);
+    jobs_pump(c);
+}
+
+void core_on_progress(struct core *c, uint64_t job_id, const struct vr_progress *p)
+{
+    struct job_entry *e = jobs_find(c, job_id);
+    if (!e || !e->lane) {
+        return;
+    }
+    bool compares = p->phase >= VR_PHASE_COMPARE;
+    if (compares && e->j.progress.phase < VR_PHASE_COMPARE) {
+        core_event(c, CORE_EV_COMPARE_STARTED, &e->j.vm_id, e->j.vm_name,
+                   "job %llu: comparing %llu bytes", (unsigned long long)job_id,
+                   (unsigned long long)p->bytes_total);
+    }
+    if (p->phase != e->j.progress.phase && e->cmd == CMD_NONE) {
+        core_text(e->j.status, sizeof(e->j.status), "%s", vr_phase_text((int)p->phase));
+    }
+    if (p->phase == VR_PHASE_COMPARE && p->bytes_compared > 0) {
+        e->tries = 0;
+        e->lost_link = false;
+    }
+    e->j.cancellable = p->phase < VR_PHASE_COMMIT;
+    e->j.progress = *p;
+}
+
+/* --- start --- */
+
+static void ended_at_start(struct core *c, struct job_entry *e, int r, const struct vr_err *err)
+{
+    end_error(c, e, r, vr_err_text(err));
+    c->pump_again = true;
+}
+
+static void start_lane(struct core *c, struct job_entry *e, const struct rel_entry *rel)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_job next = e->j;
+    struct core_transfer t = {
+        .job_id = e->j.id,
+        .job_uuid = e->j.uuid,
+        .rel = rel->r,
+        .kind = kind_of(&e->j, &rel->r),
+        .force = e->j.force,
+        .restart = e->j.restart && e->tries == 0,
+        .source_is_replica = e->j.rel_number == 1,
+    };
+    int r = core_source_vm(c, &e->j.vm_id, e->j.rel_number, &t.vm, &err);
+    if (r < 0) {
+        ended_at_start(c, e, r, &err);
+        return;
+    }
+    (void)!job_move(c, &next, VR_JEV_START, NULL);
+    next.started_us = next.started_us ? next.started_us : core_now(c);
+    next.progress.phase = VR_PHASE_CONNECT;
+    core_text(next.status, sizeof(next.status), "%s", vr_phase_text(VR_PHASE_CONNECT));
+    if (job_save(c, e, &next, &err) < 0) {
+        e->not_before_us = core_now(c) + CORE_MINUTE;
+        core_text(e->j.status, sizeof(e->j.status), "waiting: %s", vr_err_text(&err));
+        return;
+    }
+    e->lane = true;
+    r = c->ops->start_transfer(c->ctx, &t, &err);
+    if (r < 0) {
+        e->lane = false;
+        ended_at_start(c, e, r, &err);
+    }
+}
+
+void transfer_start(struct core *c, struct job_entry *e)
+{
+    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    if (!rel) {
+        job_finish(c, e, VR_JEV_FAIL, VR_RC_INVALID_STATE, "the relationship was removed");
+        return;
+    }
+    bool unsettled = !vr_uuid_is_nil(&rel->r.proposed) && !e->asked && !is_verify(&e->j);
+    if (!unsettled) {
+        start_lane(c, e, rel);
+        return;
+    }
+    /* COMMIT was sent and not acknowledged: perhaps there is nothing left to do. */
+    struct call call = {
+        .why = CALL_SETTLE,
+        .vm = e->j.vm_id,
+        .number = e->j.rel_number,
+        .job_id = e->j.id,
+    };
+    struct vr_vm vm;
+    struct vr_peer_request req;
+    struct vr_err err = VR_ERR_INIT;
+    int r = core_source_vm(c, &call.vm, call.number, &vm, &err);
+    r = r < 0 ? r : c->ops->check_disks(c->ctx, &vm, call.number == 1, &err);
+    if (r == 0) {
+        core_peer_request(&rel->r, &vm, VR_PEER_PREFLIGHT, &req);
+        req.kind = kind_of(&e->j, &rel->r);
+        req.force = e->j.force;
+        e->calling = true;
+        core_text(e->j.status, sizeof(e->j.status), "asking what became of the last commit");
+        r = core_call(c, &call, rel->r.peer, rel->r.peer_identity, &req, &err);
+    }
+    if (r < 0) {
+        e->calling = false;
+        ended_at_start(c, e, r, &err);
+    }
+}
+
+void transfer_settle_reply(struct core *c,
+                           const struct call *call,
+                           const struct vr_peer_reply *reply)
+{
+    struct job_entry *e = jobs_find(c, call->job_id);
+    struct rel_entry *rel = core_find_rel(c, &call->vm, call->number);
+    if (!e || !e->calling) {
+        return;
+    }
+    e->calling = false;
+    if (e->j.state != VR_JOB_STARTING || !rel) {
+        return; /* paused or cancelled while we asked */
+    }
+    e->asked = true;
+    if (reply->result == 0 && reply->proposed_done) {
+        struct vr_job next = e->j;
+        transfer_settle(c, rel, reply);
+        (void)!job_move(c, &next, VR_JEV_START, NULL);
+        e->j = next;
+        end_completed(c, e, NULL, &rel->r.generation);
+    } else if (reply->result < 0 && !(reply->result == -VR_E_LINEAGE && e->j.force)) {
+        end_error(c, e, reply->result, reply->text[0] ? reply->text : vr_kind_text(reply->result));
+    }
+    jobs_pump(c);
+}
+
+/* --- pause, resume, cancel --- */
+
+int transfer_pause(struct core *c, struct job_entry *e, bool *ret_pending, struct vr_err *err)
+{
+    struct vr_job next = e->j;
+    int r = job_move(c, &next, VR_JEV_SUSPEND, err);
+    if (r < 0) {
+        return r;
+    }
+    *ret_pending = e->lane;
+    if (e->lane && (e->cmd != CMD_NONE || e->j.progress.phase >= VR_PHASE_COMMIT)) {
+        return vr_fail(err, VR_E_STATE, "%s",
+                       e->cmd != CMD_NONE ? "the transfer is being stopped already"
+                                          : "commit has begun");
+    }
+    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    if (!is_verify(&e->j) && (!rel || !owns_state(&e->j, &rel->r))) {
+        return vr_fail(err, VR_E_STATE, "the job is being started; try again");
+    }
+    next.user_suspended = true;
+    if (e->lane) { /* the wish is durable: a restart in between finds it */
+        next.state = e->j.state;
+        core_text(next.status, sizeof(next.status), "suspending");
+        r = job_save(c, e, &next, err);
+        if (r < 0) {
+            return r;
+        }
+        e->cmd = CMD_PAUSE;
+        c->ops->command_transfer(c->ctx, e->j.id, CORE_LANE_PAUSE, 0);
+        return 0;
+    }
+    core_text(next.status, sizeof(next.status), "suspended");
+    struct vr_job old = e->j;
+    r = job_save(c, e, &next, err);
+    if (r < 0) {
+        return r;
+    }
+    e->calling = false;
+    rel_follow(c, &old, VR_REV_PAUSE, "suspended");
+    core_event(c, CORE_EV_JOB_SUSPENDED, &next.vm_id, next.vm_name, "job %llu: suspended",
+               (unsigned long long)next.id);
+    return 0;
+}
+
+int transfer_resume(struct core *c, struct job_entry *e, struct vr_err *err)
+{
+    struct vr_job next = e->j;
+    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    int r = job_move(c, &next, VR_JEV_RESUME, err);
+    if (r == 0 && !rel) {
+        r = vr_fail(err, VR_E_NOT_FOUND, "the relationship was removed");
+    }
+    if (r < 0) {
+        return r;
+    }
+    struct vr_rel rel_next = rel->r;
+    if (!is_verify(&e->j)) {
+        bool initial = e->j.type == VR_JOBTYPE_INITIAL;
+        r = core_rel_move(&rel_next, initial ? VR_REV_START_INITIAL : VR_REV_RESUME, "", err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    struct vr_job old = e->j;
+    next.user_suspended = false;
+    core_text(next.status, sizeof(next.status), "queued");
+    r = job_save(c, e, &next, err);
+    if (r < 0) {
+        return r;
+    }
+    r = is_verify(&e->j) ? 0 : core_rel_save(c, rel, &rel_next, err);
+    if (r < 0) {
+        job_put(c, e, &old);
+        return r;
+    }
+    e->not_before_us = 0;
+    core_event(c, CORE_EV_JOB_RESUMED, &next.vm_id, next.vm_name, "job %llu goes on",
+               (unsigned long long)next.id);
+    jobs_pump(c);
+    return 0;
+}
+
+int transfer_cancel(struct core *c, struct job_entry *e, bool *ret_pending, struct vr_err *err)
+{
+    struct vr_job next = e->j;
+    int r = job_move(c, &next, VR_JEV_CANCEL, err);
+    if (r < 0) {
+        return r;
+    }
+    *ret_pending = e->lane;
+    if (e->lane) {
+        if (e->j.progress.phase >= VR_PHASE_COMMIT) {
+            return vr_fail(err, VR_E_STATE, "commit has begun");
+        }
+        if (e->cmd == CMD_CANCEL || e->cmd == CMD_ABORT) {
+            return vr_fail(err, VR_E_STATE, "the transfer is being stopped already");
+        }
+        if (e->done) { /* who waits for a pause will not see one */
+            answer_waiter(e, VR_RC_INVALID_STATE, -VR_E_STATE, "cancelled instead");
+        }
+        e->cmd = CMD_CANCEL;
+        core_text(e->j.status, sizeof(e->j.status), "cancelling");
+        c->ops->command_transfer(c->ctx, e->j.id, CORE_LANE_CANCEL, 0);
+        return 0;
+    }
+    core_text(next.status, sizeof(next.status), "cancelled");
+    struct vr_job old = e->j;
+    r = job_save(c, e, &next, err);
+    if (r < 0) {
+        return r;
+    }
+    e->calling = false;
+    rel_follow(c, &old, VR_REV_CANCEL, "a resynchronization was cancelled");
+    core_event(c, CORE_EV_JOB_CANCELLED, &next.vm_id, next.vm_name, "job %llu: cancelled",
+               (unsigned long long)next.id);
+    return 0;
+}
