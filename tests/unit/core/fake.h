@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A world for core/ in memory: one clock, a store that counts and can fail, peers that answer by script. */
+#pragma once
+#include "tests/lib/check.h"
+#include "core/core.h"
+
+#define FAKE_MAX 64
+
+struct fake {
+    uint64_t now;
+    uint8_t seed;
+    struct core *c;
+    /* store */
+    struct vr_rel rels[FAKE_MAX];
+    struct vr_job jobs[FAKE_MAX];
+    size_t nrels, njobs;
+    unsigned saves, reports, fail_from, fail_count, injected; /* saves number fail_from.. fail; 0 = none */
+    char log[8192];  /* what was asked of the world, in order: "save_job 1;start 1;..." */
+    char events[8192];
+    /* inventory and disks */
+    struct vr_vm vm;
+    int find_result, disks_result, replica_vm_result;
+    /* peers */
+    uint64_t call_id;
+    struct vr_peer_request req;
+    bool hold_replies; /* the test answers with fake_reply */
+    struct vr_peer_reply reply;
+    unsigned calls;
+    /* lanes */
+    int start_result;
+    struct core_transfer started;
+    unsigned starts;
+    /* replica side */
+    int create_result, inspect_result;
+    struct vr_generation replica_generation;
+    unsigned ended_sessions;
+    /* the last verb's answer */
+    struct core_answer answer;
+    unsigned answers;
+};
+
+#define T0 ((uint64_t)1800000000 * 1000000)
+#define SEC ((uint64_t)1000000)
+#define MIN (60 * SEC)
+
+extern const struct core_caller admin, operator_, viewer, nobody;
+
+struct fake *fake_new(void); /* one VM with two disks, core started, nothing enabled */
+void fake_free(struct fake *f);
+/* Throws core away and builds it from the store, as a restart does. */
+void fake_restart(struct fake *f);
+/* A relationship of the VM in this state, in core and store, before core_start. */
+void fake_rel(struct fake *f, uint8_t number, bool is_source, enum vr_rel_state state);
+void fake_done(void *ctx, const struct core_answer *a); /* ctx = fake */
+uint32_t fake_resync(struct fake *f, const struct core_caller *who, uint64_t start_us);
+uint32_t fake_state(struct fake *f, uint16_t requested);
+void fake_reply(struct fake *f);
+/* The lane of this job ends. */
+void fake_end(struct fake *f, uint64_t job, int result, const char *text);
+void fake_end_done(struct fake *f, uint64_t job, struct vr_uuid generation);
+const struct vr_job *fake_job(struct fake *f, uint64_t id);
+const struct vr_rel *fake_get(struct fake *f, uint8_t number);
+struct vr_uuid uuid_of(uint8_t n);
