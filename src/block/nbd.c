@@ -19,69 +19,17 @@
 #include <libnbd.h>
 #include <string.h>
 
+#include "block/nbd_conn.h"
 #include "util/num.h"
 #include "util/vtime.h"
 
-#define PIECE_BYTES (512u << 10)
-#define ZERO_PIECE_BYTES (64u << 20)
-#define SLOTS 16u /* for each of read-ahead and writing */
-#define WRITE_BYTES_MAX (16u << 20)
-#define HINTS 64u
 #define STATUS_ASK_BYTES (1u << 30)
-#define STATUS_MAX 4096u /* extents kept of one answer; the rest is asked again */
 #define BASE_ALLOCATION "base:allocation"
 #define STATE_ZERO 2u /* base:allocation, "reads as zeroes" */
 
-enum slot_state {
-    SLOT_FREE,
-    SLOT_BUSY,
-    SLOT_DONE
-};
-
-struct slot {
-    enum slot_state state;
-    int sys_errno; /* of a finished request */
-    bool stale;    /* overwritten or skipped: throw away when done */
-    uint64_t off, len, order;
-    size_t payload; /* bytes of buf that count against WRITE_BYTES_MAX */
-    uint8_t *buf;
-};
-
-struct range {
-    uint64_t off, len;
-};
-
-struct nbd_dev {
-    struct block_dev dev;
-    struct nbd_handle *h;
-    unsigned deadline_ms;
-    bool dead, can_zero, can_status;
-    struct vr_err dead_err, write_err; /* kind NONE: nothing happened */
-    struct slot rd[SLOTS], wr[SLOTS];
-    struct slot one; /* a request waited for at once; here, since libnbd may still know it after a
-                        missed deadline */
-    uint64_t next_order;
-    size_t write_bytes;
-    struct range hints[HINTS];
-    size_t hint_first, hint_count;
-    struct block_extent status[STATUS_MAX];
-    size_t status_count;
-    uint64_t status_end;
-};
-
-static struct nbd_dev *nbd_of(struct block_dev *dev)
-{
-    return (struct nbd_dev *)dev;
-}
-
-static bool overlaps(uint64_t a_off, uint64_t a_len, uint64_t b_off, uint64_t b_len)
-{
-    return a_off < b_off + b_len && b_off < a_off + a_len;
-}
-
 /* --- waiting --- */
 
-static int again(const struct vr_err *was, struct vr_err *err)
+int conn_again(const struct vr_err *was, struct vr_err *err)
 {
     if (err) {
         *err = *was;
@@ -89,40 +37,39 @@ static int again(const struct vr_err *was, struct vr_err *err)
     return -(int)was->kind;
 }
 
-static int die(struct nbd_dev *d, enum vr_err_kind kind, const char *what, struct vr_err *err)
+int conn_die(struct nbd_dev *d, enum vr_err_kind kind, const char *what, struct vr_err *err)
 {
     d->dead = true;
     (void)vr_fail(&d->dead_err, kind, "NBD server: %s", what);
-    return again(&d->dead_err, err);
+    return conn_again(&d->dead_err, err);
 }
 
-static int check_alive(struct nbd_dev *d, struct vr_err *err)
+int conn_check(struct nbd_dev *d, struct vr_err *err)
 {
-    return d->dead ? again(&d->dead_err, err) : 0;
+    return d->dead ? conn_again(&d->dead_err, err) : 0;
 }
 
-/* One turn of the connection, until deadline_at (monotonic ms). */
-static int turn(struct nbd_dev *d, uint64_t deadline_at, struct vr_err *err)
+int conn_turn(struct nbd_dev *d, uint64_t deadline_at, struct vr_err *err)
 {
     uint64_t now = vr_mono_ms();
     if (now >= deadline_at) {
-        return die(d, VR_E_TIMEOUT, "no answer in time", err);
+        return conn_die(d, VR_E_TIMEOUT, "no answer in time", err);
     }
     if (nbd_poll(d->h, (int)VR_MIN(deadline_at - now, (uint64_t)INT32_MAX)) < 0) {
-        return die(d, VR_E_IO, nbd_get_error(), err);
+        return conn_die(d, VR_E_IO, nbd_get_error(), err);
     }
     if (nbd_aio_is_dead(d->h) > 0 || nbd_aio_is_closed(d->h) > 0) {
-        return die(d, VR_E_IO, "the connection was lost", err);
+        return conn_die(d, VR_E_IO, "the connection was lost", err);
     }
     return 0;
 }
 
-static int wait_slot(struct nbd_dev *d, struct slot *s, struct vr_err *err)
+int conn_wait(struct nbd_dev *d, struct slot *s, struct vr_err *err)
 {
     uint64_t deadline_at = vr_mono_ms() + d->deadline_ms;
-    int r = check_alive(d, err);
+    int r = conn_check(d, err);
     while (r == 0 && s->state == SLOT_BUSY) {
-        r = turn(d, deadline_at, err);
+        r = conn_turn(d, deadline_at, err);
     }
     return r;
 }
@@ -135,374 +82,22 @@ static int on_answer(void *user_data, int *error)
     return 1; /* retire the command */
 }
 
-static nbd_completion_callback answer_to(struct slot *s)
+nbd_completion_callback conn_answer_to(struct slot *s)
 {
     return (nbd_completion_callback){.callback = on_answer, .user_data = s};
 }
 
-static int slot_error(struct slot *s, const char *verb, struct vr_err *err)
+int slot_error(struct slot *s, const char *verb, struct vr_err *err)
 {
     errno = s->sys_errno ? s->sys_errno : EIO;
     return vr_fail_errno(err, VR_E_IO, "%s of %llu bytes at %llu", verb, (unsigned long long)s->len,
                          (unsigned long long)s->off);
 }
 
-static void free_slot(struct slot *s)
+void slot_free(struct slot *s)
 {
     free(s->buf);
     *s = (struct slot){.state = SLOT_FREE};
-}
-
-/* --- writing --- */
-
-static void collect_write(struct nbd_dev *d, struct slot *s)
-{
-    if (s->sys_errno && d->write_err.kind == VR_E_NONE) {
-        (void)slot_error(s, "earlier write", &d->write_err);
-    }
-    d->write_bytes -= s->payload;
-    free_slot(s);
-}
-
-static void collect_writes(struct nbd_dev *d)
-{
-    for (size_t i = 0; i < SLOTS; i++) {
-        if (d->wr[i].state == SLOT_DONE) {
-            collect_write(d, &d->wr[i]);
-        }
-    }
-}
-
-static bool write_in_flight(struct nbd_dev *d, uint64_t off, uint64_t len)
-{
-    for (size_t i = 0; i < SLOTS; i++) {
-        if (d->wr[i].state == SLOT_BUSY && overlaps(d->wr[i].off, d->wr[i].len, off, len)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Waits until no unanswered write touches the range. */
-static int settle_writes(struct nbd_dev *d, uint64_t off, uint64_t len, struct vr_err *err)
-{
-    int r = check_alive(d, err);
-    for (size_t i = 0; r == 0 && i < SLOTS; i++) {
-        struct slot *s = &d->wr[i];
-        if (s->state == SLOT_BUSY && overlaps(s->off, s->len, off, len)) {
-            r = wait_slot(d, s, err);
-        }
-    }
-    collect_writes(d);
-    return r;
-}
-
-static int find_write_slot(struct nbd_dev *d, size_t payload, struct slot **ret, struct vr_err *err)
-{
-    for (;;) {
-        collect_writes(d);
-        struct slot *oldest = NULL, *unused = NULL;
-        for (size_t i = 0; i < SLOTS; i++) {
-            struct slot *s = &d->wr[i];
-            if (s->state == SLOT_FREE) {
-                unused = s;
-            } else if (!oldest || s->order < oldest->order) {
-                oldest = s;
-            }
-        }
-        if (unused && (!oldest || d->write_bytes + payload <= WRITE_BYTES_MAX)) {
-            *ret = unused;
-            return 0;
-        }
-        int r = wait_slot(d, oldest, err);
-        if (r < 0) {
-            return r;
-        }
-    }
-}
-
-/* What was read ahead or known of the range is no longer so. */
-static void forget_range(struct nbd_dev *d, uint64_t off, uint64_t len)
-{
-    for (size_t i = 0; i < SLOTS; i++) {
-        struct slot *s = &d->rd[i];
-        if (s->state != SLOT_FREE && overlaps(s->off, s->len, off, len)) {
-            s->stale = true;
-        }
-    }
-    d->status_count = 0;
-}
-
-/* buf NULL: WRITE_ZEROES. */
-static int
-issue_write(struct nbd_dev *d, const void *buf, uint64_t len, uint64_t off, struct vr_err *err)
-{
-    struct slot *s = NULL;
-    size_t payload = buf ? (size_t)len : 0;
-    int r = settle_writes(d, off, len, err);
-    if (r == 0) {
-        r = find_write_slot(d, payload, &s, err);
-    }
-    if (r == 0 && d->write_err.kind != VR_E_NONE) {
-        r = again(&d->write_err, err);
-    }
-    if (r < 0) {
-        return r;
-    }
-    uint8_t *copy = buf ? malloc(payload) : NULL;
-    if (buf && !copy) {
-        return vr_fail_nomem(err);
-    }
-    if (copy) {
-        memcpy(copy, buf, payload);
-    }
-    forget_range(d, off, len);
-    *s = (struct slot){.state = SLOT_BUSY, .off = off, .len = len, .order = d->next_order++};
-    s->payload = payload;
-    s->buf = copy;
-    d->write_bytes += payload;
-    int64_t cookie = copy ? nbd_aio_pwrite(d->h, copy, payload, off, answer_to(s), 0)
-                          : nbd_aio_zero(d->h, len, off, answer_to(s), 0);
-    if (cookie < 0) {
-        return die(d, VR_E_IO, nbd_get_error(), err);
-    }
-    return 0;
-}
-
-static int
-nbd_write(struct block_dev *dev, const void *buf, size_t len, uint64_t off, struct vr_err *err)
-{
-    return issue_write(nbd_of(dev), buf, len, off, err);
-}
-
-static int nbd_zero_range(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err)
-{
-    static const uint8_t zeroes[PIECE_BYTES];
-    struct nbd_dev *d = nbd_of(dev);
-    bool ask = d->can_zero && len >= BLOCK_PUNCH_MIN;
-    uint64_t step = ask ? ZERO_PIECE_BYTES : sizeof zeroes;
-    int r = 0;
-    while (r == 0 && len) {
-        uint64_t n = VR_MIN(len, step);
-        r = issue_write(d, ask ? NULL : zeroes, n, off, err);
-        off += n;
-        len -= n;
-    }
-    return r;
-}
-
-static int nbd_flush_all(struct block_dev *dev, struct vr_err *err)
-{
-    struct nbd_dev *d = nbd_of(dev);
-    int r = settle_writes(d, 0, dev->size_bytes, err);
-    if (r < 0) {
-        return r;
-    }
-    if (d->write_err.kind != VR_E_NONE) {
-        r = again(&d->write_err, err);
-        d->write_err = VR_ERR_INIT;
-        return r;
-    }
-    struct slot *s = &d->one;
-    *s = (struct slot){.state = SLOT_BUSY};
-    if (nbd_aio_flush(d->h, answer_to(s), 0) < 0) {
-        return die(d, VR_E_IO, nbd_get_error(), err);
-    }
-    r = wait_slot(d, s, err);
-    if (r < 0) {
-        return r;
-    }
-    return s->sys_errno ? slot_error(s, "flush", err) : 0;
-}
-
-/* --- reading --- */
-
-static int
-issue_read(struct nbd_dev *d, struct slot *s, uint64_t off, uint64_t len, struct vr_err *err)
-{
-    uint8_t *buf = malloc((size_t)len);
-    if (!buf) {
-        return vr_fail_nomem(err);
-    }
-    *s = (struct slot){.state = SLOT_BUSY, .off = off, .len = len, .order = d->next_order++};
-    s->buf = buf;
-    if (nbd_aio_pread(d->h, buf, (size_t)len, off, answer_to(s), 0) < 0) {
-        return die(d, VR_E_IO, nbd_get_error(), err);
-    }
-    return 0;
-}
-
-static struct slot *unused_read_slot(struct nbd_dev *d)
-{
-    struct slot *unused = NULL;
-    for (size_t i = 0; i < SLOTS; i++) {
-        if (d->rd[i].state == SLOT_DONE && d->rd[i].stale) {
-            free_slot(&d->rd[i]);
-        }
-        if (d->rd[i].state == SLOT_FREE) {
-            unused = &d->rd[i];
-        }
-    }
-    return unused;
-}
-
-/* Issues hinted pieces while there are slots. What cannot be issued is no loss: the read asks
- * again. */
-static void read_ahead(struct nbd_dev *d)
-{
-    struct slot *s;
-    while (!d->dead && d->hint_count && (s = unused_read_slot(d)) != NULL) {
-        struct range *hint = &d->hints[d->hint_first];
-        uint64_t n = VR_MIN(hint->len, (uint64_t)PIECE_BYTES);
-        if (write_in_flight(d, hint->off, n) || issue_read(d, s, hint->off, n, NULL) < 0) {
-            return;
-        }
-        hint->off += n;
-        hint->len -= n;
-        if (!hint->len) {
-            d->hint_first = (d->hint_first + 1) % HINTS;
-            d->hint_count--;
-        }
-    }
-}
-
-static void nbd_prefetch(struct block_dev *dev, uint64_t off, uint64_t len)
-{
-    struct nbd_dev *d = nbd_of(dev);
-    if (d->hint_count < HINTS) {
-        d->hints[(d->hint_first + d->hint_count) % HINTS] = (struct range){off, len};
-        d->hint_count++;
-    }
-    read_ahead(d);
-}
-
-static struct slot *find_ahead(struct nbd_dev *d, uint64_t off)
-{
-    for (size_t i = 0; i < SLOTS; i++) {
-        struct slot *s = &d->rd[i];
-        if (s->state != SLOT_FREE && !s->stale && overlaps(s->off, s->len, off, 1)) {
-            return s;
-        }
-    }
-    return NULL;
-}
-
-/* Hints come in order: when the reader is at s, what was issued before it is not asked for any
- * more. */
-static void pass_by(struct nbd_dev *d, const struct slot *s)
-{
-    for (size_t i = 0; i < SLOTS; i++) {
-        if (d->rd[i].state != SLOT_FREE && d->rd[i].order < s->order) {
-            d->rd[i].stale = true;
-        }
-    }
-}
-
-/* The reader has come to a hinted range before it was issued: it must not be fetched a second time
- * behind it. */
-static void trim_hints(struct nbd_dev *d, uint64_t off, uint64_t len)
-{
-    while (d->hint_count) {
-        struct range *hint = &d->hints[d->hint_first];
-        if (hint->off < off || hint->off >= off + len) {
-            return;
-        }
-        uint64_t n = VR_MIN(hint->len, off + len - hint->off);
-        hint->off += n;
-        hint->len -= n;
-        if (hint->len) {
-            return;
-        }
-        d->hint_first = (d->hint_first + 1) % HINTS;
-        d->hint_count--;
-    }
-}
-
-static int
-read_directly(struct nbd_dev *d, uint8_t *p, size_t len, uint64_t off, struct vr_err *err)
-{
-    struct slot *s = &d->one;
-    int r = issue_read(d, s, off, len, err);
-    if (r == 0) {
-        r = wait_slot(d, s, err);
-    }
-    if (r < 0) {
-        return r;
-    }
-    if (s->sys_errno) {
-        r = slot_error(s, "read", err);
-    } else {
-        memcpy(p, s->buf, len);
-    }
-    free_slot(s);
-    return r;
-}
-
-/* Takes what slot s has of [off, off+len): *ret_n bytes, none when reading ahead failed. */
-static int read_from_ahead(struct nbd_dev *d,
-                           struct slot *s,
-                           uint8_t *p,
-                           size_t len,
-                           uint64_t off,
-                           size_t *ret_n,
-                           struct vr_err *err)
-{
-    pass_by(d, s);
-    int r = wait_slot(d, s, err);
-    if (r < 0) {
-        return r;
-    }
-    if (s->sys_errno) {
-        s->stale = true; /* the piece is larger than what is asked for: ask for just that */
-        return 0;
-    }
-    size_t n = (size_t)VR_MIN((uint64_t)len, s->off + s->len - off);
-    memcpy(p, s->buf + (off - s->off), n);
-    *ret_n = n;
-    s->stale = off + n == s->off + s->len;
-    return 0;
-}
-
-/* Up to where no slot has the bytes. */
-static size_t gap_len(struct nbd_dev *d, uint64_t off, size_t len)
-{
-    for (size_t i = 0; i < SLOTS; i++) {
-        const struct slot *s = &d->rd[i];
-        if (s->state != SLOT_FREE && !s->stale && s->off > off && s->off < off + len) {
-            len = (size_t)(s->off - off);
-        }
-    }
-    return len;
-}
-
-static int nbd_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err)
-{
-    struct nbd_dev *d = nbd_of(dev);
-    uint8_t *p = buf;
-    int r = settle_writes(d, off, len, err);
-    while (r == 0 && len) {
-        size_t n = 0;
-        struct slot *s = find_ahead(d, off);
-        if (s) {
-            r = read_from_ahead(d, s, p, len, off, &n, err);
-        } else {
-            n = gap_len(d, off, len);
-            trim_hints(d, off, n);
-            r = read_directly(d, p, n, off, err);
-        }
-        p += n;
-        off += n;
-        len -= n;
-        read_ahead(d);
-    }
-    return r;
-}
-
-static void nbd_drop_cache(struct block_dev *dev)
-{
-    struct nbd_dev *d = nbd_of(dev);
-    forget_range(d, 0, dev->size_bytes);
-    d->hint_count = 0;
 }
 
 /* --- block status --- */
@@ -550,10 +145,10 @@ static int ask_status(struct nbd_dev *d, uint64_t off, uint64_t len, struct vr_e
     *s = (struct slot){.state = SLOT_BUSY, .off = off, .len = len};
     uint64_t ask = VR_MIN(d->dev.size_bytes - off, (uint64_t)STATUS_ASK_BYTES);
     nbd_extent_callback cb = {.callback = on_status, .user_data = d};
-    if (nbd_aio_block_status(d->h, ask, off, cb, answer_to(s), 0) < 0) {
-        return die(d, VR_E_IO, nbd_get_error(), err);
+    if (nbd_aio_block_status(d->h, ask, off, cb, conn_answer_to(s), 0) < 0) {
+        return conn_die(d, VR_E_IO, nbd_get_error(), err);
     }
-    int r = wait_slot(d, s, err);
+    int r = conn_wait(d, s, err);
     if (r == 0 && !d->status_count) {
         add_status(d, len, BLOCK_DATA); /* refused or empty: reading will tell */
     }
@@ -588,7 +183,7 @@ static int nbd_extents(struct block_dev *dev,
     struct nbd_dev *d = nbd_of(dev);
     uint64_t end = off + len;
     size_t n = 0;
-    int r = settle_writes(d, off, len, err);
+    int r = conn_settle_writes(d, off, len, err);
     while (r == 0 && off < end && n < max) {
         const struct block_extent *e = find_status(d, off);
         if (!e && d->can_status) {
@@ -626,13 +221,13 @@ static void nbd_dev_close(struct block_dev *dev)
 
 static const struct block_ops nbd_ops = {
     .name = "nbd",
-    .read = nbd_read,
-    .write = nbd_write,
-    .zero = nbd_zero_range,
-    .flush = nbd_flush_all,
+    .read = conn_read,
+    .write = conn_write,
+    .zero = conn_zero,
+    .flush = conn_flush,
     .extents = nbd_extents,
-    .prefetch = nbd_prefetch,
-    .drop_cache = nbd_drop_cache,
+    .prefetch = conn_prefetch,
+    .drop_cache = conn_drop_cache,
     .close = nbd_dev_close,
 };
 
@@ -675,7 +270,7 @@ start_handle(struct nbd_dev *d, const char *uri, const char *socket_path, struct
     uint64_t deadline_at = vr_mono_ms() + d->deadline_ms;
     r = 0;
     while (r == 0 && nbd_aio_is_ready(d->h) == 0) {
-        r = turn(d, deadline_at, err);
+        r = conn_turn(d, deadline_at, err);
     }
     return r < 0 ? r : learn_export(d, err);
 }

@@ -7,6 +7,7 @@
 
 #include "block/dev.h"
 #include "block/nbd.h"
+#include "block/nbd_conn.h"
 #include "tests/lib/check.h"
 #include "util/num.h"
 #include "util/vtime.h"
@@ -121,6 +122,41 @@ static void test_read_ahead_gives_the_same_bytes(void **state)
     CHECK_OK(block_read(dev, buf, VR_MIB, 0, &err), &err); /* back to the start */
     assert_memory_equal(buf, all, VR_MIB);
     free(all);
+    block_close(dev);
+}
+
+static bool is_read_ahead(struct block_dev *dev, uint64_t off)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        const struct slot *s = &nbd_of(dev)->rd[i];
+        if (s->state != SLOT_FREE && !s->stale && overlaps(s->off, s->len, off, 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void test_unread_hints_do_not_stop_read_ahead(void **state)
+{
+    struct vr_err err;
+    const char *tail[] = {"memory", "64M", NULL};
+    struct block_dev *dev = serve(tail, BLOCK_READ_ONLY);
+    assert_non_null(dev);
+    block_prefetch(dev, 0, 8 * VR_MIB); /* all the slots, and never read */
+    block_prefetch(dev, 32 * VR_MIB, 32 * VR_MIB);
+    assert_true(is_read_ahead(dev, 0));
+    assert_false(is_read_ahead(dev, 33 * VR_MIB));
+    bool seen = false;
+    for (uint64_t off = 32 * VR_MIB; off < 64 * VR_MIB; off += VR_MIB) {
+        CHECK_OK(block_read(dev, buf, VR_MIB, off, &err), &err);
+        seen = seen || is_read_ahead(dev, off + VR_MIB);
+    }
+    assert_true(seen);
+    assert_false(is_read_ahead(dev, 0));
+    for (unsigned i = 0; i < 2 * HINTS; i++) { /* more than are kept */
+        block_prefetch(dev, i * VR_MIB / 4, VR_MIB);
+    }
+    assert_true(nbd_of(dev)->hint_count <= HINTS);
     block_close(dev);
 }
 
@@ -286,6 +322,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {F(test_round_trip_and_extents),
                                        F(test_read_ahead_gives_the_same_bytes),
+                                       F(test_unread_hints_do_not_stop_read_ahead),
                                        F(test_read_error),
                                        F(test_write_error_reaches_the_flush),
                                        F(test_writing_without_flush_is_refused),
