@@ -20,7 +20,9 @@ static _Noreturn void become(char *const argv[], pid_t parent, int null_fd, int 
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
+    signal(SIGPIPE, SIG_DFL); /* what the daemon ignores would stay ignored over the exec */
+    signal(SIGTERM, SIG_DFL);
+    (void)setpgid(0, 0); /* a Ctrl-C at the daemon's terminal is for the daemon alone */
     /* The parent may have died before the prctl; then nobody would ever kill us. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent) {
         _exit(126);
@@ -28,6 +30,7 @@ static _Noreturn void become(char *const argv[], pid_t parent, int null_fd, int 
     if (dup2(null_fd, 0) < 0 || dup2(text_fd, 1) < 0 || dup2(text_fd, 2) < 0) {
         _exit(126);
     }
+    (void)close_range(3, ~0u, 0); /* a library may have opened something without O_CLOEXEC */
     execvp(argv[0], argv);
     _exit(127);
 }

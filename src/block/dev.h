@@ -96,7 +96,8 @@ VR_MUST_CHECK int block_mem_new(uint64_t size_bytes, struct block_dev **ret_dev,
 
 /*
  * An NBD export over a Unix socket or TCP. uri as nbd_connect_uri takes it. Several requests in flight for
- * prefetched reads and for writes; block_flush waits for all of them. UNSUPPORTED: an export without flush for writing.
+ * prefetched reads and for writes; block_flush waits for all of them. A failed write is told by the next write or
+ * by the flush: then all since the last good flush must be written again. UNSUPPORTED: an export without flush for writing.
  */
 VR_MUST_CHECK int block_nbd_open(const char *uri, unsigned flags, struct block_dev **ret_dev,
                                  struct vr_err *err);
@@ -104,6 +105,7 @@ VR_MUST_CHECK int block_nbd_open(const char *uri, unsigned flags, struct block_d
 /*
  * Any image: raw goes to block_file_open; other formats to a qemu-nbd of our own, started with the explicit format,
  * file.locking=off (lock the image yourself first) and killed with the parent; it ends when the device is closed.
+ * The kill is tied to the thread that opens it (PR_SET_PDEATHSIG): that thread must outlive the device.
  * run_dir: a private directory for its socket.
  */
 VR_MUST_CHECK int block_image_open(const char *path, const char *format, unsigned flags,

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "block/dev.h"
+#include "block/lock.h"
 #include "block/nbd.h"
 #include "block/nbd_conn.h"
 #include "tests/lib/check.h"
@@ -299,6 +300,94 @@ static void test_bad_image_says_why(void **state)
     assert_null(dev);
 }
 
+static pid_t only_child(void)
+{
+    FILE *f = fopen("/proc/thread-self/children", "r");
+    int pid = 0;
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%d", &pid), 1);
+    fclose(f);
+    return pid;
+}
+
+static struct block_dev *open_qcow2(char *path, size_t cap)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct block_dev *dev = NULL;
+    snprintf(path, cap, "%s/q.qcow2", dir);
+    if (access(path, F_OK) != 0) {
+        CHECK_OK(block_image_create(path, "qcow2", 8 * VR_MIB, &err), &err);
+    }
+    CHECK_OK(block_image_open(path, "qcow2", 0, dir, &dev, &err), &err);
+    return dev;
+}
+
+static void test_killed_qemu_nbd_is_an_error(void **state)
+{
+    struct vr_err err;
+    char path[128];
+    struct block_dev *dev = open_qcow2(path, sizeof path);
+    CHECK_OK(block_write(dev, "x", 1, 0, &err), &err);
+    kill(only_child(), SIGKILL);
+    int r = block_flush(dev, &err);
+    assert_int_equal(r, -VR_E_IO);
+    CHECK_FAILS(block_read(dev, buf, 1, 0, &err), &err, VR_E_IO, "q.qcow2 (qcow2)");
+    block_close(dev);
+    unlink(path);
+}
+
+/* Gone, or a zombie that waits for whoever reaps orphans here. */
+static bool is_over(pid_t pid)
+{
+    char name[64], state = 'Z';
+    snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(name, "r");
+    if (f) {
+        state = fscanf(f, "%*d (%*[^)]) %c", &state) == 1 ? state : 'Z';
+        fclose(f);
+    }
+    return state == 'Z';
+}
+
+static void test_qemu_nbd_dies_with_us(void **state)
+{
+    int fds[2];
+    char path[128];
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)open_qcow2(path, sizeof path);
+        pid_t child = only_child();
+        _exit(write(fds[1], &child, sizeof child) == sizeof child ? 0 : 1);
+    }
+    pid_t child = 0;
+    assert_int_equal(read(fds[0], &child, sizeof child), sizeof child);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    for (int i = 0; i < 200 && !is_over(child); i++) {
+        usleep(10000);
+    }
+    assert_true(is_over(child));
+    close(fds[0]);
+    close(fds[1]);
+    snprintf(path, sizeof path, "%s/q.qcow2", dir);
+    unlink(path);
+}
+
+static void test_our_qemu_nbd_works_under_our_lock(void **state)
+{
+    struct vr_err err;
+    char path[128];
+    block_close(open_qcow2(path, sizeof path));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CHECK_OK(image_lock(fd, IMAGE_LOCK_EXCLUSIVE, path, &err), &err);
+    struct block_dev *dev = open_qcow2(path, sizeof path);
+    CHECK_OK(block_write(dev, "x", 1, 0, &err), &err);
+    CHECK_OK(block_flush(dev, &err), &err);
+    block_close(dev);
+    close(fd);
+    unlink(path);
+}
+
 static int set_up(void **state)
 {
     if (!mkdtemp(dir)) {
@@ -330,6 +419,9 @@ int main(void)
                                        F(test_dead_server_is_an_error),
                                        F(test_silent_server_times_out),
                                        F(test_image_formats),
-                                       F(test_bad_image_says_why)};
+                                       F(test_bad_image_says_why),
+                                       F(test_killed_qemu_nbd_is_an_error),
+                                       F(test_qemu_nbd_dies_with_us),
+                                       F(test_our_qemu_nbd_works_under_our_lock)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
