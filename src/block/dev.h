@@ -97,7 +97,8 @@ VR_MUST_CHECK int block_mem_new(uint64_t size_bytes, struct block_dev **ret_dev,
 /*
  * An NBD export over a Unix socket or TCP. uri as nbd_connect_uri takes it. Several requests in flight for
  * prefetched reads and for writes; block_flush waits for all of them. A failed write is told by the next write or
- * by the flush: then all since the last good flush must be written again. UNSUPPORTED: an export without flush for writing.
+ * by the flush: then all since the last good flush must be written again.
+ * UNSUPPORTED: an export without flush for writing. TIMEOUT, IO: the server is gone, and the device unusable.
  */
 VR_MUST_CHECK int block_nbd_open(const char *uri, unsigned flags, struct block_dev **ret_dev,
                                  struct vr_err *err);

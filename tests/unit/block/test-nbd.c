@@ -33,7 +33,7 @@ static struct block_dev *serve(const char *const *tail, unsigned flags)
     struct vr_err err = VR_ERR_INIT;
     struct block_dev *dev = NULL;
     for (int i = 0; i < 500; i++) {
-        int r = access(sock, F_OK) == 0 ? block_nbd_open_unix(sock, flags, 2000, &dev, &err) : -1;
+        int r = access(sock, F_OK) == 0 ? block_nbd_open_unix(sock, flags, 20000, &dev, &err) : -1;
         if (r == 0 || r == -VR_E_UNSUPPORTED || r == -VR_E_DENIED) {
             break;
         }
