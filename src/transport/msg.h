@@ -59,3 +59,92 @@ VR_MUST_CHECK int msg_get_request(const void *p, size_t n, struct vr_peer_reques
 void msg_put_reply(struct vr_buf *b, const struct vr_peer_reply *m);
 VR_MUST_CHECK int msg_get_reply(const void *p, size_t n, struct vr_peer_reply *ret,
                                 struct vr_err *err);
+
+/*
+ * A transfer numbers the nodes (1 MiB ranges) of all its disks in one row: disk 0's first, then disk 1's ... A tag is 16
+ * bytes. Declared windows, part of the protocol version:
+ */
+#define MSG_TAG 16
+#define MSG_WINDOW_NODES 2048u       /* data nodes digested by the target and not yet settled by the source */
+#define MSG_WINDOW_DATA (16u << 20)  /* raw payload bytes sent and not yet staged */
+#define MSG_DATA_MAX (256u << 10)    /* raw bytes of one DATA */
+#define MSG_DIGESTS_MAX 64u          /* tags in one DIGESTS */
+#define MSG_DETAIL_MAX 256u          /* tags in one DETAIL */
+
+struct msg_digests {
+    uint64_t first;
+    uint32_t count;
+    const uint8_t *tags; /* borrowed from the frame */
+};
+struct msg_range { /* ZEROES */
+    uint64_t first, count;
+};
+struct msg_detail { /* WANT (no tags) and DETAIL. mask 0: one tag for each 64 KiB; else one for each 4 KiB of the 64 KiB
+                       pieces whose bit is set */
+    uint64_t node;
+    uint16_t mask;
+    uint32_t count;
+    const uint8_t *tags;
+};
+#define MSG_DATA_RAW 0
+#define MSG_DATA_ZSTD 1
+struct msg_data { /* DATA; ZERO has len only */
+    uint16_t disk;
+    uint64_t off;
+    uint32_t raw_len;
+    uint8_t coding;
+    const uint8_t *bytes;
+    uint32_t len;
+};
+struct msg_zero {
+    uint16_t disk;
+    uint64_t off, len;
+};
+struct msg_roots {
+    uint32_t count;
+    const uint8_t *roots; /* 32 bytes each */
+};
+struct msg_committed {
+    struct vr_generation generation;
+    uint32_t count;
+    uint64_t bytes_written[VR_DISKS_MAX];
+};
+struct msg_fail {
+    int kind; /* VR_E_* */
+    char text[VR_TEXT_MAX];
+};
+struct msg_progress {
+    uint8_t phase;
+    uint64_t done, total;
+};
+
+/* Heads of frames whose body is sent separately (link_send takes both). */
+void msg_put_digests_head(struct vr_buf *b, uint64_t first, uint32_t count);
+void msg_put_detail_head(struct vr_buf *b, uint64_t node, uint16_t mask, uint32_t count);
+void msg_put_data_head(struct vr_buf *b, const struct msg_data *m);
+void msg_put_range(struct vr_buf *b, const struct msg_range *m);
+void msg_put_want(struct vr_buf *b, uint64_t node, uint16_t mask);
+void msg_put_zero(struct vr_buf *b, const struct msg_zero *m);
+void msg_put_u64(struct vr_buf *b, uint64_t v); /* SETTLED, CREDIT */
+void msg_put_roots(struct vr_buf *b, const uint8_t *roots, uint32_t count);
+void msg_put_committed(struct vr_buf *b, const struct msg_committed *m);
+void msg_put_fail(struct vr_buf *b, int kind, const char *text);
+void msg_put_progress(struct vr_buf *b, const struct msg_progress *m);
+
+VR_MUST_CHECK int msg_get_digests(const void *p, size_t n, struct msg_digests *ret,
+                                  struct vr_err *err);
+VR_MUST_CHECK int msg_get_range(const void *p, size_t n, struct msg_range *ret, struct vr_err *err);
+VR_MUST_CHECK int msg_get_detail(const void *p, size_t n, struct msg_detail *ret,
+                                 struct vr_err *err);
+VR_MUST_CHECK int msg_get_want(const void *p, size_t n, struct msg_detail *ret, struct vr_err *err);
+VR_MUST_CHECK int msg_get_data(const void *p, size_t n, struct msg_data *ret, struct vr_err *err);
+VR_MUST_CHECK int msg_get_zero(const void *p, size_t n, struct msg_zero *ret, struct vr_err *err);
+VR_MUST_CHECK int msg_get_u64(const void *p, size_t n, uint64_t *ret, struct vr_err *err);
+VR_MUST_CHECK int msg_get_roots(const void *p, size_t n, struct msg_roots *ret, struct vr_err *err);
+VR_MUST_CHECK int msg_get_uuid(const void *p, size_t n, struct vr_uuid *ret, struct vr_err *err);
+VR_MUST_CHECK int msg_get_committed(const void *p, size_t n, struct msg_committed *ret,
+                                    struct vr_err *err);
+VR_MUST_CHECK int msg_get_fail(const void *p, size_t n, struct msg_fail *ret, struct vr_err *err);
+VR_MUST_CHECK int msg_get_progress(const void *p, size_t n, struct msg_progress *ret,
+                                   struct vr_err *err);
+const char *msg_type_name(uint8_t type);
