@@ -97,6 +97,7 @@ struct vr_job {
     char initiator[VR_NAME_MAX]; /* user, or "schedule" */
     uint64_t submitted_us, scheduled_us, started_us, finished_us, changed_us;
     bool force, restart, cancellable;
+    bool seeded; /* initial replication compares with images that were there already */
     bool user_suspended; /* paused by a person: not resumed by itself */
     struct vr_progress progress;
 };

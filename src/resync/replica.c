@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "resync/replica.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "resync/replica_priv.h"
+#include "util/num.h"
+#include "util/vtime.h"
+
+static const char *hidden_name(const struct replica *r, uint32_t disk, char *buf, size_t cap)
+{
+    snprintf(buf, cap, "%s%s", r->sc.vm.disks[disk].path, HIDDEN_SUFFIX);
+    return buf;
+}
+
+bool replica_is_hidden(struct replica *r, uint32_t disk)
+{
+    char name[VR_NAME_MAX + 16];
+    return !stor_exists(r->stor, r->sc.vm.disks[disk].path) &&
+           stor_exists(r->stor, hidden_name(r, disk, name, sizeof name));
+}
+
+const char *replica_image_name(struct replica *r, uint32_t disk, char *buf, size_t cap)
+{
+    if (replica_is_hidden(r, disk)) {
+        return hidden_name(r, disk, buf, cap);
+    }
+    snprintf(buf, cap, "%s", r->sc.vm.disks[disk].path);
+    return buf;
+}
+
+static int rename_images(struct replica *r, bool hide, struct vr_err *err)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+        if (replica_is_hidden(r, i) == hide) {
+            continue;
+        }
+        char hidden[VR_NAME_MAX + 16];
+        const char *shown = r->sc.vm.disks[i].path;
+        hidden_name(r, i, hidden, sizeof hidden);
+        int x = stor_rename(r->stor, hide ? shown : hidden, hide ? hidden : shown, err);
+        if (x < 0) {
+            return vr_wrap(err, x, "image '%s'", shown);
+        }
+        any = true;
+    }
+    return any ? stor_sync_dir(r->stor, err) : 0;
+}
+
+int replica_hide_images(struct replica *r, struct vr_err *err)
+{
+    return rename_images(r, true, err);
+}
+
+int replica_show_images(struct replica *r, struct vr_err *err)
+{
+    return rename_images(r, false, err);
+}
+
+int replica_record_stamps(struct replica *r, struct vr_err *err)
+{
+    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+        char name[VR_NAME_MAX + 16];
+        replica_image_name(r, i, name, sizeof name);
+        int x = stor_image_stamp(r->stor, name, &r->sc.stamp[i], err);
+        if (x < 0) {
+            return x;
+        }
+    }
+    return sidecar_write(r->stor, &r->sc, err);
+}
+
+int replica_open_disk(struct replica *r, uint32_t disk, unsigned flags, struct block_dev **ret,
+                      struct vr_err *err)
+{
+    char name[VR_NAME_MAX + 16];
+    const struct vr_disk *d = &r->sc.vm.disks[disk];
+    replica_image_name(r, disk, name, sizeof name);
+    _cleanup_(block_closep) struct block_dev *dev = NULL;
+    int x = stor_open_image(r->stor, name, d->format, flags, &dev, err);
+    if (x < 0) {
+        return vr_wrap(err, x, "replica disk '%s'", d->name);
+    }
+    /* Formats may round a size up; the extra is never ours. Smaller cannot hold the disk. */
+    if (dev->size_bytes < d->size_bytes) {
+        return vr_fail(err, VR_E_INVALID, "replica disk '%s' has %llu bytes, %llu are needed",
+                       d->name, (unsigned long long)dev->size_bytes,
+                       (unsigned long long)d->size_bytes);
+    }
+    dev->size_bytes = d->size_bytes;
+    *ret = TAKE_PTR(dev);
+    return 0;
+}
+
+/* --- staging runs --- */
+
+struct run_list {
+    struct run_name runs[64];
+    size_t n;
+};
+
+static void collect_run(const char *name, void *ctx)
+{
+    struct run_list *l = ctx;
+    if (strncmp(name, "run-", 4) == 0 && strlen(name) == 10 && l->n < VR_COUNT(l->runs)) {
+        snprintf(l->runs[l->n].name, sizeof l->runs[l->n].name, "%s", name);
+        l->runs[l->n++].bytes = 0;
+    }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct run_name *)a)->name, ((const struct run_name *)b)->name);
+}
+
+static int list_runs(struct replica *r, struct run_list *l, struct vr_err *err)
+{
+    l->n = 0;
+    int x = stor_list(r->stor, collect_run, l, err);
+    qsort(l->runs, l->n, sizeof l->runs[0], by_name);
+    return x;
+}
+
+/* 1: a run of the present generation, 0: a leftover of another, <0 error. */
+static int run_is_ours(struct replica *r, const struct run_name *run, struct vr_err *err)
+{
+    struct vr_err local = VR_ERR_INIT;
+    _cleanup_(overlay_freep) struct overlay *o = NULL;
+    int x = overlay_open(r->stor, run, 1, &r->sc.rel.generation.uuid, false, &o, &local);
+    if (x == -VR_E_STATE || x == -VR_E_CORRUPT) {
+        return 0;
+    }
+    if (x < 0) {
+        if (err) {
+            *err = local;
+        }
+        return x;
+    }
+    return 1;
+}
+
+int replica_runs(struct replica *r, struct run_name *ret, size_t *ret_n, struct vr_err *err)
+{
+    struct run_list l;
+    int x = list_runs(r, &l, err);
+    if (x < 0) {
+        return x;
+    }
+    *ret_n = 0;
+    for (size_t i = 0; i < l.n; i++) {
+        x = run_is_ours(r, &l.runs[i], err);
+        if (x < 0) {
+            return x;
+        }
+        if (x == 0) {
+            continue;
+        }
+        if (*ret_n == RUNS_MAX) {
+            return vr_fail(err, VR_E_LIMIT, "more than %u staging runs", RUNS_MAX);
+        }
+        ret[(*ret_n)++] = l.runs[i];
+    }
+    return 0;
+}
+
+void replica_next_run_name(const struct run_name *runs, size_t n, char *buf, size_t cap)
+{
+    uint64_t last = 0;
+    if (n && !vr_parse_u64(runs[n - 1].name + 4, 0, 999999, &last)) {
+        last = 0;
+    }
+    snprintf(buf, cap, "run-%06llu", (unsigned long long)(last + 1) % 1000000);
+}
+
+int replica_discard_staging(struct replica *r, struct vr_err *err)
+{
+    struct run_list l;
+    int x = list_runs(r, &l, err);
+    for (size_t i = 0; x == 0 && i < l.n; i++) {
+        x = stor_unlink(r->stor, l.runs[i].name, err);
+    }
+    if (x == 0) {
+        x = stor_unlink(r->stor, BALLAST_NAME, err);
+    }
+    return x < 0 ? x : stor_sync_dir(r->stor, err);
+}
+
+/* --- making and opening --- */
+
+static int plan_sidecar(const struct vr_rel *rel, const struct vr_peer_request *req,
+                        const char *format_override, bool seeded, struct sidecar *sc,
+                        struct vr_err *err)
+{
+    if (req->ndisks == 0 || req->ndisks > VR_DISKS_MAX) {
+        return vr_fail(err, VR_E_INVALID, "a replica has 1 to %d disks", VR_DISKS_MAX);
+    }
+    memset(sc, 0, sizeof *sc);
+    sc->rel = *rel;
+    memset(&sc->rel.generation, 0, sizeof sc->rel.generation);
+    sc->role = REPLICA_ROLE_REPLICA;
+    sc->own_images = !seeded;
+    sc->vm.id = req->vm_id;
+    sc->vm.is_replica = true;
+    snprintf(sc->vm.name, sizeof sc->vm.name, "%s", req->vm_name);
+    sc->vm.ndisks = req->ndisks;
+    for (uint32_t i = 0; i < req->ndisks; i++) {
+        struct vr_disk *d = &sc->vm.disks[i];
+        *d = req->disks[i];
+        if (format_override) {
+            snprintf(d->format, sizeof d->format, "%s", format_override);
+        }
+        if (!vr_name_ok(d->name) || strlen(d->name) + 20 > VR_NAME_MAX ||
+            !block_format_known(d->format) || d->size_bytes == 0) {
+            return vr_fail(err, VR_E_INVALID, "disk %u: name, format or size cannot be used here",
+                           (unsigned)i);
+        }
+        snprintf(d->path, sizeof d->path, "%s.%s", d->name, d->format);
+    }
+    return 0;
+}
+
+static int make_images(struct replica *r, bool seeded, struct vr_err *err)
+{
+    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+        char name[VR_NAME_MAX + 16];
+        const struct vr_disk *d = &r->sc.vm.disks[i];
+        if (seeded) {
+            _cleanup_(block_closep) struct block_dev *dev = NULL;
+            int x = replica_open_disk(r, i, BLOCK_READ_ONLY, &dev, err);
+            if (x < 0) {
+                return vr_wrap(err, x, "seeded replica needs '%s' in its directory", d->path);
+            }
+            continue;
+        }
+        if (stor_exists(r->stor, d->path)) {
+            return vr_fail(err, VR_E_EXISTS, "'%s' is there already: enable with --seeded to "
+                           "compare with it, or remove it", d->path);
+        }
+        hidden_name(r, i, name, sizeof name);
+        int x = stor_unlink(r->stor, name, err); /* of an enable that did not finish */
+        if (x == 0) {
+            x = stor_create_image(r->stor, name, d->format, d->size_bytes, err);
+        }
+        if (x < 0) {
+            return x;
+        }
+    }
+    return stor_sync_dir(r->stor, err);
+}
+
+int replica_create(struct stor *stor, const struct vr_rel *rel, const struct vr_peer_request *req,
+                   const char *format_override, bool seeded, struct vr_err *err)
+{
+    if (stor_exists(stor, REPLICA_SIDECAR)) {
+        return vr_fail(err, VR_E_EXISTS, "the directory holds a replica already");
+    }
+    struct replica *r = calloc(1, sizeof *r);
+    if (!r) {
+        return vr_fail_nomem(err);
+    }
+    r->stor = stor;
+    int x = plan_sidecar(rel, req, format_override, seeded, &r->sc, err);
+    if (x == 0) {
+        x = make_images(r, seeded, err);
+    }
+    if (x == 0) {
+        x = sidecar_write(stor, &r->sc, err);
+    }
+    free(r);
+    return x;
+}
+
+static int finish_commit(struct replica *r, struct vr_err *err)
+{
+    _cleanup_(commit_freep) struct commit *c = NULL;
+    int x = replica_lock(r, err);
+    if (x == 0) {
+        x = commit_resume(r, &c, err);
+    }
+    for (bool done = false; x == 0 && !done;) {
+        x = commit_step(c, &done, err);
+    }
+    return vr_wrap(err, x, "a begun commit cannot be finished yet");
+}
+
+/* What a crash after the done record, or in the middle of cleaning up, left behind. */
+static int settle(struct replica *r, struct vr_err *err)
+{
+    bool has_generation = !vr_uuid_is_nil(&r->sc.rel.generation.uuid);
+    if (has_generation) {
+        int x = replica_show_images(r, err);
+        if (x < 0) {
+            return x;
+        }
+        for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+            if (r->sc.stamp[i] == 0 && stor_exists(r->stor, r->sc.vm.disks[i].path)) {
+                x = replica_record_stamps(r, err);
+                break;
+            }
+        }
+        if (x < 0) {
+            return x;
+        }
+    }
+    struct run_list l;
+    int x = list_runs(r, &l, err);
+    for (size_t i = 0; x == 0 && i < l.n; i++) {
+        int ours = run_is_ours(r, &l.runs[i], err);
+        x = ours < 0 ? ours : ours ? 0 : stor_unlink(r->stor, l.runs[i].name, err);
+    }
+    return x < 0 ? x : stor_unlink(r->stor, BALLAST_NAME, err);
+}
+
+int replica_open(struct stor *take_stor, struct replica **ret, struct vr_err *err)
+{
+    _cleanup_(replica_closep) struct replica *r = calloc(1, sizeof *r);
+    if (!r) {
+        stor_close(take_stor);
+        return vr_fail_nomem(err);
+    }
+    r->stor = take_stor;
+    int x = sidecar_read(r->stor, &r->sc, err);
+    if (x == 0) {
+        x = r->sc.intent ? finish_commit(r, err) : settle(r, err);
+    }
+    if (x < 0) {
+        return x;
+    }
+    *ret = TAKE_PTR(r);
+    return 0;
+}
+
+void replica_close(struct replica *r)
+{
+    if (!r) {
+        return;
+    }
+    replica_unlock(r);
+    stor_close(r->stor);
+    free(r);
+}
+
+int replica_lock(struct replica *r, struct vr_err *err)
+{
+    if (r->locked) {
+        return 0;
+    }
+    r->locked = true; /* replica_unlock frees what was taken when one fails */
+    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+        char name[VR_NAME_MAX + 16];
+        replica_image_name(r, i, name, sizeof name);
+        int x = stor_lock_image(r->stor, name, IMAGE_LOCK_EXCLUSIVE, &r->locks[i], err);
+        if (x < 0) {
+            replica_unlock(r);
+            return x;
+        }
+    }
+    return 0;
+}
+
+void replica_unlock(struct replica *r)
+{
+    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+        stor_unlock_image(r->locks[i]);
+        r->locks[i] = NULL;
+    }
+    r->locked = false;
+}
+
+const struct vr_generation *replica_generation(const struct replica *r)
+{
+    return &r->sc.rel.generation;
+}
+
+enum replica_role replica_role(const struct replica *r)
+{
+    return r->sc.role;
+}
+
+const struct vr_vm *replica_vm(const struct replica *r)
+{
+    return &r->sc.vm;
+}
+
+const struct vr_rel *replica_rel(const struct replica *r)
+{
+    return &r->sc.rel;
+}
+
+struct stor *replica_stor(struct replica *r)
+{
+    return r->stor;
+}
+
+bool replica_changed_alone(struct replica *r)
+{
+    if (vr_uuid_is_nil(&r->sc.rel.generation.uuid)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+        uint64_t now;
+        if (r->sc.stamp[i] &&
+            (stor_image_stamp(r->stor, r->sc.vm.disks[i].path, &now, NULL) < 0 ||
+             now != r->sc.stamp[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- may a transfer run here? --- */
+
+static int check_geometry(const struct replica *r, const struct vr_peer_request *req,
+                          struct vr_err *err)
+{
+    if (req->ndisks != r->sc.vm.ndisks) {
+        return vr_fail(err, VR_E_INVALID, "the primary sends %u disks, the replica has %u: "
+                       "disable and enable the VM", (unsigned)req->ndisks,
+                       (unsigned)r->sc.vm.ndisks);
+    }
+    for (uint32_t i = 0; i < req->ndisks; i++) {
+        const struct vr_disk *theirs = &req->disks[i], *ours = &r->sc.vm.disks[i];
+        if (strcmp(theirs->name, ours->name) != 0) {
+            return vr_fail(err, VR_E_INVALID, "disk %u is '%.60s' on the primary and '%.60s' here",
+                           (unsigned)i, theirs->name, ours->name);
+        }
+        if (theirs->size_bytes != ours->size_bytes) {
+            return vr_fail(err, VR_E_INVALID,
+                           "disk '%.60s' has %llu bytes on the primary and %llu here: make the "
+                           "sizes equal, or disable and enable the VM",
+                           ours->name, (unsigned long long)theirs->size_bytes,
+                           (unsigned long long)ours->size_bytes);
+        }
+    }
+    return 0;
+}
+
+static bool in_history(const struct vr_peer_request *req, const struct vr_uuid *u)
+{
+    for (uint32_t i = 0; i < req->nhistory; i++) {
+        if (vr_uuid_eq(&req->history[i], u)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int check_lineage(const struct replica *r, const struct vr_peer_request *req,
+                         struct vr_peer_reply *reply, struct vr_err *err)
+{
+    const struct vr_generation *g = &r->sc.rel.generation;
+    char when[VR_ISO_TIME_LEN];
+    if (r->sc.role == REPLICA_ROLE_PROMOTED && !req->force) {
+        return vr_fail(err, VR_E_LINEAGE, "the replica was failed over at %s and goes its own way: "
+                       "it is not overwritten unasked",
+                       vr_iso_time(r->sc.promoted_us, when, sizeof when));
+    }
+    if (vr_uuid_is_nil(&g->uuid)) {
+        return req->kind == VR_TRANSFER_RESYNC && req->op == VR_PEER_OPEN
+                   ? vr_fail(err, VR_E_STATE, "initial replication has not completed")
+                   : 0;
+    }
+    if (req->op == VR_PEER_OPEN && req->kind == VR_TRANSFER_INITIAL) {
+        return vr_fail(err, VR_E_STATE, "the replica holds a generation already: resynchronize");
+    }
+    if (!vr_uuid_is_nil(&req->proposed) && vr_uuid_eq(&g->uuid, &req->proposed)) {
+        reply->proposed_done = true;
+        return 0;
+    }
+    if (req->force) {
+        return 0;
+    }
+    if (g->epoch > req->epoch) {
+        return vr_fail(err, VR_E_LINEAGE, "the replica is of role epoch %u, the primary of %u",
+                       (unsigned)g->epoch, (unsigned)req->epoch);
+    }
+    if (!in_history(req, &g->uuid)) {
+        return vr_fail(err, VR_E_LINEAGE, "the replica's generation is none this primary made: a "
+                       "person must decide (vmreplica adopt, or resync --force)");
+    }
+    return 0;
+}
+
+int replica_check(struct replica *r, const struct vr_peer_request *req,
+                  struct vr_peer_reply *reply, struct vr_err *err)
+{
+    struct run_name runs[RUNS_MAX];
+    size_t n;
+    reply->generation = r->sc.rel.generation;
+    if (r->sc.role == REPLICA_ROLE_RELEASED) {
+        return vr_fail(err, VR_E_STATE, "the replica's relationship was removed");
+    }
+    int x = check_geometry(r, req, err);
+    if (x == 0) {
+        x = check_lineage(r, req, reply, err);
+    }
+    if (x < 0) {
+        return x;
+    }
+    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+        char name[VR_NAME_MAX + 16];
+        if (!stor_exists(r->stor, replica_image_name(r, i, name, sizeof name))) {
+            return vr_fail(err, VR_E_NOT_FOUND, "the replica's image '%s' is missing", name);
+        }
+    }
+    reply->changed_alone = replica_changed_alone(r);
+    x = replica_runs(r, runs, &n, err);
+    for (size_t i = 0; x == 0 && i < n; i++) {
+        _cleanup_(stor_file_closep) struct stor_file *f = NULL;
+        x = stor_open(r->stor, runs[i].name, false, &f, err);
+        reply->bytes_staged += x == 0 ? stor_file_size(f) : 0;
+    }
+    return x < 0 ? x : stor_free_bytes(r->stor, &reply->bytes_free, err);
+}
+
+/* --- verbs --- */
+
+int replica_promote(struct replica *r, struct vr_generation *ret, struct vr_err *err)
+{
+    struct sidecar next = r->sc;
+    if (vr_uuid_is_nil(&r->sc.rel.generation.uuid)) {
+        return vr_fail(err, VR_E_STATE,
+                       "initial replication has never completed: there is nothing to fail over to");
+    }
+    int x = replica_discard_staging(r, err);
+    if (x < 0) {
+        return x;
+    }
+    next.role = REPLICA_ROLE_PROMOTED;
+    next.promoted_us = vr_wall_us();
+    next.rel.generation.parent = r->sc.rel.generation.uuid;
+    next.rel.generation.uuid = vr_uuid_new();
+    next.rel.generation.sequence++;
+    next.rel.generation.epoch++;
+    x = sidecar_write(r->stor, &next, err);
+    if (x < 0) {
+        return x;
+    }
+    r->sc = next;
+    *ret = next.rel.generation;
+    return 0;
+}
+
+int replica_release(struct replica *r, struct vr_err *err)
+{
+    int x = replica_discard_staging(r, err);
+    if (x < 0) {
+        return x;
+    }
+    enum replica_role old = r->sc.role;
+    r->sc.role = REPLICA_ROLE_RELEASED;
+    x = sidecar_write(r->stor, &r->sc, err);
+    if (x < 0) {
+        r->sc.role = old;
+    }
+    return x;
+}

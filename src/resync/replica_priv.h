@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside resync only: what replica.c, commit.c and target.c share. */
+#pragma once
+#include "resync/replica.h"
+#include "resync/run.h"
+#include "resync/sidecar.h"
+
+struct replica {
+    struct stor *stor;
+    struct sidecar sc;
+    struct stor_lock *locks[VR_DISKS_MAX];
+    bool locked;
+};
+
+#define HIDDEN_SUFFIX ".unready" /* an image nobody may start: see INV-3 */
+#define BALLAST_NAME "ballast"
+
+/* Is this disk's image out of reach under its hidden name? */
+bool replica_is_hidden(struct replica *r, uint32_t disk);
+/* The name it has now, into buf. */
+const char *replica_image_name(struct replica *r, uint32_t disk, char *buf, size_t cap);
+/* Gives every image its hidden, or its public, name. Durable on return. */
+VR_MUST_CHECK int replica_hide_images(struct replica *r, struct vr_err *err);
+VR_MUST_CHECK int replica_show_images(struct replica *r, struct vr_err *err);
+/* Stamps of all images into the sidecar, which is written. */
+VR_MUST_CHECK int replica_record_stamps(struct replica *r, struct vr_err *err);
+VR_MUST_CHECK int replica_open_disk(struct replica *r, uint32_t disk, unsigned flags,
+                                    struct block_dev **ret, struct vr_err *err);
+/* The staging runs of the present generation, oldest first. */
+VR_MUST_CHECK int replica_runs(struct replica *r, struct run_name *ret, size_t *ret_n,
+                               struct vr_err *err);
+/* A name for the next run. */
+void replica_next_run_name(const struct run_name *runs, size_t n, char *buf, size_t cap);
+
+/* --- commit.c --- */
+
+struct commit;
+
+/*
+ * Begins a commit of the runs (whole up to their bytes) as generation `next`. Nothing is written yet. keep_old: what is
+ * overwritten is first saved to a lasting run "safety-NNNNNN" (a person forced this over another lineage).
+ */
+VR_MUST_CHECK int commit_new(struct replica *r, const struct vr_generation *next,
+                             const struct run_name *runs, size_t n, bool keep_old,
+                             struct commit **ret, struct vr_err *err);
+/* Goes on with the commit that the sidecar's intent names. */
+VR_MUST_CHECK int commit_resume(struct replica *r, struct commit **ret, struct vr_err *err);
+/* A bounded piece of work. *ret_done: the new generation is durable and the staging gone. */
+VR_MUST_CHECK int commit_step(struct commit *c, bool *ret_done, struct vr_err *err);
+void commit_free(struct commit *c);
+DEFINE_CLEANUP(struct commit *, commit_free)
+/* The intent is durable: only forward from here. */
+bool commit_has_begun(const struct commit *c);
+enum vr_phase commit_phase(const struct commit *c);
+uint64_t commit_written(const struct commit *c, uint32_t disk); /* bytes */

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The source's session: HELLO, REQUEST(OPEN), REPLY, the stream, ROOTS both ways, the proposed generation made durable
+ * by the caller, COMMIT, COMMITTED. After COMMIT was sent nothing is taken back: if the answer is lost, the next
+ * session finds the replica at the proposed generation, or not.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "resync/source_priv.h"
+#include "util/num.h"
+
+#define IDLE_LIMIT_US (60u * 1000000u) /* silence after which the link is taken for lost */
+#define FRAMES_PER_STEP 64
+
+static int send_open(struct source *s, struct vr_err *err)
+{
+    struct vr_buf b;
+    vr_buf_init(&b, LINK_FRAME_MAX);
+    struct msg_hello hello = {MSG_MAGIC, MSG_MAJOR, MSG_MINOR, MSG_FEATURES, ""};
+    snprintf(hello.host, sizeof hello.host, "%s", s->p.host_name);
+    msg_put_hello(&b, &hello);
+    int r = vr_buf_check(&b, err);
+    if (r == 0) {
+        r = link_send(s->link, MSG_HELLO, b.data, b.len, NULL, 0, err);
+    }
+    vr_buf_reset(&b);
+    msg_put_request(&b, &s->p.open);
+    if (r == 0) {
+        r = vr_buf_check(&b, err);
+    }
+    if (r == 0) {
+        r = link_send(s->link, MSG_REQUEST, b.data, b.len, NULL, 0, err);
+    }
+    vr_buf_deinit(&b);
+    return r;
+}
+
+int source_new(const struct source_params *p, struct link *link, struct source **ret,
+               struct vr_err *err)
+{
+    _cleanup_(source_freep) struct source *s = calloc(1, sizeof *s);
+    if (!s) {
+        return vr_fail_nomem(err);
+    }
+    s->p = *p;
+    s->link = link;
+    s->p.open.op = VR_PEER_OPEN;
+    s->p.random(s->p.ctx, s->p.open.secret, sizeof s->p.open.secret);
+    s->p.random(s->p.ctx, s->p.open.nonce, sizeof s->p.open.nonce);
+    layout_init(&s->layout, &s->p.open);
+    vr_buf_init(&s->msg, 4096);
+    s->raw = aligned_alloc(4096, MSG_DATA_MAX);
+    s->packed = malloc(ZSTD_compressBound(MSG_DATA_MAX));
+    s->zstd = ZSTD_createCCtx();
+    if (!s->raw || !s->packed || !s->zstd) {
+        return vr_fail_nomem(err);
+    }
+    s->progress.phase = VR_PHASE_CONNECT;
+    s->progress.bytes_total = layout_bytes(&s->layout, s->layout.nodes);
+    int r = send_open(s, err);
+    if (r < 0) {
+        return r;
+    }
+    *ret = TAKE_PTR(s);
+    return 0;
+}
+
+void source_free(struct source *s)
+{
+    if (!s) {
+        return;
+    }
+    source_stream_free(s);
+    for (size_t i = 0; i < VR_DISKS_MAX; i++) {
+        digest_root_free(s->root[i]);
+    }
+    digest_free(s->digest);
+    vr_buf_deinit(&s->msg);
+    free(s->raw);
+    free(s->packed);
+    ZSTD_freeCCtx(s->zstd);
+    explicit_bzero(s->p.open.secret, sizeof s->p.open.secret);
+    free(s);
+}
+
+static int unexpected(const struct source *s, uint8_t type, struct vr_err *err)
+{
+    return vr_fail(err, VR_E_PROTOCOL, "unexpected %s from the replica host in state %d",
+                   msg_type_name(type), (int)s->state);
+}
+
+static int on_hello(struct source *s, const void *p, size_t n, struct vr_err *err)
+{
+    struct msg_hello hello;
+    uint64_t features;
+    uint16_t minor;
+    int r = msg_get_hello(p, n, &hello, err);
+    if (r == 0) {
+        r = msg_negotiate(&hello, &features, &minor, err);
+    }
+    if (r == 0) {
+        s->use_zstd = features & MSG_FEATURE_ZSTD;
+        s->state = SOURCE_REPLY;
+    }
+    return r;
+}
+
+static int on_reply(struct source *s, const void *p, size_t n, struct vr_err *err)
+{
+    struct vr_peer_reply reply;
+    const struct vr_peer_request *o = &s->p.open;
+    int r = msg_get_reply(p, n, &reply, err);
+    if (r < 0) {
+        return r;
+    }
+    s->out.generation = reply.generation;
+    if (reply.result < 0) {
+        return vr_fail(err, (enum vr_err_kind)-reply.result, "replica host: %.200s", reply.text);
+    }
+    s->progress.bytes_staged = reply.bytes_staged;
+    r = digest_new(o->secret, o->nonce, reply.nonce, &o->job, &o->vm_id, o->rel_number, &s->digest,
+                   err);
+    for (uint32_t i = 0; r == 0 && i < o->ndisks; i++) {
+        r = digest_root_new(s->digest, &o->vm_id, &o->instant, i, o->disks[i].name,
+                            o->disks[i].size_bytes, &s->root[i], err);
+    }
+    if (r == 0) {
+        s->state = SOURCE_COMPARE;
+        s->progress.phase = VR_PHASE_COMPARE;
+    }
+    return r;
+}
+
+static int on_credit(struct source *s, const void *p, size_t n, struct vr_err *err)
+{
+    uint64_t v;
+    int r = msg_get_u64(p, n, &v, err);
+    if (r < 0) {
+        return r;
+    }
+    if (v < s->credited || v > s->sent_raw) {
+        return vr_fail(err, VR_E_PROTOCOL, "the replica host credits bytes it was not sent");
+    }
+    s->credited = v;
+    return 0;
+}
+
+static void fill_report(struct source *s, const struct msg_roots *m, bool equal)
+{
+    struct vr_report *rep = &s->out.report;
+    const struct vr_peer_request *o = &s->p.open;
+    rep->job_id = s->p.job_id;
+    rep->vm_id = o->vm_id;
+    rep->instant_id = o->instant;
+    rep->instant_us = o->instant_us;
+    rep->ndisks = o->ndisks;
+    rep->equal = equal;
+    memcpy(rep->initiator, s->p.initiator, sizeof rep->initiator);
+    for (uint32_t i = 0; i < o->ndisks; i++) {
+        struct vr_report_disk *d = &rep->disks[i];
+        memcpy(d->name, o->disks[i].name, sizeof d->name);
+        d->size_bytes = d->bytes_compared = o->disks[i].size_bytes;
+        d->bytes_differing = s->disk_differing[i];
+        d->bytes_sent = s->disk_sent[i];
+        memcpy(d->source_root, s->own_root[i], DIGEST_ROOT);
+        memcpy(d->target_root, m->roots + (size_t)i * DIGEST_ROOT, DIGEST_ROOT);
+    }
+    snprintf(rep->outcome, sizeof rep->outcome, "%s",
+             equal                               ? "equal"
+             : s->p.open.kind == VR_TRANSFER_VERIFY ? "different"
+                                                 : "proof failed");
+}
+
+static int on_roots(struct source *s, const void *p, size_t n, struct vr_err *err)
+{
+    struct msg_roots m;
+    int r = msg_get_roots(p, n, &m, err);
+    if (r < 0) {
+        return r;
+    }
+    if (m.count != s->p.open.ndisks) {
+        return unexpected(s, MSG_ROOTS, err);
+    }
+    bool equal = memcmp(m.roots, s->own_root, (size_t)m.count * DIGEST_ROOT) == 0;
+    fill_report(s, &m, equal);
+    if (s->p.open.kind == VR_TRANSFER_VERIFY) {
+        s->out.completed = true;
+        s->state = SOURCE_DONE;
+        s->progress.phase = VR_PHASE_DONE;
+        return 0;
+    }
+    if (!equal) {
+        return vr_fail(err, VR_E_CORRUPT,
+                       "the proof failed: what is staged is not equal to the source's instant; "
+                       "nothing was committed");
+    }
+    uint8_t random[16];
+    s->p.random(s->p.ctx, random, sizeof random);
+    s->proposed = vr_uuid_from_random(random);
+    s->wants_proposed = true;
+    s->state = SOURCE_PROPOSE;
+    return 0;
+}
+
+static int on_committed(struct source *s, const void *p, size_t n, struct vr_err *err)
+{
+    struct msg_committed m;
+    int r = msg_get_committed(p, n, &m, err);
+    if (r < 0) {
+        return r;
+    }
+    if (!vr_uuid_eq(&m.generation.uuid, &s->proposed) || m.count != s->p.open.ndisks) {
+        return vr_fail(err, VR_E_PROTOCOL, "the replica host committed another generation");
+    }
+    s->out.generation = s->out.report.generation = m.generation;
+    s->progress.bytes_written = 0;
+    for (uint32_t i = 0; i < m.count; i++) {
+        s->out.report.disks[i].bytes_written = m.bytes_written[i];
+        s->progress.bytes_written += m.bytes_written[i];
+    }
+    s->out.completed = true;
+    s->state = SOURCE_DONE;
+    s->progress.phase = VR_PHASE_DONE;
+    return 0;
+}
+
+static int on_progress(struct source *s, const void *p, size_t n, struct vr_err *err)
+{
+    struct msg_progress m;
+    int r = msg_get_progress(p, n, &m, err);
+    if (r == 0 && m.phase <= VR_PHASE_DONE) {
+        s->progress.phase = (enum vr_phase)m.phase;
+        s->progress.bytes_written = m.done;
+        s->progress.bytes_to_write = m.total;
+    }
+    return r;
+}
+
+static int on_fail(const void *p, size_t n, struct vr_err *err)
+{
+    struct msg_fail m;
+    int r = msg_get_fail(p, n, &m, err);
+    return r < 0 ? r : vr_fail(err, (enum vr_err_kind)m.kind, "replica host: %.200s", m.text);
+}
+
+static int on_frame(struct source *s, uint8_t type, const void *p, size_t n, struct vr_err *err)
+{
+    enum source_state st = s->state;
+    bool streaming = st >= SOURCE_COMPARE && st <= SOURCE_ROOTS;
+    if (type == MSG_FAIL) {
+        return on_fail(p, n, err);
+    }
+    if (type >= 128) {
+        return 0;
+    }
+    if (st == SOURCE_CANCELLING) {
+        if (type == MSG_CANCELLED) {
+            s->out.cancelled = true;
+            s->out.nothing_differed = s->progress.bytes_differing == 0;
+            s->state = SOURCE_DONE;
+        }
+        return 0; /* what was under way is of no interest any more */
+    }
+    switch (type) {
+    case MSG_HELLO:
+        return st == SOURCE_HELLO ? on_hello(s, p, n, err) : unexpected(s, type, err);
+    case MSG_REPLY:
+        return st == SOURCE_REPLY ? on_reply(s, p, n, err) : unexpected(s, type, err);
+    case MSG_DIGESTS:
+        return streaming ? source_on_digests(s, p, n, err) : unexpected(s, type, err);
+    case MSG_ZEROES:
+        return streaming ? source_on_zeroes(s, p, n, err) : unexpected(s, type, err);
+    case MSG_DETAIL:
+        return streaming ? source_on_detail(s, p, n, err) : unexpected(s, type, err);
+    case MSG_CREDIT:
+        return on_credit(s, p, n, err);
+    case MSG_ROOTS:
+        return st == SOURCE_ROOTS ? on_roots(s, p, n, err) : unexpected(s, type, err);
+    case MSG_COMMITTED:
+        return st == SOURCE_COMMIT ? on_committed(s, p, n, err) : unexpected(s, type, err);
+    case MSG_PROGRESS:
+        return on_progress(s, p, n, err);
+    default:
+        return unexpected(s, type, err);
+    }
+}
+
+static int check_instant(struct source *s, struct vr_err *err)
+{
+    int r = s->p.instant_check ? s->p.instant_check(s->p.ctx, err) : 0;
+    return vr_wrap(err, r, "the source did not stay as it was");
+}
+
+static int send_roots(struct source *s, struct vr_err *err)
+{
+    int r = check_instant(s, err);
+    if (r < 0) {
+        return r;
+    }
+    for (uint32_t i = 0; i < s->p.open.ndisks; i++) {
+        digest_root_final(s->root[i], s->own_root[i]);
+    }
+    vr_buf_reset(&s->msg);
+    msg_put_roots(&s->msg, s->own_root[0], s->p.open.ndisks);
+    s->state = SOURCE_ROOTS;
+    s->progress.phase = VR_PHASE_PROVE;
+    return link_send(s->link, MSG_ROOTS, s->msg.data, s->msg.len, NULL, 0, err);
+}
+
+static int send_commit(struct source *s, struct vr_err *err)
+{
+    int r = check_instant(s, err);
+    if (r < 0) {
+        return r;
+    }
+    s->state = SOURCE_COMMIT;
+    s->progress.phase = VR_PHASE_COMMIT;
+    return link_send(s->link, MSG_COMMIT, s->proposed.b, sizeof s->proposed.b, NULL, 0, err);
+}
+
+static int send_cancel(struct source *s, struct vr_err *err)
+{
+    s->cancel_asked = false;
+    if (s->state < SOURCE_COMPARE) { /* the target has no session yet to cancel */
+        return 0;
+    }
+    s->state = SOURCE_CANCELLING;
+    return link_send(s->link, MSG_CANCEL, NULL, 0, NULL, 0, err);
+}
+
+static int receive(struct source *s, bool *ret_any, struct vr_err *err)
+{
+    for (int i = 0; i < FRAMES_PER_STEP && s->state != SOURCE_DONE; i++) {
+        uint8_t type;
+        const uint8_t *p;
+        size_t n;
+        int r = link_recv(s->link, &type, &p, &n, err);
+        if (r <= 0) {
+            return r;
+        }
+        *ret_any = true;
+        s->waited_since_us = s->now_us;
+        r = on_frame(s, type, p, n, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int work(struct source *s, bool *ret_worked, struct vr_err *err)
+{
+    if (s->cancel_asked && s->state >= SOURCE_COMPARE) {
+        *ret_worked = true;
+        return send_cancel(s, err);
+    }
+    if (s->state == SOURCE_COMPARE) {
+        int r = source_stream(s, ret_worked, err);
+        if (r == 0 && source_stream_done(s)) {
+            *ret_worked = true;
+            r = send_roots(s, err);
+        }
+        return r;
+    }
+    if (s->state == SOURCE_PROPOSE && s->proposed_saved) {
+        *ret_worked = true;
+        return send_commit(s, err);
+    }
+    return 0;
+}
+
+/* Tells the other side why, as far as the link still carries that. */
+static int give_up(struct source *s, int r, struct vr_err *err)
+{
+    struct vr_err ignored = VR_ERR_INIT;
+    vr_buf_reset(&s->msg);
+    msg_put_fail(&s->msg, r, vr_err_text(err));
+    if (link_send(s->link, MSG_FAIL, s->msg.data, s->msg.len, NULL, 0, &ignored) == 0) {
+        (void)!link_flush(s->link, &ignored);
+    }
+    return r;
+}
+
+int source_step(struct source *s, uint64_t now_us, enum lane_status *ret_status,
+                uint32_t *ret_wait_ms, struct vr_err *err)
+{
+    struct vr_err local = VR_ERR_INIT;
+    err = err ? err : &local;
+    s->now_us = now_us;
+    if (s->progress.started_us == 0) {
+        s->progress.started_us = s->waited_since_us = now_us;
+    }
+    bool any = false, worked = false;
+    int r = receive(s, &any, err);
+    if (r == 0 && s->state != SOURCE_DONE) {
+        r = work(s, &worked, err);
+    }
+    if (r < 0) {
+        return give_up(s, r, err);
+    }
+    link_counters(s->link, &s->progress.wire_out, &s->progress.wire_in);
+    s->progress.updated_us = now_us;
+    s->out.report.duration_us = now_us - s->progress.started_us;
+    uint32_t throttle = source_throttle_ms(s);
+    bool ours = s->state == SOURCE_PROPOSE; /* waiting for our own store, not for the peer */
+    if (worked || ours) {
+        s->waited_since_us = now_us;
+    }
+    if (now_us - s->waited_since_us > IDLE_LIMIT_US) {
+        return vr_fail(err, VR_E_TIMEOUT, "the replica host has been silent for a minute");
+    }
+    *ret_wait_ms = throttle ? throttle : 1000;
+    *ret_status = s->state == SOURCE_DONE ? LANE_DONE : any || worked ? LANE_AGAIN : LANE_WAIT;
+    return 0;
+}
+
+const struct vr_progress *source_progress(struct source *s)
+{
+    return &s->progress;
+}
+
+bool source_wants_proposed(struct source *s, struct vr_uuid *ret)
+{
+    bool wants = s->wants_proposed;
+    s->wants_proposed = false;
+    *ret = s->proposed;
+    return wants;
+}
+
+void source_proposed_saved(struct source *s)
+{
+    s->proposed_saved = true;
+}
+
+bool source_cancel(struct source *s)
+{
+    if (s->state >= SOURCE_COMMIT && s->state != SOURCE_CANCELLING) {
+        return false;
+    }
+    s->cancel_asked = s->state != SOURCE_CANCELLING;
+    return true;
+}
+
+void source_set_bandwidth(struct source *s, uint64_t bytes_s)
+{
+    s->p.bandwidth_bytes_s = bytes_s;
+    s->tokens_us = s->now_us;
+}
+
+const struct source_outcome *source_outcome(struct source *s)
+{
+    return &s->out;
+}

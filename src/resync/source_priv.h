@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the source end only: source.c (session) and source_compare.c (the stream). */
+#pragma once
+#include <zstd.h>
+
+#include "resync/digest.h"
+#include "resync/lane.h"
+#include "resync/layout.h"
+#include "resync/reader.h"
+#include "transport/msg.h"
+#include "util/buf.h"
+
+/* What this side knows about nodes it has read and not yet compared: a stretch of zeroes, or one node's tags. */
+struct own_entry {
+    uint64_t first, count;
+    struct node_tags *tags; /* NULL: zero */
+};
+
+/* What the target told: a stretch of zeroes, or one node's tag. */
+struct peer_entry {
+    uint64_t first, count;
+    bool zero;
+    uint8_t tag[DIGEST_TAG];
+};
+
+enum pending_state {
+    PENDING_MIDS,   /* asked for the 64 KiB tags */
+    PENDING_LEAVES, /* asked for the 4 KiB tags of the 64 KiB pieces that differ */
+    PENDING_READY   /* mask says which blocks differ */
+};
+
+/* A node that differs, oldest first; settled when its differences are sent. */
+struct pending {
+    uint64_t node;
+    enum pending_state state;
+    struct node_tags *tags; /* NULL: zero here */
+    uint16_t asked;         /* 64 KiB pieces asked for */
+    uint64_t mask[4];       /* differing 4 KiB blocks */
+    uint32_t at;            /* next block to send */
+};
+
+#define OWN_CAP (MSG_WINDOW_NODES)
+#define PEER_CAP (2 * MSG_WINDOW_NODES + 2)
+#define PENDING_CAP (MSG_WINDOW_NODES)
+
+enum source_state {
+    SOURCE_HELLO,
+    SOURCE_REPLY,
+    SOURCE_COMPARE,
+    SOURCE_ROOTS,
+    SOURCE_PROPOSE,
+    SOURCE_COMMIT,
+    SOURCE_CANCELLING,
+    SOURCE_DONE
+};
+
+struct source {
+    struct source_params p;
+    struct link *link;
+    enum source_state state;
+    struct digest *digest;
+    struct layout layout;
+    bool use_zstd;
+    uint64_t now_us, waited_since_us;
+    struct vr_buf msg; /* scratch for one message's head */
+
+    /* reading */
+    struct reader *reader;
+    uint16_t read_disk;
+    uint64_t read_node; /* next node to read */
+    struct digest_root *root[VR_DISKS_MAX];
+    uint8_t own_root[VR_DISKS_MAX][DIGEST_ROOT];
+
+    /* fifos: rings of fixed size */
+    struct own_entry own[OWN_CAP];
+    size_t own_head, own_n;
+    struct peer_entry peer[PEER_CAP];
+    size_t peer_head, peer_n;
+    uint64_t peer_next; /* node after the last one told */
+    struct pending pending[PENDING_CAP];
+    size_t pending_head, pending_n;
+    struct node_tags *spare; /* one tags buffer kept for reuse */
+    size_t tags_in_use;
+
+    uint64_t compared; /* nodes decided equal or put on the pending list */
+    uint64_t settled, settled_sent;
+
+    /* sending */
+    uint64_t sent_raw, credited; /* payload bytes */
+    struct msg_zero zero;        /* a zero stretch being gathered */
+    uint8_t *raw, *packed;
+    ZSTD_CCtx *zstd;
+    uint64_t tokens_us; /* bandwidth: the time up to which the link is paid for */
+
+    struct vr_uuid proposed;
+    bool proposed_saved, wants_proposed;
+    bool cancel_asked;
+    struct vr_progress progress;
+    struct source_outcome out;
+    uint64_t disk_differing[VR_DISKS_MAX], disk_sent[VR_DISKS_MAX];
+};
+
+/* --- source_compare.c --- */
+VR_MUST_CHECK int source_on_digests(struct source *s, const void *p, size_t n, struct vr_err *err);
+VR_MUST_CHECK int source_on_zeroes(struct source *s, const void *p, size_t n, struct vr_err *err);
+VR_MUST_CHECK int source_on_detail(struct source *s, const void *p, size_t n, struct vr_err *err);
+/* Compares, sends, reads: a bounded piece of each. *ret_worked: something was done. */
+VR_MUST_CHECK int source_stream(struct source *s, bool *ret_worked, struct vr_err *err);
+bool source_stream_done(const struct source *s);
+void source_stream_free(struct source *s);
+/* The zero stretch gathered so far goes out. */
+VR_MUST_CHECK int source_send_zero(struct source *s, struct vr_err *err);
+/* How long until the bandwidth limit lets more out, ms; 0 = now. */
+uint32_t source_throttle_ms(const struct source *s);

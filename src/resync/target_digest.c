@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The target's digest stream: reads the overlay view in order, tells node tags and zero stretches, keeps the lower
+ * levels of what is told and not yet decided (at most MSG_WINDOW_NODES nodes), and folds decided nodes into the roots.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "resync/target_priv.h"
+#include "util/num.h"
+
+#define LINK_FULL (1u << 20)
+
+static uint32_t node_len(const struct target *t, uint64_t node)
+{
+    uint16_t disk;
+    uint64_t off;
+    uint32_t len;
+    layout_find(&t->layout, node, &disk, &off, &len);
+    return len;
+}
+
+static uint16_t node_disk(const struct target *t, uint64_t node)
+{
+    uint16_t disk;
+    uint64_t off;
+    uint32_t len;
+    layout_find(&t->layout, node, &disk, &off, &len);
+    return disk;
+}
+
+static int flush_batch(struct target *t, struct vr_err *err)
+{
+    if (t->batch_n == 0) {
+        return 0;
+    }
+    vr_buf_reset(&t->msg);
+    msg_put_digests_head(&t->msg, t->batch_first, t->batch_n);
+    int r = link_send(t->link, MSG_DIGESTS, t->msg.data, t->msg.len, t->tagbuf.data, t->tagbuf.len,
+                      err);
+    vr_buf_reset(&t->tagbuf);
+    t->batch_n = 0;
+    return r;
+}
+
+static int tell_zero(struct target *t, uint64_t first, uint64_t count, struct vr_err *err)
+{
+    int r = flush_batch(t, err);
+    if (r < 0) {
+        return r;
+    }
+    struct msg_range m = {first, count};
+    vr_buf_reset(&t->msg);
+    msg_put_range(&t->msg, &m);
+    return link_send(t->link, MSG_ZEROES, t->msg.data, t->msg.len, NULL, 0, err);
+}
+
+static int tell_node(struct target *t, uint64_t node, const struct node_tags *tags,
+                     struct vr_err *err)
+{
+    if (t->batch_n == 0) {
+        t->batch_first = node;
+    }
+    vr_buf_bytes(&t->tagbuf, tags->node, DIGEST_TAG);
+    t->batch_n++;
+    return t->batch_n == MSG_DIGESTS_MAX ? flush_batch(t, err) : 0;
+}
+
+static int next_disk(struct target *t, struct vr_err *err)
+{
+    if (t->reader && reader_pos(t->reader) < t->layout.size[t->read_disk]) {
+        return 0;
+    }
+    if (t->reader) {
+        reader_free(TAKE_PTR(t->reader));
+        t->read_disk++;
+    }
+    return reader_new(t->dev[t->read_disk], t->read_disk, t->digest, t->overlay, &t->reader, err);
+}
+
+static int digest_one(struct target *t, struct vr_err *err)
+{
+    int r = next_disk(t, err);
+    if (r < 0) {
+        return r;
+    }
+    struct node_tags *tags = malloc(sizeof *tags);
+    if (!tags) {
+        return vr_fail_nomem(err);
+    }
+    struct reader_item item;
+    r = reader_next(t->reader, &item, tags, err);
+    if (r < 0) {
+        free(tags);
+        return vr_wrap(err, r, "replica disk '%.60s'", t->p.open.disks[t->read_disk].name);
+    }
+    struct told *e = &t->told[(t->told_head + t->told_n++) % TOLD_CAP];
+    *e = (struct told){.first = t->read_node, .count = item.zero ? item.count : 1};
+    memcpy(e->staged, item.staged, sizeof e->staged);
+    t->read_node += e->count;
+    if (item.zero) {
+        free(tags);
+        return tell_zero(t, e->first, e->count, err);
+    }
+    e->tags = tags;
+    t->data_nodes++;
+    return tell_node(t, e->first, tags, err);
+}
+
+static bool may_digest(const struct target *t)
+{
+    return t->read_node < t->layout.nodes && t->data_nodes < MSG_WINDOW_NODES &&
+           t->told_n < TOLD_CAP && link_pending(t->link) < LINK_FULL;
+}
+
+int target_digest_some(struct target *t, bool *ret_worked, struct vr_err *err)
+{
+    int r = 0;
+    for (int i = 0; r == 0 && i < 4 && may_digest(t); i++) {
+        r = digest_one(t, err);
+        *ret_worked = true;
+    }
+    /* What is gathered goes out when the stream pauses, so that the source never waits for a full batch. */
+    if (r == 0 && (t->batch_n >= 16 || !may_digest(t))) {
+        r = flush_batch(t, err);
+    }
+    return r;
+}
+
+/* --- lower levels --- */
+
+static const struct told *find_told(const struct target *t, uint64_t node)
+{
+    size_t lo = 0, hi = t->told_n;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        const struct told *e = &t->told[(t->told_head + mid) % TOLD_CAP];
+        if (e->first + e->count <= node) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    if (lo == t->told_n) {
+        return NULL;
+    }
+    const struct told *e = &t->told[(t->told_head + lo) % TOLD_CAP];
+    return e->first <= node ? e : NULL;
+}
+
+int target_on_want(struct target *t, const void *p, size_t n, struct vr_err *err)
+{
+    struct msg_detail m;
+    int r = msg_get_want(p, n, &m, err);
+    if (r < 0) {
+        return r;
+    }
+    const struct told *e = m.node < t->layout.nodes ? find_told(t, m.node) : NULL;
+    if (!e || !e->tags) {
+        return vr_fail(err, VR_E_PROTOCOL, "the primary host asks about a node it was not told");
+    }
+    uint32_t len = node_len(t, m.node), count = 0;
+    struct vr_buf body;
+    vr_buf_init(&body, MSG_DETAIL_MAX * DIGEST_TAG);
+    if (m.mask == 0) {
+        count = digest_mids(len);
+        vr_buf_bytes(&body, e->tags->mid, (size_t)count * DIGEST_TAG);
+    }
+    for (uint32_t i = 0, leaves = digest_leaves(len); m.mask && i < leaves; i++) {
+        if (m.mask & (1u << (i / DIGEST_LEAVES_OF_MID))) {
+            vr_buf_bytes(&body, e->tags->leaf[i], DIGEST_TAG);
+            count++;
+        }
+    }
+    r = vr_buf_check(&body, err);
+    if (r == 0 && count == 0) {
+        r = vr_fail(err, VR_E_PROTOCOL, "the primary host asks for a piece beyond the disk");
+    }
+    if (r == 0) {
+        vr_buf_reset(&t->msg);
+        msg_put_detail_head(&t->msg, m.node, m.mask, count);
+        r = link_send(t->link, MSG_DETAIL, t->msg.data, t->msg.len, body.data, body.len, err);
+    }
+    vr_buf_deinit(&body);
+    return r;
+}
+
+/* --- roots --- */
+
+static void told_pop(struct target *t, uint64_t nodes)
+{
+    struct told *e = &t->told[t->told_head];
+    e->first += nodes;
+    e->count -= nodes;
+    if (e->count == 0) {
+        t->data_nodes -= e->tags != NULL;
+        free(TAKE_PTR(e->tags));
+        t->told_head = (t->told_head + 1) % TOLD_CAP;
+        t->told_n--;
+    }
+}
+
+static void add_zeroes(struct target *t, uint64_t first, uint64_t count)
+{
+    uint16_t disk = node_disk(t, first);
+    uint32_t last_len = node_len(t, first + count - 1);
+    uint64_t full = last_len == DIGEST_NODE ? count : count - 1;
+    digest_root_add(t->root[disk], digest_zero(t->digest, DIGEST_NODE)->node, full);
+    if (full < count) {
+        digest_root_add(t->root[disk], digest_zero(t->digest, last_len)->node, 1);
+    }
+}
+
+static void finish_active(struct target *t)
+{
+    if (t->active_dirty) {
+        digest_fold(t->digest, t->active_tags, node_len(t, t->active_node));
+    }
+    digest_root_add(t->root[node_disk(t, t->active_node)], t->active_tags->node, 1);
+    t->final_node = t->active_node + 1;
+    t->active = t->active_dirty = false;
+}
+
+int target_finalize(struct target *t, uint64_t node, struct vr_err *err)
+{
+    if (t->active && t->active_node < node) {
+        finish_active(t);
+    }
+    while (t->final_node < node) {
+        const struct told *e = t->told_n ? &t->told[t->told_head] : NULL;
+        if (!e || e->first != t->final_node) {
+            return vr_fail(err, VR_E_PROTOCOL,
+                           "the primary host decides about a node it was not told");
+        }
+        uint64_t n = VR_MIN(e->count, node - t->final_node);
+        if (e->tags) {
+            digest_root_add(t->root[node_disk(t, e->first)], e->tags->node, 1);
+        } else {
+            add_zeroes(t, e->first, n);
+        }
+        told_pop(t, n);
+        t->final_node += n;
+    }
+    return 0;
+}
+
+int target_activate(struct target *t, uint64_t node, struct vr_err *err)
+{
+    if (t->active && t->active_node == node) {
+        return 0;
+    }
+    int r = target_finalize(t, node, err);
+    if (r < 0) {
+        return r;
+    }
+    const struct told *e = t->told_n ? &t->told[t->told_head] : NULL;
+    if (node != t->final_node || !e || e->first != node) {
+        return vr_fail(err, VR_E_PROTOCOL, "the primary host sends differences out of order");
+    }
+    *t->active_tags = e->tags ? *e->tags : *digest_zero(t->digest, node_len(t, node));
+    memcpy(t->active_staged, e->staged, sizeof t->active_staged);
+    told_pop(t, 1);
+    t->active = true;
+    t->active_node = node;
+    return 0;
+}
+
+int target_on_settled(struct target *t, const void *p, size_t n, struct vr_err *err)
+{
+    uint64_t upto;
+    int r = msg_get_u64(p, n, &upto, err);
+    if (r < 0) {
+        return r;
+    }
+    if (upto < t->settled || upto > t->layout.nodes) {
+        return vr_fail(err, VR_E_PROTOCOL, "the primary host settles out of order");
+    }
+    t->settled = upto;
+    t->progress.bytes_compared = layout_bytes(&t->layout, upto);
+    return target_finalize(t, upto, err);
+}
+
+void target_digest_free(struct target *t)
+{
+    while (t->told_n) {
+        told_pop(t, t->told[t->told_head].count);
+    }
+    reader_free(t->reader);
+    free(t->active_tags);
+    for (size_t i = 0; i < VR_DISKS_MAX; i++) {
+        digest_root_free(t->root[i]);
+    }
+}

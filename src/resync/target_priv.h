@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the target end only: target.c (session), target_digest.c (digest stream), target_stage.c (differences). */
+#pragma once
+#include <zstd.h>
+
+#include "resync/digest.h"
+#include "resync/lane.h"
+#include "resync/layout.h"
+#include "resync/reader.h"
+#include "resync/replica_priv.h"
+#include "transport/msg.h"
+#include "util/buf.h"
+
+/* Told to the source and not yet decided: a stretch of zeroes, or one node with its tags. */
+struct told {
+    uint64_t first, count;
+    struct node_tags *tags; /* NULL: zero */
+    uint64_t staged[4];     /* blocks that an earlier run has */
+};
+
+#define TOLD_CAP (2 * MSG_WINDOW_NODES + 2)
+
+enum target_state {
+    TARGET_COMPARE,
+    TARGET_PROVED, /* roots were equal; waiting for COMMIT */
+    TARGET_GATE,   /* COMMIT received; a reader of the replica's disks is still there */
+    TARGET_COMMIT,
+    TARGET_DONE
+};
+
+struct target {
+    struct target_params p;
+    struct replica *replica;
+    struct link *link;
+    enum target_state state;
+    struct digest *digest;
+    struct layout layout;
+    uint64_t now_us, heard_us, told_us;
+    struct vr_buf msg, tagbuf;
+
+    struct block_dev *dev[VR_DISKS_MAX]; /* read-only, but for a direct initial transfer */
+    struct overlay *overlay;             /* earlier runs; NULL: none */
+    struct run_name runs[RUNS_MAX];
+    size_t nruns; /* earlier ones */
+    struct run_writer *writer;
+    bool direct; /* initial transfer onto images of our own: no staging */
+
+    struct reader *reader;
+    uint16_t read_disk;
+    uint64_t read_node;
+    struct told told[TOLD_CAP];
+    size_t told_head, told_n;
+    size_t data_nodes; /* told entries with tags */
+    uint64_t batch_first;
+    uint32_t batch_n; /* tags gathered in tagbuf for one DIGESTS */
+
+    /* the node that differences are arriving for */
+    bool active;
+    uint64_t active_node;
+    struct node_tags *active_tags;
+    uint64_t active_staged[4];
+    bool active_dirty;
+    uint64_t final_node; /* every node below is in its root */
+    uint64_t settled;    /* told by the source */
+    struct digest_root *root[VR_DISKS_MAX];
+    uint8_t own_root[VR_DISKS_MAX][DIGEST_ROOT];
+    uint64_t last_end; /* of the differences received, in node row bytes: they ascend */
+    uint16_t last_disk;
+
+    uint64_t staged_raw, credit_sent, space_checked;
+    uint64_t direct_written[VR_DISKS_MAX];
+    uint8_t *raw;
+    ZSTD_DCtx *zstd;
+
+    struct commit *commit;
+    bool committed;
+    struct vr_progress progress;
+};
+
+/* --- target_digest.c --- */
+/* Reads and tells a bounded number of nodes. */
+VR_MUST_CHECK int target_digest_some(struct target *t, bool *ret_worked, struct vr_err *err);
+VR_MUST_CHECK int target_on_want(struct target *t, const void *p, size_t n, struct vr_err *err);
+VR_MUST_CHECK int target_on_settled(struct target *t, const void *p, size_t n, struct vr_err *err);
+/* Puts every node below `node` into its root. They are decided. */
+VR_MUST_CHECK int target_finalize(struct target *t, uint64_t node, struct vr_err *err);
+/* Takes the node's tags out of the told list so that differences can change them. */
+VR_MUST_CHECK int target_activate(struct target *t, uint64_t node, struct vr_err *err);
+void target_digest_free(struct target *t);
+
+/* --- target_stage.c --- */
+VR_MUST_CHECK int target_on_data(struct target *t, const void *p, size_t n, struct vr_err *err);
+VR_MUST_CHECK int target_on_zero(struct target *t, const void *p, size_t n, struct vr_err *err);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "resync/walk.h"
+
+#include <stdlib.h>
+
+#include "util/num.h"
+
+struct walk {
+    struct overlay *overlay;
+    uint32_t ndisks;
+    uint64_t size[VR_DISKS_MAX];
+    uint16_t disk;
+    uint64_t pos;
+    uint8_t state[RUN_DATA_MAX / DIGEST_LEAF];
+    uint8_t *buf;
+};
+
+int walk_new(struct stor *stor, const struct run_name *runs, size_t n, const struct vr_uuid *base,
+             bool strict, const struct vr_vm *vm, struct walk **ret, struct vr_err *err)
+{
+    _cleanup_(walk_freep) struct walk *w = calloc(1, sizeof *w);
+    if (!w || !(w->buf = malloc(RUN_DATA_MAX))) {
+        return vr_fail_nomem(err);
+    }
+    int r = overlay_open(stor, runs, n, base, strict, &w->overlay, err);
+    if (r < 0) {
+        return r;
+    }
+    w->ndisks = vm->ndisks;
+    for (uint32_t i = 0; i < vm->ndisks; i++) {
+        w->size[i] = vm->disks[i].size_bytes;
+    }
+    *ret = TAKE_PTR(w);
+    return 0;
+}
+
+void walk_free(struct walk *w)
+{
+    if (w) {
+        overlay_free(w->overlay);
+        free(w->buf);
+        free(w);
+    }
+}
+
+int walk_next(struct walk *w, struct walk_chunk *ret, struct vr_err *err)
+{
+    while (w->disk < w->ndisks) {
+        uint64_t next;
+        int r = overlay_next(w->overlay, w->disk, w->pos, &next, err);
+        if (r < 0) {
+            return r;
+        }
+        if (next >= w->size[w->disk]) {
+            w->disk++;
+            w->pos = 0;
+            continue;
+        }
+        uint64_t off = vr_round_down(next, RUN_DATA_MAX);
+        uint32_t len = (uint32_t)VR_MIN((uint64_t)RUN_DATA_MAX, w->size[w->disk] - off);
+        bool any;
+        r = overlay_chunk(w->overlay, w->disk, off, len, w->buf, w->state, &any, err);
+        if (r < 0) {
+            return r;
+        }
+        w->pos = off + len;
+        if (any) {
+            *ret = (struct walk_chunk){w->disk, off, len, w->state, w->buf};
+            return 1;
+        }
+    }
+    /* Strict cursors say here whether every run was whole. */
+    uint64_t end;
+    int r = overlay_next(w->overlay, VR_DISKS_MAX, 0, &end, err);
+    return r < 0 ? r : 0;
+}
+
+bool walk_stretches(const struct walk_chunk *c, uint32_t *at, struct walk_stretch *ret)
+{
+    uint32_t n = digest_leaves(c->len);
+    while (*at < n && c->state[*at] == LEAF_BASE) {
+        (*at)++;
+    }
+    if (*at == n) {
+        return false;
+    }
+    uint32_t first = *at;
+    while (*at < n && c->state[*at] == c->state[first]) {
+        (*at)++;
+    }
+    uint32_t from = first * DIGEST_LEAF, to = VR_MIN(*at * DIGEST_LEAF, c->len);
+    *ret = (struct walk_stretch){(enum leaf_state)c->state[first], c->off + from, to - from,
+                                 c->data + from};
+    return true;
+}
