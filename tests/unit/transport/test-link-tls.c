@@ -148,6 +148,18 @@ struct pump {
     int r;
 };
 
+/* Sends until no more than `most` bytes are queued. */
+static void pump_out(struct pump *p, size_t most)
+{
+    struct vr_err err = VR_ERR_INIT;
+    while (p->r == 0 && link_pending(p->l) > most) {
+        p->r = link_flush(p->l, &err);
+        if (p->r == 0 && link_pending(p->l) > most) {
+            p->r = link_wait(p->l, -1, 100, &err);
+        }
+    }
+}
+
 static void *pump_main(void *arg)
 {
     struct pump *p = arg;
@@ -156,15 +168,9 @@ static void *pump_main(void *arg)
     for (unsigned i = 0; i < p->frames && p->r == 0; i++) {
         memcpy(body, &i, sizeof i);
         p->r = link_send(p->l, 9, &i, sizeof i, body, p->bytes, &err);
-        while (p->r == 0 && link_pending(p->l) > (4 << 20)) {
-            p->r = link_flush(p->l, &err);
-            p->r = p->r < 0 ? p->r : link_wait(p->l, -1, 100, &err);
-        }
+        pump_out(p, 4 << 20);
     }
-    while (p->r == 0 && link_pending(p->l) > 0) {
-        p->r = link_flush(p->l, &err);
-        p->r = p->r < 0 ? p->r : link_wait(p->l, -1, 100, &err);
-    }
+    pump_out(p, 0);
     free(body);
     return NULL;
 }
