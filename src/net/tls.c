@@ -28,8 +28,12 @@ struct tls_stream {
     struct tls_creds *creds;
     const char *want;        /* during the handshake: the name the peer must carry; NULL: any */
     struct vr_err judgement; /* why the peer's certificate was refused */
-    struct vr_err lost;      /* why the stream ended; every later call says the same */
-    size_t retry_bytes;      /* a record is half sent: the next write begins with these bytes */
+    /*
+     * Why each direction ended; every later call says the same. Apart, because the other side's last words can still be
+     * read when sending to it has failed.
+     */
+    struct vr_err lost_in, lost_out;
+    size_t retry_bytes; /* a record is half sent: the next write begins with these bytes */
     struct cert_names names;
 };
 
@@ -202,31 +206,28 @@ const char *tls_peer_name(const struct tls_stream *s)
     return s->names.n ? s->names.name[0] : "";
 }
 
-static ssize_t stream_lost(struct tls_stream *s, int code, struct vr_err *err)
+static ssize_t lost_before(const struct vr_err *lost, struct vr_err *err)
 {
-    if (code == 0) {
-        vr_fail(&s->lost, VR_E_PEER, "closed by the other side");
-    } else {
-        (void)tls_fault(s, code, &s->lost);
-    }
     if (err) {
-        *err = s->lost;
+        *err = *lost;
     }
-    return -(int)s->lost.kind;
+    return -(int)lost->kind;
 }
 
-static ssize_t lost_before(const struct tls_stream *s, struct vr_err *err)
+static ssize_t stream_lost(struct tls_stream *s, int code, struct vr_err *lost, struct vr_err *err)
 {
-    if (err) {
-        *err = s->lost;
+    if (code == 0) {
+        vr_fail(lost, VR_E_PEER, "closed by the other side");
+    } else {
+        (void)tls_fault(s, code, lost);
     }
-    return -(int)s->lost.kind;
+    return lost_before(lost, err);
 }
 
 ssize_t tls_read(struct tls_stream *s, void *p, size_t n, struct vr_err *err)
 {
-    if (s->lost.kind) {
-        return lost_before(s, err);
+    if (s->lost_in.kind) {
+        return lost_before(&s->lost_in, err);
     }
     uint8_t *at = p;
     size_t done = 0;
@@ -242,7 +243,7 @@ ssize_t tls_read(struct tls_stream *s, void *p, size_t n, struct vr_err *err)
         if (r < 0 && !gnutls_error_is_fatal((int)r)) {
             continue;
         }
-        ssize_t lost = stream_lost(s, (int)r, err);
+        ssize_t lost = stream_lost(s, (int)r, &s->lost_in, err);
         return done ? (ssize_t)done : lost; /* what came before the end is still given */
     }
     return (ssize_t)done;
@@ -250,8 +251,8 @@ ssize_t tls_read(struct tls_stream *s, void *p, size_t n, struct vr_err *err)
 
 ssize_t tls_write(struct tls_stream *s, const void *p, size_t n, struct vr_err *err)
 {
-    if (s->lost.kind) {
-        return lost_before(s, err);
+    if (s->lost_out.kind) {
+        return lost_before(&s->lost_out, err);
     }
     const uint8_t *at = p;
     size_t done = 0;
@@ -269,7 +270,7 @@ ssize_t tls_write(struct tls_stream *s, const void *p, size_t n, struct vr_err *
             s->retry_bytes = chunk;
             break;
         } else if (gnutls_error_is_fatal((int)r)) {
-            ssize_t lost = stream_lost(s, (int)r, err);
+            ssize_t lost = stream_lost(s, (int)r, &s->lost_out, err);
             return done ? (ssize_t)done : lost;
         }
     }
@@ -292,7 +293,7 @@ void tls_close(struct tls_stream *s)
         return;
     }
     if (s->session) {
-        if (s->fd >= 0 && !s->lost.kind) {
+        if (s->fd >= 0 && !s->lost_out.kind) {
             gnutls_bye(s->session, GNUTLS_SHUT_WR);
         }
         gnutls_deinit(s->session);

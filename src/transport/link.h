@@ -25,7 +25,8 @@ struct link_ops {
      * the other side or lost; PROTOCOL: bad framing). */
     int (*recv)(struct link *l, uint8_t *ret_type, const uint8_t **ret_data, size_t *ret_len,
                 struct vr_err *err);
-    /* Moves queued bytes out as far as that goes without blocking. */
+    /* Moves queued bytes out as far as that goes without blocking. After PEER, recv still gives what had come: perhaps
+     * the other side's reason. */
     int (*flush)(struct link *l, struct vr_err *err);
     /* Bytes queued and not yet given to the system. */
     size_t (*pending)(struct link *l);

@@ -277,6 +277,31 @@ static void test_close_delivers_what_was_queued(void **state)
     CHECK_FAILS(recv_any(a, &err), &err, VR_E_PEER, "closed by the other side");
 }
 
+/* The other side says why it ends and goes, while we are sending to it. */
+static void test_last_words_after_a_failed_flush(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    uint8_t *body = calloc(1, 1 << 20), type = 0;
+    const uint8_t *data;
+    size_t len = 0;
+    int r = 0;
+    CHECK_OK(link_send(a, 1, NULL, 0, body, 1 << 20, &err), &err);
+    CHECK_OK(link_flush(a, &err), &err);
+    raw_write("\x04\0\0\0\x17why", 8);
+    tls_close(TAKE_PTR(raw)); /* what it has not read makes this a reset */
+    for (int i = 0; r == 0 && i < 100; i++) {
+        CHECK_OK(link_send(a, 1, NULL, 0, body, 1 << 16, &err), &err);
+        r = link_flush(a, &err);
+    }
+    assert_int_equal(r, -VR_E_PEER);
+    CHECK_OK(recv_wait(a, &type, &data, &len, &err), &err);
+    assert_int_equal(type, 0x17);
+    assert_int_equal(len, 3);
+    assert_memory_equal(data, "why", 3);
+    CHECK_FAILS(recv_any(a, &err), &err, VR_E_PEER, "");
+    free(body);
+}
+
 static void test_wait(void **state)
 {
     struct vr_err err = VR_ERR_INIT;
@@ -337,6 +362,7 @@ int main(void)
                                        RAW(test_length_huge),
                                        RAW(test_send_over_the_limit),
                                        LINKS(test_close_delivers_what_was_queued),
+                                       RAW(test_last_words_after_a_failed_flush),
                                        RAW(test_wait)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
