@@ -35,6 +35,7 @@ static const char *const steps[] = {
     " error_text TEXT NOT NULL, initiator TEXT NOT NULL, submitted_us INTEGER NOT NULL,"
     " scheduled_us INTEGER NOT NULL, started_us INTEGER NOT NULL, finished_us INTEGER NOT NULL,"
     " changed_us INTEGER NOT NULL, force INTEGER NOT NULL, restart INTEGER NOT NULL,"
+    " seeded INTEGER NOT NULL,"
     " cancellable INTEGER NOT NULL, user_suspended INTEGER NOT NULL, phase INTEGER NOT NULL,"
     " bytes_total INTEGER NOT NULL, bytes_compared INTEGER NOT NULL,"
     " bytes_differing INTEGER NOT NULL, bytes_sent INTEGER NOT NULL,"

@@ -50,6 +50,7 @@ static const struct col job_cols[] = {
     J(changed_us, COL_U64),
     J(force, COL_BOOL),
     J(restart, COL_BOOL),
+    J(seeded, COL_BOOL),
     J(cancellable, COL_BOOL),
     J(user_suspended, COL_BOOL),
     P(phase, COL_INT),

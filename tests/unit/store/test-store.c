@@ -166,7 +166,7 @@ static void test_job_comes_back_whole(void **state)
                          .cancellable = true,
                          .progress = {VR_PHASE_COMMIT, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
     CHECK_OK(store_save_job(s, &job, &err), &err);
-    job.user_suspended = job.restart = true;
+    job.user_suspended = job.restart = job.seeded = true;
     CHECK_OK(store_save_job(s, &job, &err), &err);
     s = reopen(s);
     CHECK_OK(store_load_jobs(s, got_job, &g, &err), &err);

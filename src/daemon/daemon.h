@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside daemon/: what the parts of vmreplicad share. */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/core.h"
+#include "daemon/config.h"
+#include "daemon/control.h"
+#include "daemon/replicas.h"
+#include "inventory/static.h"
+#include "net/tls.h"
+#include "store/store.h"
+
+#define DAEMON_PEER_CALLS_MAX 64 /* questions to peers at one time */
+
+struct lanes;
+struct targets;
+
+struct daemon {
+    struct daemon_config config;
+    char host_name[VR_HOST_MAX];
+    struct control *control;
+    struct store *store;
+    struct inventory *inventory;
+    struct core *core;
+    struct replicas *replicas;
+    struct lanes *lanes;
+    struct targets *targets;
+    unsigned peer_calls; /* control thread */
+    bool stopping;       /* control thread: nothing new is started */
+    pthread_mutex_t creds_lock;
+    struct tls_creds *creds; /* under creds_lock; use daemon_creds */
+};
+
+/* A reference to the certificates of now; tls_creds_unref it. Any thread. */
+struct tls_creds *daemon_creds(struct daemon *d);
+
+/* env.c: what core asks of the world. ctx is the daemon. */
+extern const struct core_env_ops daemon_env_ops;
+/* Log and history. */
+void daemon_event(
+    struct daemon *d, int priority, const char *id, const char *vm_name, const char *fmt, ...)
+    VR_PRINTF(5, 6);
+
+/* peer_call.c: as core_env_ops.peer_call. */
+VR_MUST_CHECK int peer_call_start(struct daemon *d,
+                                  uint64_t call_id,
+                                  const char *point,
+                                  const char *identity,
+                                  const struct vr_peer_request *req,
+                                  struct vr_err *err);
+
+/* lane_source.c: the transfers this host sends. Control thread only. */
+VR_MUST_CHECK int lanes_new(struct daemon *d, struct lanes **ret, struct vr_err *err);
+void lanes_free(struct lanes *l); /* none may run */
+VR_MUST_CHECK int lanes_start(struct lanes *l, const struct core_transfer *t, struct vr_err *err);
+void lanes_command(struct lanes *l, uint64_t job_id, enum core_lane_command cmd, uint64_t value);
+/* Stops every lane at its next step; the jobs stay as they are stored. */
+void lanes_stop_all(struct lanes *l);
+/* Lanes that read this VM as a replica make way for a commit; their jobs are retried. */
+void lanes_preempt(struct lanes *l, const struct vr_uuid *vm);
+bool lanes_idle(const struct lanes *l);
+
+/* lane_target.c: the peer listener and its sessions. */
+VR_MUST_CHECK int targets_start(struct daemon *d, struct targets **ret, struct vr_err *err);
+uint16_t targets_port(const struct targets *t);
+/* Ends the sessions that write this replica, at their next step. */
+void targets_end(struct targets *t, const struct vr_uuid *vm, uint8_t number);
+/* Closes the listener and tells every session to end. */
+void targets_stop(struct targets *t);
+bool targets_idle(struct targets *t);
+void targets_free(struct targets *t); /* stopped and idle */
+
+/* recover.c: before core_start and before any listener. */
+VR_MUST_CHECK int recover_all(struct daemon *d, struct vr_err *err);

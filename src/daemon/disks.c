@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/disks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "block/lock.h"
+
+static uint64_t ns_of(const struct timespec *t)
+{
+    return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
+}
+
+static int stat_disk(int fd, const struct vr_disk *d, struct frozen_disk *ret, struct vr_err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot stat '%s'", d->path);
+    }
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+        return vr_fail(err, VR_E_INVALID, "'%s' is neither a file nor a block device", d->path);
+    }
+    ret->is_block = S_ISBLK(st.st_mode);
+    ret->size = (uint64_t)st.st_size;
+    ret->mtime_ns = ns_of(&st.st_mtim);
+    ret->ctime_ns = ns_of(&st.st_ctim);
+    return 0;
+}
+
+static int freeze_one(const struct vr_vm *vm,
+                      struct vr_disk *d,
+                      bool lock,
+                      const char *run_dir,
+                      struct frozen_disk *f,
+                      struct vr_err *err)
+{
+    f->fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (f->fd < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot open disk image '%s'", d->path);
+    }
+    int r = stat_disk(f->fd, d, f, err);
+    if (r == 0 && lock && f->is_block && !vm->quiesced) {
+        r = vr_fail(err, VR_E_UNSUPPORTED,
+                    "'%s' is a block device, whose writers cannot be seen: make sure that nobody "
+                    "writes it and set quiesced = yes",
+                    d->path);
+    }
+    if (r == 0 && lock) {
+        r = image_lock(f->fd, IMAGE_LOCK_READ, d->path, err);
+    }
+    if (r == 0) {
+        r = stat_disk(f->fd, d, f, err); /* what counts is what it is under the lock */
+    }
+    if (r == 0) {
+        r = block_image_open(d->path, d->format, BLOCK_READ_ONLY, run_dir, &f->dev, err);
+    }
+    if (r == 0) {
+        d->size_bytes = f->dev->size_bytes;
+    }
+    return r < 0 ? vr_wrap(err, r, "disk '%s'", d->name) : 0;
+}
+
+int disks_freeze(
+    struct vr_vm *vm, bool lock, const char *run_dir, struct frozen_disks *ret, struct vr_err *err)
+{
+    struct frozen_disks d = {0};
+    for (uint32_t i = 0; i < vm->ndisks; i++) {
+        if (vm->disks[i].excluded) {
+            continue;
+        }
+        struct frozen_disk *f = &d.disk[d.n++];
+        *f = (struct frozen_disk){.fd = -1};
+        int r = freeze_one(vm, &vm->disks[i], lock, run_dir, f, err);
+        if (r < 0) {
+            disks_thaw(&d);
+            return r;
+        }
+    }
+    *ret = d;
+    return 0;
+}
+
+int disks_check(const struct frozen_disks *d, const struct vr_vm *vm, struct vr_err *err)
+{
+    for (uint32_t i = 0, at = 0; i < vm->ndisks && at < d->n; i++) {
+        if (vm->disks[i].excluded) {
+            continue;
+        }
+        const struct frozen_disk *was = &d->disk[at++];
+        struct frozen_disk now = {0};
+        int r = stat_disk(was->fd, &vm->disks[i], &now, err);
+        if (r < 0) {
+            return r;
+        }
+        bool same =
+            now.size == was->size &&
+            (was->is_block || (now.mtime_ns == was->mtime_ns && now.ctime_ns == was->ctime_ns));
+        if (!same || block_changed(was->dev)) {
+            return vr_fail(err, VR_E_BUSY,
+                           "disk '%s' (%.120s) changed while it was read: something writes it "
+                           "without QEMU's lock",
+                           vm->disks[i].name, vm->disks[i].path);
+        }
+    }
+    return 0;
+}
+
+void disks_thaw(struct frozen_disks *d)
+{
+    for (uint32_t i = 0; i < d->n; i++) {
+        block_close(d->disk[i].dev);
+        if (d->disk[i].fd >= 0) {
+            close(d->disk[i].fd);
+        }
+    }
+    d->n = 0;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What core asks of the world, done with store, inventory, replicas and lanes. Control thread only;
+ * ctx is the daemon. */
+#include <stdarg.h>
+
+#include "daemon/daemon.h"
+#include "daemon/disks.h"
+#include "util/log.h"
+#include "util/vtime.h"
+
+#define REPLICA_WAIT_MS 5000 /* for a session that was told to end */
+
+static uint64_t env_now(void *ctx)
+{
+    return vr_wall_us();
+}
+
+static void env_random(void *ctx, void *p, size_t n)
+{
+    vr_random(p, n);
+}
+
+static struct store *store_of(void *ctx)
+{
+    return ((struct daemon *)ctx)->store;
+}
+
+static int env_save_rel(void *ctx, const struct vr_rel *rel, struct vr_err *err)
+{
+    return store_save_rel(store_of(ctx), rel, err);
+}
+
+static int env_delete_rel(void *ctx, const struct vr_uuid *vm, uint8_t number, struct vr_err *err)
+{
+    return store_delete_rel(store_of(ctx), vm, number, err);
+}
+
+static int env_save_job(void *ctx, const struct vr_job *job, struct vr_err *err)
+{
+    return store_save_job(store_of(ctx), job, err);
+}
+
+static int env_delete_job(void *ctx, uint64_t id, struct vr_err *err)
+{
+    return store_delete_job(store_of(ctx), id, err);
+}
+
+static int env_save_report(void *ctx, const struct vr_report *report, struct vr_err *err)
+{
+    return store_save_report(store_of(ctx), report, err);
+}
+
+static int env_save_auth(void *ctx, const struct vr_auth_entry *entry, struct vr_err *err)
+{
+    return store_save_auth(store_of(ctx), entry, err);
+}
+
+static int env_delete_auth(void *ctx, const char *host, struct vr_err *err)
+{
+    return store_delete_auth(store_of(ctx), host, err);
+}
+
+static void env_event(void *ctx, const struct vr_event *event)
+{
+    char vm[VR_NAME_MAX * 2], text[VR_TEXT_MAX * 2];
+    struct vr_err err = VR_ERR_INIT;
+    vr_log((enum vr_log_level)event->priority, event->id, "event=%u vm=\"%s\" %s", event->event_id,
+           vr_log_quote(event->vm_name, vm, sizeof vm),
+           vr_log_quote(event->text, text, sizeof text));
+    if (store_add_event(store_of(ctx), event, NULL, &err) < 0) {
+        vr_log(VR_LOG_WARNING, "event-lost", "%s", vr_err_text(&err));
+    }
+}
+
+void daemon_event(
+    struct daemon *d, int priority, const char *id, const char *vm_name, const char *fmt, ...)
+{
+    struct vr_event event = {.time_us = vr_wall_us(), .priority = priority};
+    va_list ap;
+    snprintf(event.id, sizeof event.id, "%s", id);
+    snprintf(event.vm_name, sizeof event.vm_name, "%s", vm_name);
+    va_start(ap, fmt);
+    vsnprintf(event.text, sizeof event.text, fmt, ap);
+    va_end(ap);
+    env_event(d, &event);
+}
+
+static int env_find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err)
+{
+    struct daemon *d = ctx;
+    const struct vr_vm *vm = inventory_find(d->inventory, id);
+    if (!vm) {
+        char text[VR_UUID_TEXT_LEN];
+        return vr_fail(err, VR_E_NOT_FOUND, "no virtual machine %s in the inventory",
+                       vr_uuid_text(id, text));
+    }
+    *ret = *vm;
+    return 0;
+}
+
+static int
+env_replica_vm(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr_err *err)
+{
+    struct daemon *d = ctx;
+    return replicas_images(d->replicas, rel, ret, err);
+}
+
+static int env_check_disks(void *ctx, struct vr_vm *vm, bool source_is_replica, struct vr_err *err)
+{
+    struct daemon *d = ctx;
+    struct frozen_disks disks;
+    int r = disks_freeze(vm, !source_is_replica, d->config.run_dir, &disks, err);
+    if (r == 0) {
+        disks_thaw(&disks);
+    }
+    return r;
+}
+
+static int env_start_transfer(void *ctx, const struct core_transfer *t, struct vr_err *err)
+{
+    struct daemon *d = ctx;
+    return lanes_start(d->lanes, t, err);
+}
+
+static void
+env_command_transfer(void *ctx, uint64_t job_id, enum core_lane_command cmd, uint64_t value)
+{
+    struct daemon *d = ctx;
+    lanes_command(d->lanes, job_id, cmd, value);
+}
+
+static int env_peer_call(void *ctx,
+                         uint64_t call_id,
+                         const char *point,
+                         const char *identity,
+                         const struct vr_peer_request *req,
+                         struct vr_err *err)
+{
+    return peer_call_start(ctx, call_id, point, identity, req, err);
+}
+
+static int env_create_replica(void *ctx,
+                              struct vr_rel *rel,
+                              const struct vr_peer_request *req,
+                              struct vr_err *err)
+{
+    struct daemon *d = ctx;
+    struct vr_rel made = *rel;
+    struct stor *stor;
+    int r = replicas_dir(rel->storage, &rel->vm_id, made.storage, err);
+    if (r == 0) {
+        r = stor_dir_open(made.storage, true, d->config.run_dir, &stor, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    r = replica_create(stor, &made, req, NULL, req->kind == VR_TRANSFER_SEEDED, err);
+    stor_close(stor);
+    if (r == 0) {
+        *rel = made;
+    }
+    return r;
+}
+
+static int env_inspect_replica(void *ctx,
+                               const struct vr_rel *rel,
+                               const struct vr_peer_request *req,
+                               struct vr_peer_reply *reply,
+                               struct vr_err *err)
+{
+    struct daemon *d = ctx;
+    _cleanup_(replica_use_endp) struct replica_use *use = NULL;
+    int r = replicas_write(d->replicas, rel, false, 0, &use, err);
+    return r < 0 ? r : replica_check(replica_use_replica(use), req, reply, err);
+}
+
+static int env_promote_replica(void *ctx,
+                               const struct vr_rel *rel,
+                               struct vr_generation *ret,
+                               struct vr_err *err)
+{
+    struct daemon *d = ctx;
+    _cleanup_(replica_use_endp) struct replica_use *use = NULL;
+    int r = replicas_write(d->replicas, rel, true, REPLICA_WAIT_MS, &use, err);
+    return r < 0 ? r : replica_promote(replica_use_replica(use), ret, err);
+}
+
+static void env_end_target_sessions(void *ctx, const struct vr_uuid *vm, uint8_t number)
+{
+    struct daemon *d = ctx;
+    targets_end(d->targets, vm, number);
+}
+
+static int env_release_replica(void *ctx, const struct vr_rel *rel, struct vr_err *err)
+{
+    struct daemon *d = ctx;
+    _cleanup_(replica_use_endp) struct replica_use *use = NULL;
+    int r = replicas_write(d->replicas, rel, false, REPLICA_WAIT_MS, &use, err);
+    if (r == -VR_E_NOT_FOUND) {
+        return 0; /* somebody removed the directory: nothing is left to mark */
+    }
+    return r < 0 ? r : replica_release(replica_use_replica(use), err);
+}
+
+const struct core_env_ops daemon_env_ops = {
+    .now_us = env_now,
+    .random = env_random,
+    .save_rel = env_save_rel,
+    .delete_rel = env_delete_rel,
+    .save_job = env_save_job,
+    .delete_job = env_delete_job,
+    .save_report = env_save_report,
+    .save_auth = env_save_auth,
+    .delete_auth = env_delete_auth,
+    .event = env_event,
+    .find_vm = env_find_vm,
+    .replica_vm = env_replica_vm,
+    .check_disks = env_check_disks,
+    .start_transfer = env_start_transfer,
+    .command_transfer = env_command_transfer,
+    .peer_call = env_peer_call,
+    .create_replica = env_create_replica,
+    .inspect_replica = env_inspect_replica,
+    .promote_replica = env_promote_replica,
+    .end_target_sessions = env_end_target_sessions,
+    .release_replica = env_release_replica,
+};

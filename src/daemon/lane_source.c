@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One thread for each transfer this host sends. It owns its disks, its link and its step machine
+ * (resync/lane.h); the control thread reaches it only through the flags below and a wake-up. News
+ * go back as messages embedded in the lane, so that the end of a transfer cannot be lost to a full
+ * mailbox.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include "daemon/daemon.h"
+#include "daemon/disks.h"
+#include "daemon/session.h"
+#include "resync/lane.h"
+#include "util/vtime.h"
+
+#define CONNECT_DEADLINE_MS 10000
+#define PROGRESS_EVERY_US 250000
+
+enum {
+    FLAG_PAUSE = 1,
+    FLAG_CANCEL = 2,
+    FLAG_PROPOSED_SAVED = 4,
+    FLAG_BANDWIDTH = 8,
+    FLAG_STOP = 16,   /* the daemon ends */
+    FLAG_PREEMPT = 32 /* a commit waits for the disks we read */
+};
+
+struct lane {
+    struct lane *next; /* control thread */
+    struct daemon *d;
+    struct core_transfer t;
+    struct vr_rel replica_rel; /* source_is_replica: where the images are */
+    struct tls_creds *creds;
+    atomic_uint flags;
+    _Atomic uint64_t bandwidth;
+    int wake; /* eventfd */
+    /* the thread's own */
+    struct replica_use *use;
+    struct frozen_disks disks;
+    struct link *link;
+    struct source *source;
+    uint64_t progress_at_us;
+    bool asked_proposed;
+    /* to the control thread */
+    struct control_msg progress_msg, proposed_msg, end_msg;
+    pthread_mutex_t lock;
+    struct vr_progress progress; /* under lock */
+    bool progress_sent;          /* under lock: the message is on its way */
+    struct vr_uuid proposed;
+    struct core_transfer_result result;
+};
+
+struct lanes {
+    struct daemon *d;
+    struct lane *first;
+};
+
+/* --- on the control thread --- */
+
+static void lane_free(struct lane *l)
+{
+    tls_creds_unref(l->creds);
+    if (l->wake >= 0) {
+        close(l->wake);
+    }
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}
+
+static void on_progress(void *arg)
+{
+    struct lane *l = arg;
+    pthread_mutex_lock(&l->lock);
+    struct vr_progress p = l->progress;
+    l->progress_sent = false;
+    pthread_mutex_unlock(&l->lock);
+    if (!l->d->stopping) {
+        core_on_progress(l->d->core, l->t.job_id, &p);
+    }
+}
+
+static void on_proposed(void *arg)
+{
+    struct lane *l = arg;
+    if (!l->d->stopping) {
+        core_on_proposed(l->d->core, l->t.job_id, &l->proposed);
+    }
+}
+
+/* The last message of a lane: those before it were handled, and its thread touches it no more. */
+static void on_end(void *arg)
+{
+    struct lane *l = arg;
+    struct daemon *d = l->d;
+    struct lane **at = &d->lanes->first;
+    while (*at != l) {
+        at = &(*at)->next;
+    }
+    *at = l->next;
+    /* When the daemon ends, jobs stay stored as running: they go on with the next start. A
+     * completed one is told. */
+    if (!d->stopping || l->result.result == 0) {
+        core_on_transfer_end(d->core, l->t.job_id, &l->result);
+    }
+    lane_free(l);
+}
+
+int lanes_new(struct daemon *d, struct lanes **ret, struct vr_err *err)
+{
+    struct lanes *ls = calloc(1, sizeof *ls);
+    if (!ls) {
+        return vr_fail_nomem(err);
+    }
+    ls->d = d;
+    *ret = ls;
+    return 0;
+}
+
+void lanes_free(struct lanes *ls)
+{
+    if (ls) {
+        vr_assert(!ls->first);
+        free(ls);
+    }
+}
+
+static void tell(struct lane *l, unsigned flag)
+{
+    uint64_t one = 1;
+    atomic_fetch_or(&l->flags, flag);
+    ssize_t ignored = write(l->wake, &one, sizeof one);
+    (void)ignored;
+}
+
+void lanes_command(struct lanes *ls, uint64_t job_id, enum core_lane_command cmd, uint64_t value)
+{
+    static const unsigned flag_of[] = {[CORE_LANE_PAUSE] = FLAG_PAUSE,
+                                       [CORE_LANE_CANCEL] = FLAG_CANCEL,
+                                       [CORE_LANE_PROPOSED_SAVED] = FLAG_PROPOSED_SAVED,
+                                       [CORE_LANE_BANDWIDTH] = FLAG_BANDWIDTH};
+    for (struct lane *l = ls->first; l; l = l->next) {
+        if (l->t.job_id == job_id) {
+            if (cmd == CORE_LANE_BANDWIDTH) {
+                atomic_store(&l->bandwidth, value);
+            }
+            tell(l, flag_of[cmd]);
+        }
+    }
+}
+
+void lanes_stop_all(struct lanes *ls)
+{
+    for (struct lane *l = ls->first; l; l = l->next) {
+        tell(l, FLAG_STOP);
+    }
+}
+
+void lanes_preempt(struct lanes *ls, const struct vr_uuid *vm)
+{
+    for (struct lane *l = ls->first; l; l = l->next) {
+        if (l->t.source_is_replica && vr_uuid_eq(&l->t.vm.id, vm)) {
+            tell(l, FLAG_PREEMPT);
+        }
+    }
+}
+
+bool lanes_idle(const struct lanes *ls)
+{
+    return !ls->first;
+}
+
+/* --- the lane's thread --- */
+
+static int instant_check(void *ctx, struct vr_err *err)
+{
+    struct lane *l = ctx;
+    return disks_check(&l->disks, &l->t.vm, err);
+}
+
+static void random_bytes(void *ctx, void *p, size_t n)
+{
+    vr_random(p, n);
+}
+
+static int open_disks(struct lane *l, struct vr_err *err)
+{
+    if (!l->t.source_is_replica) {
+        return disks_freeze(&l->t.vm, true, l->d->config.run_dir, &l->disks, err);
+    }
+    /* Our daemon holds the replica's locks as long as the use lasts. */
+    struct vr_vm images;
+    int r = replicas_read(l->d->replicas, &l->replica_rel, &images, &l->use, err);
+    return r < 0 ? r : disks_freeze(&l->t.vm, false, l->d->config.run_dir, &l->disks, err);
+}
+
+static int open_source(struct lane *l, struct vr_err *err)
+{
+    struct source_params p = {.job_id = l->t.job_id,
+                              .ndisks = l->disks.n,
+                              .bandwidth_bytes_s = atomic_load(&l->bandwidth),
+                              .instant_check = instant_check,
+                              .random = random_bytes,
+                              .ctx = l};
+    core_peer_request(&l->t.rel, &l->t.vm, VR_PEER_OPEN, &p.open);
+    p.open.kind = l->t.kind;
+    p.open.job = l->t.job_uuid;
+    p.open.instant = l->t.source_is_replica ? l->replica_rel.generation.uuid : vr_uuid_new();
+    p.open.instant_us = l->t.source_is_replica ? l->replica_rel.last_sync_us : vr_wall_us();
+    p.open.force = l->t.force;
+    p.open.restart = l->t.restart;
+    snprintf(p.host_name, sizeof p.host_name, "%s", l->d->host_name);
+    snprintf(p.initiator, sizeof p.initiator, "%s", l->result.report.initiator);
+    for (uint32_t i = 0; i < l->disks.n; i++) {
+        p.disks[i] = l->disks.disk[i].dev;
+    }
+    int r = session_connect(l->creds, l->t.rel.peer, l->t.rel.peer_identity,
+                            vr_mono_ms() + CONNECT_DEADLINE_MS, &l->link, err);
+    return r < 0 ? r : source_new(&p, l->link, &l->source, err);
+}
+
+static void send_progress(struct lane *l, uint64_t now_us)
+{
+    if (now_us - l->progress_at_us < PROGRESS_EVERY_US) {
+        return;
+    }
+    l->progress_at_us = now_us;
+    pthread_mutex_lock(&l->lock);
+    l->progress = *source_progress(l->source);
+    bool send = !l->progress_sent;
+    l->progress_sent = true;
+    pthread_mutex_unlock(&l->lock);
+    if (send) {
+        control_send(l->d->control, &l->progress_msg);
+    }
+}
+
+/* Does what the control thread asked for since the last step. */
+static int obey(struct lane *l, struct vr_err *err)
+{
+    unsigned flags = atomic_exchange(&l->flags, 0);
+    if (flags & FLAG_BANDWIDTH) {
+        source_set_bandwidth(l->source, atomic_load(&l->bandwidth));
+    }
+    if (flags & FLAG_PROPOSED_SAVED) {
+        source_proposed_saved(l->source);
+    }
+    if (flags & FLAG_CANCEL) {
+        (void)source_cancel(l->source); /* too late: it completes, and that is what core is told */
+    }
+    if (flags & (FLAG_PAUSE | FLAG_STOP)) {
+        return vr_fail(err, VR_E_CANCELED, "stopped; what was staged is kept");
+    }
+    if (flags & FLAG_PREEMPT) {
+        return vr_fail(err, VR_E_TIMEOUT, "made way for a commit to the disks it reads");
+    }
+    return 0;
+}
+
+static void ask_proposed(struct lane *l)
+{
+    if (!l->asked_proposed && source_wants_proposed(l->source, &l->proposed)) {
+        l->asked_proposed = true;
+        control_send(l->d->control, &l->proposed_msg);
+    }
+}
+
+static int
+wait_lane(struct lane *l, uint32_t wait_ms, struct session_idle *idle, struct vr_err *err)
+{
+    uint64_t n;
+    int timeout_ms = (int)(wait_ms < 1000 ? wait_ms : 1000);
+    int r = link_wait(l->link, l->wake, timeout_ms, err);
+    ssize_t ignored = read(l->wake, &n, sizeof n);
+    (void)ignored;
+    return r < 0 ? r : session_idle_check(idle, l->link, err);
+}
+
+static int run_source(struct lane *l, struct vr_err *err)
+{
+    struct session_idle idle = {0};
+    for (;;) {
+        enum lane_status status;
+        uint32_t wait_ms = 1000;
+        uint64_t now_us = vr_wall_us();
+        int r = obey(l, err);
+        if (r == 0) {
+            r = source_step(l->source, now_us, &status, &wait_ms, err);
+        }
+        if (r == 0) {
+            r = link_flush(l->link, err);
+        }
+        if (r < 0 || status == LANE_DONE) {
+            return r;
+        }
+        ask_proposed(l);
+        send_progress(l, now_us);
+        if (status == LANE_WAIT) {
+            r = wait_lane(l, wait_ms, &idle, err);
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
+}
+
+static void fill_result(struct lane *l, int r)
+{
+    struct core_transfer_result *res = &l->result;
+    res->result = r;
+    if (!l->source) {
+        return;
+    }
+    const struct source_outcome *o = source_outcome(l->source);
+    res->generation = o->generation;
+    res->nothing_differed = o->nothing_differed;
+    res->discarded = o->cancelled;
+    if (o->completed) {
+        res->report = o->report;
+        res->result = 0; /* whatever the link did afterwards */
+    } else if (r == 0) {
+        res->result = vr_fail(&res->err, VR_E_CANCELED, "cancelled");
+    }
+}
+
+static void *lane_thread(void *arg)
+{
+    struct lane *l = arg;
+    int r = open_disks(l, &l->result.err);
+    if (r == 0) {
+        r = open_source(l, &l->result.err);
+    }
+    if (r == 0) {
+        r = run_source(l, &l->result.err);
+    }
+    fill_result(l, r);
+    source_free(l->source);
+    link_close(l->link);
+    disks_thaw(&l->disks);
+    replica_use_end(l->use);
+    control_send(l->d->control, &l->end_msg);
+    return NULL;
+}
+
+int lanes_start(struct lanes *ls, const struct core_transfer *t, struct vr_err *err)
+{
+    struct daemon *d = ls->d;
+    if (d->stopping) {
+        return vr_fail(err, VR_E_CANCELED, "the daemon is stopping");
+    }
+    struct lane *l = calloc(1, sizeof *l);
+    if (!l) {
+        return vr_fail_nomem(err);
+    }
+    l->d = d;
+    l->t = *t;
+    l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->creds = daemon_creds(d);
+    pthread_mutex_init(&l->lock, NULL);
+    l->progress_msg = (struct control_msg){.fn = on_progress, .arg = l};
+    l->proposed_msg = (struct control_msg){.fn = on_proposed, .arg = l};
+    l->end_msg = (struct control_msg){.fn = on_end, .arg = l};
+    atomic_store(&l->bandwidth,
+                 t->rel.bandwidth_bytes_s ? t->rel.bandwidth_bytes_s : d->config.bandwidth_bytes_s);
+    const struct vr_job *job = core_job(d->core, t->job_id);
+    if (job) {
+        memcpy(l->result.report.initiator, job->initiator, sizeof l->result.report.initiator);
+    }
+    const struct vr_rel *replica = core_rel(d->core, &t->vm.id, 0);
+    int r = 0;
+    if (t->source_is_replica && replica) {
+        l->replica_rel = *replica;
+    } else if (t->source_is_replica) {
+        r = vr_fail(err, VR_E_STATE, "this host holds no replica of the VM");
+    }
+    if (r == 0 && l->wake < 0) {
+        r = vr_fail_errno(err, VR_E_IO, "eventfd");
+    }
+    l->next = ls->first;
+    ls->first = l;
+    if (r == 0) {
+        r = session_thread(lane_thread, l, err);
+    }
+    if (r < 0) {
+        ls->first = l->next;
+        lane_free(l);
+    }
+    return r;
+}

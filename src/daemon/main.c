@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmreplicad. Start: configuration, one daemon a state directory, certificates, store; then begun
+ * commits are settled and core is rebuilt; only then listeners open. Signals come through a
+ * descriptor of the control loop: TERM and INT end, HUP reads inventory, users and certificates
+ * again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/daemon.h"
+#include "daemon/wire.h"
+#include "net/users.h"
+#include "util/fdio.h"
+#include "util/log.h"
+#include "util/vtime.h"
+#include "vr_config.h"
+
+#define STOP_DEADLINE_MS 40000 /* longer than every deadline of a session's beginning */
+#define JOB_KEEP_US (60ull * 60 * 1000000)
+
+struct options {
+    const char *config;
+    bool check_config, journal;
+};
+
+struct running {
+    struct daemon d;
+    struct wire *wire;
+    int lock_fd, signal_fd;
+    uint64_t stop_deadline_ms;
+    char pid_path[VR_PATH_MAX + 16];
+};
+
+static void usage(FILE *out)
+{
+    fputs("Usage: vmreplicad [OPTION]...\n"
+          "Replicates the virtual machines of this host; see vmreplicad(8).\n\n"
+          "  -c, --config=FILE   configuration (default " CONFIG_PATH ")\n"
+          "      --check-config  read configuration, inventory and certificates, then end\n"
+          "      --foreground    stay in the foreground (the default; there is no other way)\n"
+          "      --journal       log with priority prefixes for the journal\n"
+          "      --version       print the version\n"
+          "  -h, --help          print this\n",
+          out);
+}
+
+/* 1: go on, 0: done, <0: wrong usage */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+    enum {
+        CHECK = 256,
+        FOREGROUND,
+        JOURNAL,
+        VERSION
+    };
+    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                          {"check-config", no_argument, NULL, CHECK},
+                                          {"foreground", no_argument, NULL, FOREGROUND},
+                                          {"journal", no_argument, NULL, JOURNAL},
+                                          {"version", no_argument, NULL, VERSION},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            o->config = optarg;
+            break;
+        case CHECK:
+            o->check_config = true;
+            break;
+        case JOURNAL:
+            o->journal = true;
+            break;
+        case FOREGROUND:
+            break;
+        case VERSION:
+            puts("vmreplicad " VR_VERSION);
+            return 0;
+        case 'h':
+            usage(stdout);
+            return 0;
+        default:
+            usage(stderr);
+            return -1;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "vmreplicad: unexpected argument '%s'\n", argv[optind]);
+        return -1;
+    }
+    return 1;
+}
+
+struct tls_creds *daemon_creds(struct daemon *d)
+{
+    pthread_mutex_lock(&d->creds_lock);
+    struct tls_creds *creds = tls_creds_ref(d->creds);
+    pthread_mutex_unlock(&d->creds_lock);
+    return creds;
+}
+
+static int load_creds(const struct daemon_config *c, struct tls_creds **ret, struct vr_err *err)
+{
+    return tls_creds_load(c->peer_cert, c->peer_key, c->peer_ca, ret, err);
+}
+
+static int check_config(const struct daemon_config *c, struct vr_err *err)
+{
+    _cleanup_(tls_creds_unrefp) struct tls_creds *creds = NULL;
+    _cleanup_(inventory_freep) struct inventory *inventory = NULL;
+    _cleanup_(users_freep) struct users *users = NULL;
+    int r = inventory_load(c->inventory, &inventory, err);
+    if (r == 0) {
+        r = load_creds(c, &creds, err);
+    }
+    if (r == 0 && c->http_users[0]) {
+        r = users_load(c->http_users, &users, err);
+    }
+    return r;
+}
+
+/* --- start --- */
+
+static int harden(struct vr_err *err)
+{
+    struct rlimit none = {0, 0};
+    /* Files of ours say their mode; a replica's images belong to the group of its storage location,
+     * too. */
+    umask(007);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    /* Keys and guests' data are in our memory. */
+    if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0) {
+        return vr_fail_errno(err, VR_E_INTERNAL, "cannot forbid core dumps");
+    }
+    return 0;
+}
+
+static int take_dirs(struct running *run, struct vr_err *err)
+{
+    const struct daemon_config *c = &run->d.config;
+    char path[VR_PATH_MAX + 8];
+    int r = vr_mkdirs(c->state_dir, 0700, err);
+    if (r == 0) {
+        r = vr_mkdirs(c->run_dir, 0755, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    snprintf(path, sizeof path, "%s/lock", c->state_dir);
+    run->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (run->lock_fd < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot open '%s'", path);
+    }
+    if (flock(run->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno == EWOULDBLOCK) {
+            return vr_fail(err, VR_E_BUSY, "another vmreplicad uses '%s'", c->state_dir);
+        }
+        return vr_fail_errno(err, VR_E_IO, "cannot lock '%s'", path);
+    }
+    return 0;
+}
+
+static int open_store(struct daemon *d, struct vr_err *err)
+{
+    char path[VR_PATH_MAX + 16], uuid[VR_UUID_TEXT_LEN];
+    snprintf(path, sizeof path, "%s/vmreplica.db", d->config.state_dir);
+    int r = store_open(path, &d->store, err);
+    if (r < 0) {
+        return r;
+    }
+    r = store_get_meta(d->store, "host_uuid", uuid, sizeof uuid, NULL);
+    if (r == -VR_E_NOT_FOUND) {
+        struct vr_uuid id = vr_uuid_new();
+        return store_set_meta(d->store, "host_uuid", vr_uuid_text(&id, uuid), err);
+    }
+    return r < 0 ? vr_fail(err, -r, "cannot read the host's uuid") : 0;
+}
+
+static void preempt_readers(void *arg)
+{
+    struct {
+        struct daemon *d;
+        struct vr_uuid vm;
+    } *p = arg;
+    lanes_preempt(p->d->lanes, &p->vm);
+    free(p);
+}
+
+static void on_preempt(void *ctx, const struct vr_uuid *vm)
+{
+    struct {
+        struct daemon *d;
+        struct vr_uuid vm;
+    } *p = malloc(sizeof *p);
+    struct daemon *d = ctx;
+    if (!p) {
+        return;
+    }
+    p->d = d;
+    p->vm = *vm;
+    if (!control_post(d->control, preempt_readers, p)) {
+        free(p);
+    }
+}
+
+static int make_core(struct daemon *d, struct vr_err *err)
+{
+    struct core_config cc = {.transfers_max = d->config.transfers,
+                             .job_keep_us = JOB_KEEP_US,
+                             .clock_slack_us = 300ull * 1000000,
+                             .schedule_max_us = 7ull * 86400 * 1000000};
+    snprintf(cc.host_name, sizeof cc.host_name, "%s", d->host_name);
+    int r = core_new(&cc, &daemon_env_ops, d, &d->core, err);
+    if (r == 0) {
+        r = recover_all(d, err);
+    }
+    return r < 0 ? r : core_start(d->core, err);
+}
+
+static int build(struct daemon *d, struct vr_err *err)
+{
+    int r = load_creds(&d->config, &d->creds, err);
+    if (r < 0) {
+        return r;
+    }
+    snprintf(d->host_name, sizeof d->host_name, "%s",
+             d->config.host_name[0] ? d->config.host_name : tls_creds_name(d->creds));
+    r = inventory_load(d->config.inventory, &d->inventory, err);
+    if (r == 0) {
+        r = open_store(d, err);
+    }
+    if (r == 0) {
+        r = control_new(&d->control, err);
+    }
+    if (r == 0) {
+        r = replicas_new(d->config.run_dir, d->config.commit_wait_s, &d->replicas, err);
+    }
+    if (r == 0) {
+        replicas_on_preempt(d->replicas, on_preempt, d);
+        r = lanes_new(d, &d->lanes, err);
+    }
+    return r < 0 ? r : make_core(d, err);
+}
+
+/* --- signals --- */
+
+static void reload(struct running *run)
+{
+    struct daemon *d = &run->d;
+    struct vr_err err = VR_ERR_INIT;
+    struct tls_creds *creds;
+    int r = inventory_reload(d->inventory, &err);
+    if (r == 0) {
+        r = load_creds(&d->config, &creds, &err);
+    }
+    if (r == 0) {
+        pthread_mutex_lock(&d->creds_lock);
+        struct tls_creds *old = d->creds;
+        d->creds = creds;
+        pthread_mutex_unlock(&d->creds_lock);
+        tls_creds_unref(old);
+        r = wire_reload(run->wire, &err);
+    }
+    if (r < 0) {
+        vr_log(VR_LOG_ERROR, "reload-failed", "what was wrong stays as it was: %s",
+               vr_err_text(&err));
+        return;
+    }
+    vr_log(VR_LOG_NOTICE, "reloaded", "inventory, users and certificates were read again");
+}
+
+static void on_signal(void *arg)
+{
+    struct running *run = arg;
+    struct signalfd_siginfo si;
+    if (read(run->signal_fd, &si, sizeof si) != (ssize_t)sizeof si) {
+        return;
+    }
+    if (si.ssi_signo == SIGHUP) {
+        reload(run);
+        return;
+    }
+    vr_log(VR_LOG_NOTICE, "stopping", "signal %u", si.ssi_signo);
+    control_stop(run->d.control);
+}
+
+static int open_signals(struct running *run, struct vr_err *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (run->signal_fd < 0) {
+        return vr_fail_errno(err, VR_E_IO, "signalfd");
+    }
+    return control_watch(run->d.control, run->signal_fd, on_signal, run, err);
+}
+
+static int write_pid(struct running *run, struct vr_err *err)
+{
+    char text[32];
+    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    snprintf(run->pid_path, sizeof run->pid_path, "%s/vmreplicad.pid", run->d.config.run_dir);
+    return vr_write_file_durable(run->pid_path, text, (size_t)n, 0644, err);
+}
+
+static int open_listeners(struct running *run, struct vr_err *err)
+{
+    int r = targets_start(&run->d, &run->d.targets, err);
+    if (r == 0) {
+        r = wire_start(&run->d, &run->wire, err);
+    }
+    return r < 0 ? r : write_pid(run, err);
+}
+
+static int start(struct running *run, struct vr_err *err)
+{
+    int r = harden(err);
+    if (r == 0) {
+        r = take_dirs(run, err);
+    }
+    if (r == 0) {
+        r = build(&run->d, err);
+    }
+    if (r == 0) {
+        r = open_signals(run, err);
+    }
+    return r < 0 ? r : open_listeners(run, err);
+}
+
+/* --- end --- */
+
+static bool is_idle(void *arg)
+{
+    struct running *run = arg;
+    struct daemon *d = &run->d;
+    if (vr_mono_ms() > run->stop_deadline_ms) {
+        /* A disk that does not answer holds a thread. Nothing is lost by ending: that is what
+         * resume is for. */
+        vr_log(VR_LOG_WARNING, "stop-forced", "a transfer did not stop in time");
+        unlink(run->pid_path);
+        _exit(0);
+    }
+    return (!d->lanes || lanes_idle(d->lanes)) && (!d->targets || targets_idle(d->targets)) &&
+           d->peer_calls == 0;
+}
+
+static void stop(struct running *run)
+{
+    struct daemon *d = &run->d;
+    d->stopping = true;
+    run->stop_deadline_ms = vr_mono_ms() + STOP_DEADLINE_MS;
+    if (run->wire) {
+        wire_stop(run->wire);
+    }
+    if (d->targets) {
+        targets_stop(d->targets);
+    }
+    if (d->lanes) {
+        lanes_stop_all(d->lanes);
+    }
+    if (d->control) {
+        control_drain(d->control, is_idle, run);
+    }
+    wire_free(run->wire);
+    targets_free(d->targets);
+    core_free(d->core);
+    lanes_free(d->lanes);
+    replicas_free(d->replicas);
+    control_free(d->control);
+    inventory_free(d->inventory);
+    store_close(d->store);
+    tls_creds_unref(d->creds);
+    if (run->pid_path[0]) {
+        unlink(run->pid_path);
+    }
+}
+
+static uint64_t tick(void *arg)
+{
+    struct running *run = arg;
+    return core_tick(run->d.core);
+}
+
+static int serve(struct running *run)
+{
+    struct vr_err err = VR_ERR_INIT;
+    int r = start(run, &err);
+    if (r == 0) {
+        uint16_t plain, tls;
+        wire_ports(run->wire, &plain, &tls);
+        vr_log(VR_LOG_NOTICE, "ready", "host=%s peer_port=%u http_port=%u https_port=%u socket=%s",
+               run->d.host_name, targets_port(run->d.targets), plain, tls,
+               run->d.config.socket_path);
+        control_run(run->d.control, tick, run);
+    } else {
+        vr_log(VR_LOG_ERROR, "start-failed", "%s", vr_err_text(&err));
+    }
+    stop(run);
+    vr_log(VR_LOG_NOTICE, "stopped", "bye");
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    static struct running run = {
+        .lock_fd = -1, .signal_fd = -1, .d.creds_lock = PTHREAD_MUTEX_INITIALIZER};
+    struct options o = {.config = CONFIG_PATH};
+    struct vr_err err = VR_ERR_INIT;
+    int r = parse_options(argc, argv, &o);
+    if (r <= 0) {
+        return r < 0 ? 2 : EXIT_SUCCESS;
+    }
+    r = config_load(o.config, &run.d.config, &err);
+    if (r == 0 && o.check_config) {
+        r = check_config(&run.d.config, &err);
+    }
+    if (r < 0) {
+        fprintf(stderr, "vmreplicad: %s\n", vr_err_text(&err));
+        return EXIT_FAILURE;
+    }
+    if (o.check_config) {
+        printf("%s: ok\n", o.config);
+        return EXIT_SUCCESS;
+    }
+    vr_log_init("vmreplicad", (enum vr_log_level)run.d.config.log_level, o.journal);
+    return serve(&run);
+}

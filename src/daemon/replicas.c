@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An entry exists while somebody uses the replica. It holds the opened, locked replica: our locks
+ * conflict with each other as they do with QEMU's, so the first user takes them and the last gives
+ * them back.
+ */
+#include "daemon/replicas.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "util/vtime.h"
+
+struct entry {
+    struct entry *next;
+    struct vr_uuid vm;
+    uint8_t number;
+    struct replica *replica;
+    struct vr_vm images;
+    bool writer, committing;
+    unsigned readers, users;
+    uint64_t gate_since_ms; /* the commit waits for readers since; 0: not */
+    bool preempted;
+};
+
+struct replicas {
+    pthread_mutex_t lock;
+    pthread_cond_t ended; /* some use ended; monotonic clock */
+    struct entry *entries;
+    char run_dir[VR_PATH_MAX];
+    uint64_t commit_wait_ms;
+    void (*preempt)(void *ctx, const struct vr_uuid *vm);
+    void *preempt_ctx;
+};
+
+struct replica_use {
+    struct replicas *rs;
+    struct entry *entry;
+    bool writer;
+};
+
+int replicas_new(const char *run_dir,
+                 uint32_t commit_wait_s,
+                 struct replicas **ret,
+                 struct vr_err *err)
+{
+    struct replicas *rs = calloc(1, sizeof *rs);
+    if (!rs) {
+        return vr_fail_nomem(err);
+    }
+    snprintf(rs->run_dir, sizeof rs->run_dir, "%s", run_dir);
+    rs->commit_wait_ms = (uint64_t)commit_wait_s * 1000;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&rs->ended, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&rs->lock, NULL);
+    *ret = rs;
+    return 0;
+}
+
+void replicas_free(struct replicas *rs)
+{
+    if (!rs) {
+        return;
+    }
+    vr_assert(!rs->entries);
+    pthread_cond_destroy(&rs->ended);
+    pthread_mutex_destroy(&rs->lock);
+    free(rs);
+}
+
+void replicas_on_preempt(struct replicas *rs,
+                         void (*fn)(void *ctx, const struct vr_uuid *vm),
+                         void *ctx)
+{
+    rs->preempt = fn;
+    rs->preempt_ctx = ctx;
+}
+
+int replicas_dir(const char *storage, const struct vr_uuid *vm, char *ret, struct vr_err *err)
+{
+    char uuid[VR_UUID_TEXT_LEN];
+    int n = snprintf(ret, VR_PATH_MAX, "%s/%s", storage, vr_uuid_text(vm, uuid));
+    if (n >= VR_PATH_MAX) {
+        return vr_fail(err, VR_E_INVALID, "storage location '%.100s...' is too long", storage);
+    }
+    return 0;
+}
+
+void replicas_vm(const struct replica *r, const char *dir, struct vr_vm *ret)
+{
+    *ret = *replica_vm(r);
+    ret->is_replica = true;
+    for (uint32_t i = 0; i < ret->ndisks; i++) {
+        char *path = ret->disks[i].path, whole[2 * VR_PATH_MAX];
+        int n = snprintf(whole, sizeof whole, "%s/%s", dir, path);
+        /* A path that does not fit becomes none: opening it fails. */
+        memcpy(path, n < VR_PATH_MAX ? whole : "", n < VR_PATH_MAX ? (size_t)n + 1 : 1);
+    }
+}
+
+static struct entry *find_locked(struct replicas *rs, const struct vr_uuid *vm, uint8_t number)
+{
+    for (struct entry *e = rs->entries; e; e = e->next) {
+        if (e->number == number && vr_uuid_eq(&e->vm, vm)) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+static void drop_locked(struct replicas *rs, struct entry *e)
+{
+    struct entry **at = &rs->entries;
+    while (*at != e) {
+        at = &(*at)->next;
+    }
+    *at = e->next;
+    replica_close(e->replica);
+    free(e);
+}
+
+static int open_entry(
+    struct replicas *rs, const struct vr_rel *rel, bool lock, struct entry *e, struct vr_err *err)
+{
+    struct stor *stor;
+    int r = stor_dir_open(rel->storage, false, rs->run_dir, &stor, err);
+    if (r == 0) {
+        r = replica_open(stor, &e->replica, err);
+    }
+    if (r == 0 && lock) {
+        r = replica_lock(e->replica, err);
+    }
+    if (r == 0 && !vr_uuid_eq(&replica_vm(e->replica)->id, &rel->vm_id)) {
+        r = vr_fail(err, VR_E_CORRUPT, "'%s' holds the replica of another VM", rel->storage);
+    }
+    return r;
+}
+
+/* The entry, made when it is not there. Opening may replay a commit: the lock is held meanwhile, so
+ * that nobody else opens the same; other replicas wait too, which is rare and harmless. */
+static int get_locked(struct replicas *rs,
+                      const struct vr_rel *rel,
+                      bool lock,
+                      struct entry **ret,
+                      struct vr_err *err)
+{
+    struct entry *e = find_locked(rs, &rel->vm_id, rel->number);
+    if (e) {
+        *ret = e;
+        return lock ? replica_lock(e->replica, err) : 0;
+    }
+    e = calloc(1, sizeof *e);
+    if (!e) {
+        return vr_fail_nomem(err);
+    }
+    e->vm = rel->vm_id;
+    e->number = rel->number;
+    int r = open_entry(rs, rel, lock, e, err);
+    if (r < 0) {
+        replica_close(e->replica);
+        free(e);
+        return r;
+    }
+    replicas_vm(e->replica, rel->storage, &e->images);
+    e->next = rs->entries;
+    rs->entries = e;
+    *ret = e;
+    return 0;
+}
+
+static int wait_writer_locked(struct replicas *rs,
+                              const struct vr_rel *rel,
+                              unsigned wait_ms,
+                              struct vr_err *err)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    for (;;) {
+        struct entry *e = find_locked(rs, &rel->vm_id, rel->number);
+        if (!e || !e->writer) {
+            return 0;
+        }
+        if (pthread_cond_timedwait(&rs->ended, &rs->lock, &until) == ETIMEDOUT) {
+            return vr_fail(err, VR_E_BUSY, "a transfer to this replica is running");
+        }
+    }
+}
+
+static struct replica_use *new_use(struct replicas *rs, bool writer)
+{
+    struct replica_use *use = calloc(1, sizeof *use);
+    if (use) {
+        use->rs = rs;
+        use->writer = writer;
+    }
+    return use;
+}
+
+int replicas_write(struct replicas *rs,
+                   const struct vr_rel *rel,
+                   bool lock,
+                   unsigned wait_ms,
+                   struct replica_use **ret,
+                   struct vr_err *err)
+{
+    struct replica_use *use = new_use(rs, true);
+    if (!use) {
+        return vr_fail_nomem(err);
+    }
+    pthread_mutex_lock(&rs->lock);
+    int r = wait_writer_locked(rs, rel, wait_ms, err);
+    if (r == 0) {
+        r = get_locked(rs, rel, lock, &use->entry, err);
+    }
+    if (r == 0) {
+        use->entry->writer = true;
+        use->entry->users++;
+    }
+    pthread_mutex_unlock(&rs->lock);
+    if (r < 0) {
+        free(use);
+        return r;
+    }
+    *ret = use;
+    return 0;
+}
+
+struct replica *replica_use_replica(struct replica_use *use)
+{
+    vr_assert(use->writer);
+    return use->entry->replica;
+}
+
+bool replicas_commit_gate(struct replica_use *use)
+{
+    struct replicas *rs = use->rs;
+    struct entry *e = use->entry;
+    bool preempt = false;
+    pthread_mutex_lock(&rs->lock);
+    if (e->readers == 0) {
+        e->committing = true;
+    } else if (!e->gate_since_ms) {
+        e->gate_since_ms = vr_mono_ms();
+    } else if (!e->preempted && vr_mono_ms() - e->gate_since_ms >= rs->commit_wait_ms) {
+        e->preempted = preempt = true;
+    }
+    bool open = e->committing;
+    pthread_mutex_unlock(&rs->lock);
+    if (preempt && rs->preempt) {
+        rs->preempt(rs->preempt_ctx, &e->vm);
+    }
+    return open;
+}
+
+int replicas_read(struct replicas *rs,
+                  const struct vr_rel *rel,
+                  struct vr_vm *ret_vm,
+                  struct replica_use **ret,
+                  struct vr_err *err)
+{
+    struct replica_use *use = new_use(rs, false);
+    if (!use) {
+        return vr_fail_nomem(err);
+    }
+    pthread_mutex_lock(&rs->lock);
+    struct entry *e = find_locked(rs, &rel->vm_id, rel->number);
+    int r = 0;
+    if (e && (e->committing || e->preempted)) {
+        r = vr_fail(err, VR_E_BUSY, "a commit to this replica is under way");
+    } else {
+        /* A writer took the locks already; struct replica is his alone. */
+        r = e && e->writer ? 0 : get_locked(rs, rel, true, &e, err);
+    }
+    if (r == 0) {
+        use->entry = e;
+        e->readers++;
+        e->users++;
+        *ret_vm = e->images;
+    }
+    pthread_mutex_unlock(&rs->lock);
+    if (r < 0) {
+        free(use);
+        return r;
+    }
+    *ret = use;
+    return 0;
+}
+
+int replicas_images(struct replicas *rs,
+                    const struct vr_rel *rel,
+                    struct vr_vm *ret_vm,
+                    struct vr_err *err)
+{
+    pthread_mutex_lock(&rs->lock);
+    struct entry *e;
+    int r = get_locked(rs, rel, false, &e, err);
+    if (r == 0) {
+        *ret_vm = e->images;
+        if (e->users == 0) {
+            drop_locked(rs, e);
+        }
+    }
+    pthread_mutex_unlock(&rs->lock);
+    return r;
+}
+
+void replica_use_end(struct replica_use *use)
+{
+    if (!use) {
+        return;
+    }
+    struct replicas *rs = use->rs;
+    struct entry *e = use->entry;
+    pthread_mutex_lock(&rs->lock);
+    if (use->writer) {
+        e->writer = e->committing = e->preempted = false;
+        e->gate_since_ms = 0;
+    } else {
+        e->readers--;
+    }
+    if (--e->users == 0) {
+        drop_locked(rs, e);
+    }
+    pthread_cond_broadcast(&rs->ended);
+    pthread_mutex_unlock(&rs->lock);
+    free(use);
+}

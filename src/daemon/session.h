@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The beginning of a session with another host, as both sides need it: connect, HELLO, REQUEST,
+ * REPLY. */
+#pragma once
+#include "model/peer.h"
+#include "net/tls.h"
+#include "transport/link.h"
+#include "transport/msg.h"
+
+#define SESSION_IDLE_MS 60000 /* without a byte in either direction */
+
+/* A detached thread with all signals blocked (the control thread takes them). */
+VR_MUST_CHECK int session_thread(void *(*fn)(void *arg), void *arg, struct vr_err *err);
+
+/* point: "name[:port]". identity: the name its certificate must carry, "": the host part of point.
+ */
+VR_MUST_CHECK int session_connect(struct tls_creds *creds,
+                                  const char *point,
+                                  const char *identity,
+                                  uint64_t deadline_ms,
+                                  struct link **ret,
+                                  struct vr_err *err);
+/* Sends ours, takes theirs. (A source lane does this by itself, see resync/lane.h.) */
+VR_MUST_CHECK int session_hello_client(struct link *link,
+                                       const char *host_name,
+                                       uint64_t deadline_ms,
+                                       struct vr_err *err);
+VR_MUST_CHECK int session_hello_server(struct link *link,
+                                       const char *host_name,
+                                       uint64_t deadline_ms,
+                                       struct vr_err *err);
+VR_MUST_CHECK int
+session_send_request(struct link *link, const struct vr_peer_request *req, struct vr_err *err);
+VR_MUST_CHECK int session_get_request(struct link *link,
+                                      uint64_t deadline_ms,
+                                      struct vr_peer_request *ret,
+                                      struct vr_err *err);
+/* Sends and waits until it is with the system. */
+VR_MUST_CHECK int session_send_reply(struct link *link,
+                                     const struct vr_peer_reply *reply,
+                                     uint64_t deadline_ms,
+                                     struct vr_err *err);
+VR_MUST_CHECK int session_get_reply(struct link *link,
+                                    uint64_t deadline_ms,
+                                    struct vr_peer_reply *ret,
+                                    struct vr_err *err);
+
+/* Watches for silence: call after every wait; TIMEOUT when nothing moved for SESSION_IDLE_MS. */
+struct session_idle {
+    uint64_t bytes, since_ms;
+};
+VR_MUST_CHECK int
+session_idle_check(struct session_idle *idle, struct link *link, struct vr_err *err);

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/wire.h"
+
+#include <errno.h>
+#include <grp.h>
+
+#include "front/front.h"
+#include "front/rest/rest.h"
+#include "net/users.h"
+#include "provider/api.h"
+#include "util/fdio.h"
+#include "vr_config.h"
+
+#define PEM_MAX (256u << 10)
+
+/* What can be loaded anew. */
+struct served {
+    struct front *front;
+    struct users *users;
+    char *cert, *key;
+    int plain, tls; /* index of the listener, -1: none */
+};
+
+struct wire {
+    struct daemon *d;
+    struct provider_api api;
+    struct rest rest;
+    struct served served;
+};
+
+/* --- what the provider asks --- */
+
+/* The replicas of this host that the inventory does not name; *ret_n of them in a new array. */
+static struct vr_vm *list_replicas(struct daemon *d, size_t *ret_n)
+{
+    size_t n = 0, rels = 0;
+    while (core_rel_at(d->core, rels)) {
+        rels++;
+    }
+    struct vr_vm *vms = calloc(rels + 1, sizeof *vms);
+    const struct vr_rel *rel;
+    for (size_t i = 0; vms && i < rels && (rel = core_rel_at(d->core, i)); i++) {
+        if (rel->is_source || inventory_find(d->inventory, &rel->vm_id)) {
+            continue;
+        }
+        struct vr_vm *vm = &vms[n++];
+        if (replicas_images(d->replicas, rel, vm, NULL) < 0) {
+            vm->id = rel->vm_id;
+            vm->is_replica = true;
+            vr_uuid_text(&rel->vm_id,
+                         vm->name); /* its name is in the sidecar that cannot be read */
+        }
+    }
+    *ret_n = n;
+    return vms;
+}
+
+static void api_vms(void *ctx, api_vms_done done, void *arg)
+{
+    struct daemon *d = ctx;
+    struct vr_err err = VR_ERR_INIT;
+    size_t n = 0, nreplicas = 0;
+    while (inventory_at(d->inventory, n)) {
+        n++;
+    }
+    _cleanup_(vr_freep) struct vr_vm *replicas = list_replicas(d, &nreplicas);
+    _cleanup_(vr_freep) const struct vr_vm **all = calloc(n + nreplicas + 1, sizeof *all);
+    if (!replicas || !all) {
+        int r = vr_fail_nomem(&err);
+        done(arg, r, &err, NULL, 0);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        all[i] = inventory_at(d->inventory, i);
+    }
+    for (size_t i = 0; i < nreplicas; i++) {
+        all[n + i] = &replicas[i];
+    }
+    done(arg, 0, NULL, all, n + nreplicas);
+}
+
+static void api_report(void *ctx, uint64_t job_id, api_report_done done, void *arg)
+{
+    struct daemon *d = ctx;
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_report report;
+    int r = store_find_report(d->store, job_id, &report, &err);
+    done(arg, r, &err, r < 0 ? NULL : &report);
+}
+
+struct event_list {
+    struct vr_event *events;
+    size_t n, max;
+};
+
+static int add_event(void *ctx, const struct vr_event *event, struct vr_err *err)
+{
+    struct event_list *list = ctx;
+    if (list->n < list->max) {
+        list->events[list->n++] = *event;
+    }
+    return 0;
+}
+
+static void api_events(void *ctx, uint32_t limit, api_events_done done, void *arg)
+{
+    struct daemon *d = ctx;
+    struct vr_err err = VR_ERR_INIT;
+    struct event_list list = {.max = limit < API_EVENTS_MAX ? limit : API_EVENTS_MAX};
+    list.events = calloc(list.max + 1, sizeof *list.events);
+    int r = list.events ? store_load_events(d->store, 0, (uint32_t)list.max, add_event, &list, &err)
+                        : vr_fail_nomem(&err);
+    done(arg, r, &err, list.events, r < 0 ? 0 : list.n);
+    free(list.events);
+}
+
+static const struct provider_api_env api_env = {
+    .vms = api_vms, .report = api_report, .events = api_events};
+
+/* --- listeners --- */
+
+static bool post(void *ctx, void (*fn)(void *arg), void *arg)
+{
+    return control_post(ctx, fn, arg);
+}
+
+static int socket_group(const struct daemon_config *c, gid_t *ret, struct vr_err *err)
+{
+    *ret = (gid_t)-1;
+    if (!c->socket_group[0]) {
+        return 0;
+    }
+    struct group gr, *found = NULL;
+    char buf[4096];
+    int e = getgrnam_r(c->socket_group, &gr, buf, sizeof buf, &found);
+    if (e || !found) {
+        return vr_fail(err, VR_E_INVALID, "[socket] group '%s': no such group", c->socket_group);
+    }
+    *ret = found->gr_gid;
+    return 0;
+}
+
+static int add_listeners(const struct daemon_config *c,
+                         struct served *s,
+                         struct http_config *hc,
+                         struct vr_err *err)
+{
+    gid_t group;
+    int r = socket_group(c, &group, err);
+    if (r < 0) {
+        return r;
+    }
+    hc->listens[hc->nlistens++] =
+        (struct http_listen){.kind = HTTP_UNIX, .address = c->socket_path, .group = group};
+    s->plain = s->tls = -1;
+    if (c->http_port) {
+        s->plain = (int)hc->nlistens;
+        hc->listens[hc->nlistens++] = (struct http_listen){
+            .kind = HTTP_PLAIN, .address = c->http_listen, .port = (uint16_t)c->http_port};
+    }
+    if (c->https_port) {
+        s->tls = (int)hc->nlistens;
+        hc->listens[hc->nlistens++] = (struct http_listen){
+            .kind = HTTP_TLS, .address = c->http_listen, .port = (uint16_t)c->https_port};
+    }
+    return 0;
+}
+
+/* ctx: the users, NULL when no port asks for them. Called by the HTTP threads. */
+static int verify(void *ctx, const char *user, const char *password, enum vr_role *ret_role)
+{
+    int role;
+    int r = ctx ? users_verify(ctx, user, password, &role, NULL) : -VR_E_AUTH;
+    if (r == 0) {
+        *ret_role = (enum vr_role)role; /* the same numbers: see net/users.h */
+    }
+    return r;
+}
+
+static int load_served(const struct daemon_config *c, struct served *s, struct vr_err *err)
+{
+    int r = 0;
+    if (c->http_users[0]) {
+        r = users_load(c->http_users, &s->users, err);
+    }
+    if (r == 0 && c->https_port) {
+        r = vr_read_file(c->http_cert, PEM_MAX, &s->cert, NULL, err);
+    }
+    if (r == 0 && c->https_port) {
+        r = vr_read_secret_file(c->http_key, PEM_MAX, &s->key, NULL, err);
+    }
+    return r;
+}
+
+static int open_front(struct wire *w, struct served *s, struct vr_err *err)
+{
+    struct daemon *d = w->d;
+    struct http_config hc = {.plain_anywhere = d->config.allow_plain_remote,
+                             .tls_cert_pem = s->cert,
+                             .tls_key_pem = s->key,
+                             .verify = verify,
+                             .verify_ctx = s->users,
+                             .post = post,
+                             .post_ctx = d->control};
+    struct front_handlers handlers = {.rest = rest_handle, .rest_ctx = &w->rest};
+    int r = add_listeners(&d->config, s, &hc, err);
+    return r < 0 ? r : front_start(&hc, &handlers, &s->front, err);
+}
+
+static void close_served(struct served *s)
+{
+    if (s->front) {
+        front_stop(s->front);
+    }
+    users_free(s->users);
+    if (s->key) {
+        explicit_bzero(s->key, strlen(s->key));
+    }
+    free(s->key);
+    free(s->cert);
+    memset(s, 0, sizeof *s);
+}
+
+int wire_start(struct daemon *d, struct wire **ret, struct vr_err *err)
+{
+    struct wire *w = calloc(1, sizeof *w);
+    if (!w) {
+        return vr_fail_nomem(err);
+    }
+    w->d = d;
+    w->api = (struct provider_api){
+        .core = d->core, .host_name = d->host_name, .env = &api_env, .env_ctx = d};
+    w->rest = (struct rest){.ops = &provider_api_ops, .ops_ctx = &w->api, .version = VR_VERSION};
+    int r = load_served(&d->config, &w->served, err);
+    if (r == 0) {
+        r = open_front(w, &w->served, err);
+    }
+    if (r < 0) {
+        wire_free(w);
+        return vr_wrap(err, r, "management");
+    }
+    *ret = w;
+    return 0;
+}
+
+int wire_reload(struct wire *w, struct vr_err *err)
+{
+    struct served fresh = {0};
+    int r = load_served(&w->d->config, &fresh, err);
+    if (r < 0) {
+        close_served(&fresh);
+        return r;
+    }
+    front_stop(w->served.front);
+    w->served.front = NULL;
+    r = open_front(w, &fresh, err);
+    if (r == 0) {
+        close_served(&w->served);
+        w->served = fresh;
+        return 0;
+    }
+    close_served(&fresh);
+    struct vr_err again = VR_ERR_INIT;
+    int r2 = open_front(w, &w->served, &again);
+    return r2 < 0 ? vr_wrap(err, r, "management is not served any more") : r;
+}
+
+void wire_ports(const struct wire *w, uint16_t *ret_plain, uint16_t *ret_tls)
+{
+    const struct served *s = &w->served;
+    *ret_plain = s->plain < 0 ? 0 : front_port(s->front, (size_t)s->plain);
+    *ret_tls = s->tls < 0 ? 0 : front_port(s->front, (size_t)s->tls);
+}
+
+void wire_stop(struct wire *w)
+{
+    if (w->served.front) {
+        front_stop(w->served.front);
+        w->served.front = NULL;
+    }
+}
+
+void wire_free(struct wire *w)
+{
+    if (w) {
+        close_served(&w->served);
+        free(w);
+    }
+}
