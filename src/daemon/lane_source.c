@@ -222,9 +222,6 @@ static int open_source(struct lane *l, struct vr_err *err)
 
 static void send_progress(struct lane *l, uint64_t now_us)
 {
-    if (now_us - l->progress_at_us < PROGRESS_EVERY_US) {
-        return;
-    }
     l->progress_at_us = now_us;
     pthread_mutex_lock(&l->lock);
     l->progress = *source_progress(l->source);
@@ -295,7 +292,9 @@ static int run_source(struct lane *l, struct vr_err *err)
             return r;
         }
         ask_proposed(l);
-        send_progress(l, now_us);
+        if (now_us - l->progress_at_us >= PROGRESS_EVERY_US) {
+            send_progress(l, now_us);
+        }
         if (status == LANE_WAIT) {
             r = wait_lane(l, wait_ms, &idle, err);
         }
@@ -333,6 +332,9 @@ static void *lane_thread(void *arg)
     }
     if (r == 0) {
         r = run_source(l, &l->result.err);
+    }
+    if (l->source) {
+        send_progress(l, vr_wall_us()); /* the last word */
     }
     fill_result(l, r);
     source_free(l->source);
