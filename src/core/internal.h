@@ -207,7 +207,8 @@ void resync_due_reply(struct core *c, const struct call *call, const struct vr_p
 /* The code of a peer's refusal, before or after 4096. */
 uint32_t resync_peer_code(int result);
 
-/* --- serve.c --- */
+/* --- auth.c --- */
+/* The entry that allows this identity; NULL: none. */
 const struct vr_auth_entry *core_find_auth(struct core *c, const char *identity);
 
 /* --- enable.c, verbs.c --- */

@@ -10,16 +10,6 @@
 #include "core/internal.h"
 #include "util/vtime.h"
 
-const struct vr_auth_entry *core_find_auth(struct core *c, const char *identity)
-{
-    for (size_t i = 0; i < c->nauths; i++) {
-        if (vr_host_matches(c->auths[i].host, identity)) {
-            return &c->auths[i];
-        }
-    }
-    return NULL;
-}
-
 static int check_auth(struct core *c, const char *identity, struct vr_err *err)
 {
     if (core_find_auth(c, identity)) {

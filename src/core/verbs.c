@@ -404,35 +404,18 @@ static int adopt(struct core *c,
     return r;
 }
 
-/* Jobs that wait end with the relationship; one that runs forbids it. */
-static int end_jobs(struct core *c, const struct vr_rel *rel, struct vr_err *err)
+static bool belongs(const struct job_entry *e, const struct vr_rel *rel)
 {
-    for (size_t i = 0; i < c->njobs; i++) {
-        struct job_entry *e = c->jobs[i];
-        bool ours = e->j.rel_number == rel->number && vr_uuid_eq(&e->j.vm_id, &rel->vm_id);
-        if (ours && (e->lane || e->j.state == VR_JOB_RUNNING)) {
-            return vr_fail(err, VR_E_BUSY, "job %llu is running; cancel it first",
-                           (unsigned long long)e->j.id);
-        }
-    }
-    for (size_t i = 0; i < c->njobs; i++) {
-        struct job_entry *e = c->jobs[i];
-        bool ours = e->j.rel_number == rel->number && vr_uuid_eq(&e->j.vm_id, &rel->vm_id);
-        if (ours && !vr_job_is_final(e->j.state)) {
-            e->calling = false;
-            job_finish(c, e, VR_JEV_CANCEL, 0, "the relationship was removed");
-        }
-    }
-    return 0;
+    return e->j.rel_number == rel->number && vr_uuid_eq(&e->j.vm_id, &rel->vm_id);
 }
 
+/* Jobs that wait end with the relationship; one that runs forbids it. */
 static int forget(struct core *c, struct rel_entry *rel, struct vr_err *err)
 {
     int r = 0;
     for (size_t i = 0; i < c->njobs && r == 0; i++) {
         struct job_entry *e = c->jobs[i];
-        bool ours = e->j.rel_number == rel->r.number && vr_uuid_eq(&e->j.vm_id, &rel->r.vm_id);
-        if (ours && (e->lane || e->j.state == VR_JOB_RUNNING)) {
+        if (belongs(e, &rel->r) && (e->lane || e->j.state == VR_JOB_RUNNING)) {
             r = vr_fail(err, VR_E_BUSY, "job %llu is running; cancel it first",
                         (unsigned long long)e->j.id);
         }
@@ -444,7 +427,14 @@ static int forget(struct core *c, struct rel_entry *rel, struct vr_err *err)
     if (r == 0) {
         r = c->ops->delete_rel(c->ctx, &rel->r.vm_id, rel->r.number, err);
     }
-    return r < 0 ? r : end_jobs(c, &rel->r, err);
+    for (size_t i = 0; i < c->njobs && r == 0; i++) {
+        struct job_entry *e = c->jobs[i];
+        if (belongs(e, &rel->r) && !vr_job_is_final(e->j.state)) {
+            e->calling = false;
+            job_finish(c, e, VR_JEV_CANCEL, 0, "the relationship was removed");
+        }
+    }
+    return r;
 }
 
 void core_disable(struct core *c,
@@ -520,7 +510,7 @@ void verbs_reply(struct core *c, const struct call *call, const struct vr_peer_r
     core_answer_code(call->done, call->ctx, VR_RC_COMPLETED, 0, 0, NULL);
 }
 
-/* --- bandwidth, authorization --- */
+/* --- bandwidth --- */
 
 void core_bandwidth(struct core *c,
                     const struct core_caller *who,
@@ -548,81 +538,6 @@ void core_bandwidth(struct core *c,
     struct job_entry *e = jobs_current(c, vm, next.number);
     if (e && e->lane) {
         c->ops->command_transfer(c->ctx, e->j.id, CORE_LANE_BANDWIDTH, bytes_s);
-    }
-    core_answer_code(done, ctx, VR_RC_COMPLETED, 0, 0, NULL);
-}
-
-static int check_auth(struct core *c, const struct vr_auth_entry *e, struct vr_err *err)
-{
-    char host[VR_HOST_MAX];
-    uint16_t port;
-    const char *name = strncmp(e->host, "*.", 2) == 0 ? e->host + 2 : e->host;
-    if (!vr_host_split(name, host, sizeof(host), &port) || strchr(name, ':')) {
-        return vr_fail(err, VR_E_INVALID, "'%.128s' is no host name and no *.domain", e->host);
-    }
-    if (e->storage[0] != '/') {
-        return vr_fail(err, VR_E_INVALID, "the storage location must be an absolute path");
-    }
-    bool known = false;
-    for (size_t i = 0; i < c->nauths; i++) {
-        known = known || strcasecmp(c->auths[i].host, e->host) == 0;
-    }
-    if (!known && c->nauths >= CORE_AUTHS_MAX) {
-        return vr_fail(err, VR_E_LIMIT, "%d authorization entries are the most there can be",
-                       CORE_AUTHS_MAX);
-    }
-    return 0;
-}
-
-void core_auth_add(struct core *c,
-                   const struct core_caller *who,
-                   const struct vr_auth_entry *e,
-                   core_done done,
-                   void *ctx)
-{
-    struct vr_err err = VR_ERR_INIT;
-    if (!core_allowed(who, VR_ROLE_ADMIN, done, ctx)) {
-        return;
-    }
-    int r = check_auth(c, e, &err);
-    r = r < 0 ? r : c->ops->save_auth(c->ctx, e, &err);
-    r = r < 0 ? r : core_load_auth(c, e, &err);
-    if (r < 0) {
-        core_answer_err(done, ctx, r, &err);
-        return;
-    }
-    core_event(c, CORE_EV_AUTH_CHANGED, NULL, NULL, "%s: %s may replicate to this host", who->user,
-               e->host);
-    core_answer_code(done, ctx, VR_RC_COMPLETED, 0, 0, NULL);
-}
-
-void core_auth_remove(
-    struct core *c, const struct core_caller *who, const char *host, core_done done, void *ctx)
-{
-    struct vr_err err = VR_ERR_INIT;
-    size_t at = 0;
-    if (!core_allowed(who, VR_ROLE_ADMIN, done, ctx)) {
-        return;
-    }
-    while (at < c->nauths && strcasecmp(c->auths[at].host, host) != 0) {
-        at++;
-    }
-    int r = at < c->nauths
-                ? c->ops->delete_auth(c->ctx, c->auths[at].host, &err)
-                : vr_fail(&err, VR_E_INVALID, "there is no authorization entry for '%.128s'", host);
-    if (r < 0) {
-        core_answer_err(done, ctx, r, &err);
-        return;
-    }
-    c->nauths--;
-    memmove(&c->auths[at], &c->auths[at + 1], (c->nauths - at) * sizeof(c->auths[0]));
-    core_event(c, CORE_EV_AUTH_CHANGED, NULL, NULL, "%s: %s may no longer replicate to this host",
-               who->user, host);
-    for (size_t i = 0; i < c->nrels; i++) {
-        const struct vr_rel *rel = &c->rels[i]->r;
-        if (!rel->is_source && !core_find_auth(c, rel->peer_identity)) {
-            c->ops->end_target_sessions(c->ctx, &rel->vm_id, rel->number);
-        }
     }
     core_answer_code(done, ctx, VR_RC_COMPLETED, 0, 0, NULL);
 }
