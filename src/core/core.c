@@ -272,18 +272,24 @@ void core_include_only(struct vr_vm *vm, const char (*excluded)[VR_NAME_MAX], ui
     vm->ndisks = kept;
 }
 
+int core_whole_vm(
+    struct core *c, const struct vr_uuid *vm, uint8_t number, struct vr_vm *ret, struct vr_err *err)
+{
+    struct rel_entry *below = core_find_rel(c, vm, 0);
+    if (number == 0) {
+        return c->ops->find_vm(c->ctx, vm, ret, err);
+    }
+    if (!below) {
+        return vr_fail(err, VR_E_NOT_FOUND, "this host holds no replica of the VM");
+    }
+    return c->ops->replica_vm(c->ctx, &below->r, ret, err);
+}
+
 int core_source_vm(
     struct core *c, const struct vr_uuid *vm, uint8_t number, struct vr_vm *ret, struct vr_err *err)
 {
     struct rel_entry *rel = core_find_rel(c, vm, number);
-    struct rel_entry *below = number == 1 ? core_find_rel(c, vm, 0) : NULL;
-    int r;
-    if (number == 1) {
-        r = below ? c->ops->replica_vm(c->ctx, &below->r, ret, err)
-                  : vr_fail(err, VR_E_NOT_FOUND, "this host holds no replica of the VM");
-    } else {
-        r = c->ops->find_vm(c->ctx, vm, ret, err);
-    }
+    int r = core_whole_vm(c, vm, number, ret, err);
     if (r < 0) {
         return r;
     }

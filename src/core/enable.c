@@ -99,7 +99,7 @@ static int check(struct core *c,
     bool now;
     int r = jobs_when(c, args->start_us, &now, err);
     r = r < 0 ? r : describe(c, args, number, rel, err);
-    r = r < 0 ? r : core_source_vm(c, &args->vm_id, number, vm, err);
+    r = r < 0 ? r : core_whole_vm(c, &args->vm_id, number, vm, err);
     if (r == -VR_E_NOT_FOUND) {
         return vr_fail(err, VR_E_INVALID, "this host has no such virtual machine");
     }
@@ -189,8 +189,14 @@ void core_enable(struct core *c,
 static int add_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err)
 {
     struct rel_entry *e = core_find_rel(c, &rel->vm_id, rel->number);
-    if (e) {
-        return core_rel_save(c, e, rel, err);
+    if (e) { /* tried before: what was perhaps committed then stays known */
+        struct vr_rel next = *rel;
+        next.generation = e->r.generation;
+        next.proposed = e->r.proposed;
+        next.nhistory = e->r.nhistory;
+        next.created_us = e->r.created_us;
+        memcpy(next.history, e->r.history, sizeof(next.history));
+        return core_rel_save(c, e, &next, err);
     }
     int r = core_insert_rel(c, rel, err);
     if (r < 0) {
@@ -245,11 +251,12 @@ void enable_reply(struct core *c, const struct call *call, const struct vr_peer_
         r = vr_fail(&err, VR_E_INVALID, "'%.128s' is this host itself", call->enable.peer);
     }
     r = r < 0 ? r : describe(c, &call->enable, call->number, &rel, &err);
-    r = r < 0 ? r : core_source_vm(c, &call->vm, call->number, &vm, &err);
+    r = r < 0 ? r : core_whole_vm(c, &call->vm, call->number, &vm, &err);
     r = r < 0 ? r : add_rel(c, &rel, &err);
     if (r < 0) {
-        job_finish(c, e, VR_JEV_FAIL, resync_peer_code(r), vr_err_text(&err));
-        core_answer_code(call->done, call->ctx, resync_peer_code(r), 0, r, vr_err_text(&err));
+        uint32_t code = reply->result < 0 ? resync_peer_code(r) : vr_retcode_of_error(r);
+        job_finish(c, e, VR_JEV_FAIL, code, vr_err_text(&err));
+        core_answer_code(call->done, call->ctx, code, 0, r, vr_err_text(&err));
         return;
     }
     core_include_only(&vm, call->enable.excluded, call->enable.nexcluded);

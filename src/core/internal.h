@@ -121,6 +121,9 @@ int core_source_vm(struct core *c,
                    uint8_t number,
                    struct vr_vm *ret,
                    struct vr_err *err);
+/* The same with all its disks. */
+int core_whole_vm(struct core *c, const struct vr_uuid *vm, uint8_t number, struct vr_vm *ret,
+                  struct vr_err *err);
 /* Takes out what `vm` or the names exclude. */
 void core_include_only(struct vr_vm *vm, const char (*excluded)[VR_NAME_MAX], uint32_t nexcluded);
 /* One more former generation the replica may hold. */
