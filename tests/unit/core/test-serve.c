@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The replica side: who may ask what, and what a target's end changes. */
+#include "fake.h"
+#include "util/num.h"
+
+static struct vr_peer_reply reply;
+static struct vr_rel rel;
+
+static int serve(struct fake *f, const char *identity, enum vr_peer_op op)
+{
+    struct vr_peer_request req = {.op = op, .vm_id = f->vm.id, .ndisks = 1, .kind = 1};
+    core_serve_peer(f->c, identity, &req, &reply, &rel);
+    assert_string_equal(reply.host, "a.example");
+    assert_true(reply.result == 0 || reply.text[0] != '\0');
+    return reply.result;
+}
+
+static void allow(struct fake *f, const char *host)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_auth_entry e = {.storage = "/replicas"};
+    snprintf(e.host, sizeof(e.host), "%s", host);
+    CHECK_OK(core_load_auth(f->c, &e, &err), &err);
+}
+
+static struct fake *replica(enum vr_rel_state s)
+{
+    struct fake *f = fake_new();
+    fake_rel(f, 0, false, s);
+    allow(f, "*.example");
+    f->replica_generation = (struct vr_generation){.uuid = uuid_of(0x10), .sequence = 1};
+    return f;
+}
+
+static void test_enable(void **state)
+{
+    struct fake *f = fake_new();
+    assert_int_equal(serve(f, "b.example", VR_PEER_TEST), 0);
+    assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), -VR_E_DENIED);
+    allow(f, "*.example");
+    assert_int_equal(serve(f, "x.b.example", VR_PEER_ENABLE), -VR_E_DENIED); /* one label */
+    f->create_result = -VR_E_NOSPACE;
+    assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), -VR_E_NOSPACE);
+    assert_null(core_rel_at(f->c, 0));
+    f->create_result = 0;
+    f->saves = 0;
+    f->fail_from = f->fail_count = 1;
+    assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), -VR_E_IO);
+    assert_int_equal(f->injected, 1);
+    assert_null(core_rel_at(f->c, 0));
+    assert_non_null(strstr(f->log, "release 0"));
+    assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), 0);
+    assert_string_equal(rel.storage, "/replicas/replica");
+    assert_false(fake_get(f, 0)->is_source);
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_INITIAL);
+    f->log[0] = '\0';
+    assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), 0); /* idempotent */
+    assert_string_equal(f->log, "");
+    assert_int_equal(serve(f, "c.example", VR_PEER_ENABLE), -VR_E_DENIED);
+    fake_free(f);
+}
+
+static void test_identity_and_direction(void **state)
+{
+    static const enum vr_peer_op ops[] = {VR_PEER_PREFLIGHT, VR_PEER_OPEN, VR_PEER_ADOPT,
+                                          VR_PEER_DISABLE};
+    for (size_t i = 0; i < VR_COUNT(ops); i++) {
+        struct fake *f = replica(VR_REL_REPLICATING);
+        assert_int_equal(serve(f, "c.example", ops[i]), -VR_E_DENIED);
+        assert_non_null(strstr(f->events, "peer-refused"));
+        assert_int_equal(serve(f, "B.EXAMPLE", ops[i]), 0);
+        fake_free(f);
+        f = fake_new();
+        allow(f, "*.example");
+        fake_rel(f, 0, true, VR_REL_REPLICATING);
+        assert_int_equal(serve(f, "b.example", ops[i]), -VR_E_DENIED); /* we are the source */
+        assert_non_null(core_rel(f->c, &f->vm.id, 0));
+        fake_free(f);
+    }
+    struct fake *f = replica(VR_REL_REPLICATING);
+    f->vm.id = uuid_of(0x21);
+    assert_int_equal(serve(f, "b.example", VR_PEER_PREFLIGHT), -VR_E_STATE);
+    assert_int_equal(serve(f, "b.example", VR_PEER_DISABLE), 0); /* forgotten already */
+    assert_int_equal(serve(f, "b.example", (enum vr_peer_op)77), -VR_E_UNSUPPORTED);
+    fake_free(f);
+}
+
+static void test_open(void **state)
+{
+    struct core_transfer_result res = {.result = -VR_E_PEER};
+    struct fake *f = replica(VR_REL_REPLICATING);
+    assert_int_equal(serve(f, "b.example", VR_PEER_OPEN), 0);
+    assert_true(vr_uuid_eq(&rel.vm_id, &f->vm.id));
+    assert_int_equal(reply.generation.sequence, 1);
+    assert_int_equal(serve(f, "b.example", VR_PEER_OPEN), -VR_E_BUSY);
+    assert_int_equal(serve(f, "b.example", VR_PEER_PREFLIGHT), 0);
+    core_on_target_end(f->c, &f->vm.id, 0, &res);
+    f->inspect_result = -VR_E_LINEAGE;
+    assert_int_equal(serve(f, "b.example", VR_PEER_OPEN), -VR_E_LINEAGE);
+    f->inspect_result = 0;
+    assert_int_equal(serve(f, "b.example", VR_PEER_OPEN), 0); /* a refused one opened nothing */
+    core_on_target_end(f->c, &f->vm.id, 0, &res);
+    core_auth_remove(f->c, &admin, "*.example", fake_done, f);
+    assert_int_equal(serve(f, "b.example", VR_PEER_OPEN), -VR_E_DENIED);
+    fake_free(f);
+}
+
+static void test_failed_over(void **state)
+{
+    struct fake *f = replica(VR_REL_REPLICATING);
+    core_failover(f->c, &admin, &f->vm.id, true, fake_done, f);
+    assert_int_equal(f->answer.code, 0);
+    static const enum vr_peer_op ops[] = {VR_PEER_PREFLIGHT, VR_PEER_OPEN, VR_PEER_ADOPT,
+                                          VR_PEER_ENABLE};
+    for (size_t i = 0; i < VR_COUNT(ops); i++) {
+        assert_int_equal(serve(f, "b.example", ops[i]), -VR_E_LINEAGE);
+        assert_non_null(strstr(reply.text, "the replica was failed over on a.example at 2027-"));
+    }
+    fake_restart(f);
+    allow(f, "*.example");
+    assert_int_equal(serve(f, "b.example", VR_PEER_OPEN), -VR_E_LINEAGE); /* it lasts */
+    fake_free(f);
+}
+
+static void test_target_end(void **state)
+{
+    struct fake *f = replica(VR_REL_INITIAL);
+    struct core_transfer_result res = {.generation = {.uuid = uuid_of(0x31), .sequence = 2}};
+    fake_rel(f, 1, true, VR_REL_REPLICATING);
+    core_on_target_end(f->c, &f->vm.id, 0, &res);
+    assert_int_equal(fake_get(f, 0)->state, 3);
+    assert_int_equal(fake_get(f, 0)->generation.uuid.b[0], 0x31);
+    assert_int_equal(fake_get(f, 1)->state, 9); /* the extended replica is behind now */
+    assert_true(fake_get(f, 1)->reason[0] != '\0');
+    res.result = -VR_E_CANCELED;
+    res.generation.uuid = uuid_of(0x32);
+    core_on_target_end(f->c, &f->vm.id, 0, &res);
+    assert_int_equal(fake_get(f, 0)->generation.uuid.b[0], 0x31);
+    fake_free(f);
+}
+
+/* The daemon stopped between the sidecar's commit and our record. */
+static void test_follows_sidecar(void **state)
+{
+    struct fake *f = replica(VR_REL_INITIAL);
+    f->replica_generation = (struct vr_generation){.uuid = uuid_of(0x41), .sequence = 5};
+    assert_int_equal(serve(f, "b.example", VR_PEER_PREFLIGHT), 0);
+    assert_int_equal(fake_get(f, 0)->generation.sequence, 5);
+    assert_int_equal(fake_get(f, 0)->state, 3);
+    fake_free(f);
+}
+
+static void test_adopt_and_disable(void **state)
+{
+    struct fake *f = replica(VR_REL_REPLICATING);
+    f->inspect_result = -VR_E_LINEAGE; /* what adopt is for */
+    f->replica_generation = (struct vr_generation){.uuid = uuid_of(0x41), .sequence = 5};
+    assert_int_equal(serve(f, "b.example", VR_PEER_ADOPT), 0);
+    assert_int_equal(reply.generation.sequence, 5);
+    f->log[0] = '\0';
+    assert_int_equal(serve(f, "b.example", VR_PEER_DISABLE), 0);
+    assert_string_equal(f->log, "end_sessions 0;release 0;delete_rel 0;");
+    assert_null(core_rel(f->c, &f->vm.id, 0));
+    fake_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_enable),
+        T(test_identity_and_direction),
+        T(test_open),
+        T(test_failed_over),
+        T(test_target_end),
+        T(test_follows_sidecar),
+        T(test_adopt_and_disable),
+    };
+    return RUN(tests);
+}
