@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands that only show: jobs, events, authorizations, VMs, reports. */
+#include <stdlib.h>
+
+#include "cli/client.h"
+#include "cli/wait.h"
+#include "model/states.h"
+#include "util/num.h"
+#include "util/vtime.h"
+
+/* Fetches path. False: *ret_code is the exit code (an error, or the JSON was printed). */
+static bool fetch(struct cli *cli, const char *path, json_t **ret, int *ret_code)
+{
+    struct vr_err err = VR_ERR_INIT;
+    _cleanup_(client_freep) struct client *c = NULL;
+    int r = client_new(cli, &c, &err);
+    if (r == 0) {
+        r = client_get(c, cli, path, ret, &err);
+    }
+    *ret_code = r < 0 ? cli_fail(r, &err) : 0;
+    return r == 0 && *ret;
+}
+
+static void print_table(struct table *t, const char *nothing)
+{
+    if (t->nrows > 1) {
+        table_print(t, stdout);
+    } else {
+        printf("%s\n", nothing);
+    }
+    table_deinit(t);
+}
+
+int cmd_vms(struct cli *cli)
+{
+    static const char *const head[] = {"VM", "ROLE", "DISK", "FORMAT", "SIZE", "PATH"};
+    json_t *answer = NULL, *vm, *disk;
+    size_t i, j;
+    int code;
+    if (!fetch(cli, "vms", &answer, &code)) {
+        return code;
+    }
+    struct table t;
+    table_init(&t, VR_COUNT(head), head);
+    json_array_foreach(json_object_get(answer, "vms"), i, vm)
+    {
+        json_t *disks = json_object_get(vm, "disks");
+        if (json_array_size(disks) == 0) {
+            table_row(&t);
+            table_set(&t, 0, json_text(vm, "name"));
+            table_set(&t, 1, json_text(vm, "mode_text"));
+        }
+        json_array_foreach(disks, j, disk)
+        {
+            char size[SHOW_MAX];
+            bool excluded = json_is_true(json_object_get(disk, "excluded"));
+            table_row(&t);
+            table_set(&t, 0, json_text(vm, "name"));
+            table_set(&t, 1, excluded ? "excluded" : json_text(vm, "mode_text"));
+            table_set(&t, 2, json_text(disk, "name"));
+            table_set(&t, 3, json_text(disk, "format"));
+            uint64_t bytes = json_u64(disk, "size_bytes");
+            table_set(&t, 4, bytes ? show_size(bytes, size) : "?");
+            table_set(&t, 5, json_text(disk, "path"));
+        }
+    }
+    print_table(&t, "no VMs: see inventory in vmreplicad.conf(5)");
+    json_decref(answer);
+    return 0;
+}
+
+static void job_row(struct table *t, const json_t *job)
+{
+    char id[24], when[SHOW_MAX], percent[8] = "";
+    struct gauge g = gauge_of(job, NULL);
+    uint64_t state = json_u64(job, "state");
+    const char *time_of = state == VR_JOB_NEW                         ? "scheduled"
+                          : vr_job_is_final((enum vr_job_state)state) ? "finished"
+                                                                      : "started";
+    table_row(t);
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)json_u64(job, "id"));
+    table_set(t, 0, id);
+    table_set(t, 1, json_text(job, "vm_name"));
+    table_set(t, 2, json_text(job, "type_text"));
+    table_set(t, 3, json_text(job, "state_text"));
+    if (state == VR_JOB_RUNNING && g.percent >= 0) {
+        snprintf(percent, sizeof(percent), "%d%%", g.percent % 1000);
+    }
+    table_set(t, 4, percent);
+    table_set(t, 5, show_time(json_object_get(job, time_of), when));
+    table_set(t, 6, json_text(job, "initiator"));
+    table_set(t, 7,
+              *json_text(job, "error_text") ? json_text(job, "error_text")
+                                            : json_text(job, "status"));
+}
+
+int cmd_jobs(struct cli *cli)
+{
+    static const char *const head[] = {"ID", "VM", "WHAT", "STATE", "DONE", "WHEN", "BY", "STATUS"};
+    json_t *answer = NULL, *job;
+    size_t i;
+    int code;
+    if (!fetch(cli, "jobs", &answer, &code)) {
+        return code;
+    }
+    struct table t;
+    table_init(&t, VR_COUNT(head), head);
+    json_array_foreach(json_object_get(answer, "jobs"), i, job)
+    {
+        job_row(&t, job);
+    }
+    print_table(&t, "no jobs");
+    json_decref(answer);
+    return 0;
+}
+
+static bool job_number(const char *text, uint64_t *ret, int *ret_code)
+{
+    struct vr_err err = VR_ERR_INIT;
+    if (vr_parse_u64(text, 1, INT64_MAX, ret)) {
+        return true;
+    }
+    *ret_code = cli_fail(
+        vr_fail(&err, VR_E_INVALID, "'%s' is no job number; 'vmreplica jobs' lists them", text),
+        &err);
+    return false;
+}
+
+static void line(const char *name, const char *text)
+{
+    struct table t; /* one cell, to have it clean */
+    const char *head[] = {text};
+    table_init(&t, 1, head);
+    printf("%-10s ", name);
+    table_print(&t, stdout);
+    table_deinit(&t);
+}
+
+static void size_line(const char *name, uint64_t bytes)
+{
+    char buf[SHOW_MAX];
+    line(name, show_size(bytes, buf));
+}
+
+static void time_line(const char *name, const json_t *iso)
+{
+    char buf[SHOW_MAX];
+    if (json_time(iso)) {
+        line(name, show_time(iso, buf));
+    }
+}
+
+static void show_job(const json_t *job)
+{
+    const json_t *p = json_object_get(job, "progress");
+    char text[512];
+    struct gauge g = gauge_of(job, NULL);
+    line("vm", json_text(job, "vm_name"));
+    line("what", json_text(job, "type_text"));
+    line("state", progress_line(job, &g, text, sizeof(text)));
+    if (*json_text(job, "error_text")) {
+        snprintf(text, sizeof(text), "%s (%llu)", json_text(job, "error_text"),
+                 (unsigned long long)json_u64(job, "error_code"));
+        line("error", text);
+    }
+    line("by", json_text(job, "initiator"));
+    time_line("submitted", json_object_get(job, "submitted"));
+    time_line("scheduled", json_object_get(job, "scheduled"));
+    time_line("started", json_object_get(job, "started"));
+    time_line("finished", json_object_get(job, "finished"));
+    size_line("total", json_u64(p, "bytes_total"));
+    size_line("compared", json_u64(p, "bytes_compared"));
+    size_line("differing", json_u64(p, "bytes_differing"));
+    size_line("sent", json_u64(p, "bytes_sent"));
+    size_line("written", json_u64(p, "bytes_written"));
+    size_line("staged", json_u64(p, "bytes_staged"));
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)json_u64(job, "relationship"));
+    line("relation", text);
+}
+
+static int wait_for(struct cli *cli, uint64_t id)
+{
+    struct vr_err err = VR_ERR_INIT;
+    _cleanup_(client_freep) struct client *c = NULL;
+    int r = client_new(cli, &c, &err);
+    return r < 0 ? cli_fail(r, &err) : job_wait(c, cli, id, "");
+}
+
+int cmd_job(struct cli *cli)
+{
+    uint64_t id;
+    int code;
+    char path[64];
+    json_t *answer = NULL;
+    if (!job_number(cli->args[0], &id, &code)) {
+        return code;
+    }
+    if (cli_has(cli, OPT_WAIT)) {
+        return wait_for(cli, id);
+    }
+    snprintf(path, sizeof(path), "jobs/%llu", (unsigned long long)id);
+    if (!fetch(cli, path, &answer, &code)) {
+        return code;
+    }
+    show_job(json_object_get(answer, "job"));
+    json_decref(answer);
+    return 0;
+}
+
+static void show_report(const json_t *r)
+{
+    char buf[SHOW_MAX];
+    json_t *disk;
+    size_t i;
+    time_line("instant", json_object_get(r, "instant"));
+    line("outcome", json_text(r, "outcome"));
+    line("equal", json_is_true(json_object_get(r, "equal")) ? "yes" : "no");
+    line("by", json_text(r, "initiator"));
+    line("duration", show_span(json_u64(r, "duration_us"), buf));
+    json_array_foreach(json_object_get(r, "disks"), i, disk)
+    {
+        putchar('\n');
+        line("disk", json_text(disk, "name"));
+        size_line("  size", json_u64(disk, "size_bytes"));
+        size_line("  compared", json_u64(disk, "bytes_compared"));
+        size_line("  differing", json_u64(disk, "bytes_differing"));
+        size_line("  sent", json_u64(disk, "bytes_sent"));
+        size_line("  written", json_u64(disk, "bytes_written"));
+        line("  source", json_text(disk, "source_root"));
+        line("  target", json_text(disk, "target_root"));
+    }
+}
+
+int cmd_report(struct cli *cli)
+{
+    uint64_t id;
+    int code;
+    char path[64];
+    json_t *answer = NULL;
+    if (!job_number(cli->args[0], &id, &code)) {
+        return code;
+    }
+    snprintf(path, sizeof(path), "jobs/%llu/report", (unsigned long long)id);
+    if (!fetch(cli, path, &answer, &code)) {
+        return code;
+    }
+    show_report(json_object_get(answer, "report"));
+    json_decref(answer);
+    return 0;
+}
+
+int cmd_events(struct cli *cli)
+{
+    static const char *const head[] = {"TIME", "VM", "EVENT", "TEXT"};
+    struct vr_err err = VR_ERR_INIT;
+    uint64_t limit = 100;
+    char path[64], when[SHOW_MAX];
+    json_t *answer = NULL;
+    int code;
+    if (cli_has(cli, OPT_LIMIT) && !vr_parse_u64(cli->value[OPT_LIMIT], 1, 1000, &limit)) {
+        return cli_fail(vr_fail(&err, VR_E_INVALID, "--limit: give a number from 1 to 1000"), &err);
+    }
+    snprintf(path, sizeof(path), "events?limit=%llu", (unsigned long long)limit);
+    if (!fetch(cli, path, &answer, &code)) {
+        return code;
+    }
+    struct table t;
+    table_init(&t, VR_COUNT(head), head);
+    const json_t *events = json_object_get(answer, "events");
+    for (size_t i = json_array_size(events); i-- > 0;) {
+        const json_t *e = json_array_get(events, i);
+        table_row(&t);
+        table_set(&t, 0, show_time(json_object_get(e, "time"), when));
+        table_set(&t, 1, json_text(e, "vm_name"));
+        table_set(&t, 2, json_text(e, "id"));
+        table_set(&t, 3, json_text(e, "text"));
+    }
+    print_table(&t, "no events");
+    json_decref(answer);
+    return 0;
+}
+
+int cmd_authorize_list(struct cli *cli)
+{
+    static const char *const head[] = {"HOST", "TRUST-GROUP", "STORAGE"};
+    json_t *answer = NULL, *e;
+    size_t i;
+    int code;
+    if (!fetch(cli, "authorizations", &answer, &code)) {
+        return code;
+    }
+    struct table t;
+    table_init(&t, VR_COUNT(head), head);
+    json_array_foreach(json_object_get(answer, "authorizations"), i, e)
+    {
+        table_row(&t);
+        table_set(&t, 0, json_text(e, "host"));
+        table_set(&t, 1, json_text(e, "trust_group"));
+        table_set(&t, 2, json_text(e, "storage"));
+    }
+    print_table(&t, "nobody may replicate to this host; see 'vmreplica authorize add --help'");
+    json_decref(answer);
+    return 0;
+}
