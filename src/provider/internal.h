@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the class files. */
+#pragma once
+#include "provider/provider.h"
+
+#define PROVIDER_INSTANCE_MAX_BYTES (1024 * 1024) /* memory of one instance while it is listed */
+#define JOB_ID_PREFIX "vmreplica:"
+
+extern const unsigned char provider_schema[];
+extern const size_t provider_schema_len;
+
+struct provider {
+    struct cim_broker broker; /* first: the ops get it back */
+    struct provider_config config;
+    struct core *core;
+    const struct provider_env_ops *env;
+    void *env_ctx;
+    struct cim_schema *schema;
+};
+
+/* One enumeration: builds into an arena that is emptied after each instance. */
+struct provider_list {
+    struct provider *p;
+    const struct cim_class *cls;
+    struct cim_arena arena;
+    cim_instance_cb cb;
+    void *ctx;
+    struct cim_status *st;
+};
+
+/* One method call; the answer is given through it, once. */
+struct provider_call {
+    struct provider *p;
+    const struct cim_invoke *in;
+    cim_invoke_done done;
+    void *ctx;
+};
+
+struct provider_class {
+    const char *name;
+    /* The instance these keys may name, or NULL; the caller compares all keys. */
+    struct cim_instance *(*get)(struct provider *p,
+                                const struct cim_class *cls,
+                                const struct cim_path *path,
+                                struct cim_arena *a);
+    void (*list)(struct provider_list *l);
+    /* The path was checked to name an instance. */
+    void (*invoke)(struct provider_call *call);
+};
+
+extern const struct provider_class provider_service, provider_system, provider_relationship,
+    provider_job;
+
+/* Hands a built instance on; false: stop. Takes NULL (no memory: the status is set). */
+bool provider_list_one(struct provider_list *l, struct cim_instance *i);
+
+/* --- answers; after one of them call->in is gone --- */
+void provider_return(const struct provider_call *call, uint32_t code);
+void provider_return_out(const struct provider_call *call,
+                         uint32_t code,
+                         const char *name,
+                         struct cim_value value);
+void provider_fail(const struct provider_call *call, int cim_code, const char *text);
+/* For a verb of core: returns its ctx, to be given with provider_on_core; NULL: answered already
+ * (no memory). */
+void *provider_wait(const struct provider_call *call);
+void provider_on_core(void *ctx, const struct core_answer *answer);
+struct core_caller provider_caller(const struct provider_call *call);
+
+/* --- VMs: inventory and replicas --- */
+bool provider_find_vm(struct provider *p, const struct vr_uuid *id, struct vr_vm *ret);
+bool provider_is_host(const struct provider *p, const struct cim_path *path);
+/* The VM a path to a CIM_ComputerSystem names. */
+bool provider_path_vm(struct provider *p, const struct cim_path *path, struct vr_uuid *ret);
+/* "Microsoft:<vm>\HVR\<n>" */
+bool provider_rel_id_parse(const char *text, struct vr_uuid *ret_vm, uint8_t *ret_number);
+const char *provider_rel_id(struct cim_arena *a, const struct vr_uuid *vm, uint8_t number);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "provider/provider.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cim/mof.h"
+#include "provider/internal.h"
+#include "util/cleanup.h"
+#include "util/num.h"
+
+struct wait {
+    struct provider *p;
+    cim_invoke_done done;
+    void *ctx;
+};
+
+static const struct provider_class *const classes[] = {&provider_service, &provider_system,
+                                                       &provider_relationship, &provider_job};
+
+static const struct provider_class *find_class(const struct cim_class *cls)
+{
+    for (size_t i = 0; i < VR_COUNT(classes); i++) {
+        if (strcasecmp(classes[i]->name, cls->name) == 0) {
+            return classes[i];
+        }
+    }
+    return NULL;
+}
+
+static bool may_read(const struct cim_caller *who, struct cim_status *st)
+{
+    if (who->role < VR_ROLE_VIEWER) {
+        cim_fail(st, CIM_ERR_ACCESS_DENIED, "user '%.60s' has no role here", who->user);
+    }
+    return st->code == CIM_OK;
+}
+
+static struct cim_instance *get(struct provider *p,
+                                const struct cim_class *cls,
+                                const struct cim_path *path,
+                                struct cim_arena *a)
+{
+    const struct provider_class *c = find_class(cls);
+    struct cim_instance *i = c ? c->get(p, cls, path, a) : NULL;
+    return i && cim_path_eq(&i->path, path) ? i : NULL;
+}
+
+static void get_instance(struct cim_broker *b,
+                         const struct cim_caller *who,
+                         const struct cim_class *cls,
+                         const struct cim_path *path,
+                         struct cim_arena *a,
+                         struct cim_instance **ret,
+                         struct cim_status *st)
+{
+    if (!may_read(who, st)) {
+        return;
+    }
+    struct cim_path named = *path;
+    named.class_name = cls->name;
+    *ret = get((struct provider *)b, cls, &named, a);
+    if (cim_arena_failed(a)) {
+        cim_fail(st, CIM_ERR_FAILED, "out of memory");
+    } else if (!*ret) {
+        cim_fail(st, CIM_ERR_NOT_FOUND, "no such instance of %s", cls->name);
+    }
+}
+
+bool provider_list_one(struct provider_list *l, struct cim_instance *i)
+{
+    if (!i || cim_arena_failed(&l->arena)) {
+        cim_fail(l->st, CIM_ERR_FAILED, "out of memory");
+        return false;
+    }
+    bool more = l->cb(l->ctx, i);
+    cim_arena_reset(&l->arena);
+    return more;
+}
+
+static void enum_instances(struct cim_broker *b,
+                           const struct cim_caller *who,
+                           const struct cim_class *cls,
+                           cim_instance_cb cb,
+                           void *ctx,
+                           struct cim_status *st)
+{
+    const struct provider_class *c = find_class(cls);
+    struct provider_list l = {
+        .p = (struct provider *)b, .cls = cls, .cb = cb, .ctx = ctx, .st = st};
+    if (!may_read(who, st) || !c) {
+        return;
+    }
+    cim_arena_init(&l.arena, PROVIDER_INSTANCE_MAX_BYTES);
+    c->list(&l);
+    cim_arena_deinit(&l.arena);
+}
+
+static bool path_exists(struct provider *p, const struct cim_invoke *in)
+{
+    struct cim_arena a;
+    struct cim_path named = in->path;
+    named.class_name = in->cls->name;
+    cim_arena_init(&a, PROVIDER_INSTANCE_MAX_BYTES);
+    bool found = get(p, in->cls, &named, &a) != NULL;
+    cim_arena_deinit(&a);
+    return found;
+}
+
+static void
+invoke(struct cim_broker *b, const struct cim_invoke *in, cim_invoke_done done, void *ctx)
+{
+    struct provider_call call = {.p = (struct provider *)b, .in = in, .done = done, .ctx = ctx};
+    const struct provider_class *c = find_class(in->cls);
+    if (in->caller.role < VR_ROLE_VIEWER) {
+        provider_fail(&call, CIM_ERR_ACCESS_DENIED, "this user has no role here");
+    } else if (!c || !path_exists(call.p, in)) {
+        provider_fail(&call, CIM_ERR_NOT_FOUND, "the object path names no instance of this host");
+    } else {
+        c->invoke(&call);
+    }
+}
+
+static const struct cim_broker_ops broker_ops = {.name = "vmreplica",
+                                                 .get_instance = get_instance,
+                                                 .enum_instances = enum_instances,
+                                                 .invoke = invoke};
+
+/* --- answers --- */
+
+void provider_return_out(const struct provider_call *call,
+                         uint32_t code,
+                         const char *name,
+                         struct cim_value value)
+{
+    struct cim_invoke_result res = {.value = cim_uint(CIM_UINT32, code)};
+    if (name) {
+        res.out[0] = (struct cim_param){.name = name, .value = value};
+        res.nout = 1;
+    }
+    call->done(call->ctx, &res);
+}
+
+void provider_return(const struct provider_call *call, uint32_t code)
+{
+    provider_return_out(call, code, NULL, cim_null(CIM_STRING));
+}
+
+void provider_fail(const struct provider_call *call, int cim_code, const char *text)
+{
+    struct cim_invoke_result res = {0};
+    cim_fail(&res.status, cim_code, "%s", text);
+    call->done(call->ctx, &res);
+}
+
+void *provider_wait(const struct provider_call *call)
+{
+    struct wait *w = malloc(sizeof *w);
+    if (!w) {
+        provider_return(call, VR_RC_OUT_OF_MEMORY);
+        return NULL;
+    }
+    *w = (struct wait){.p = call->p, .done = call->done, .ctx = call->ctx};
+    return w;
+}
+
+void provider_on_core(void *ctx, const struct core_answer *answer)
+{
+    struct wait *w = ctx;
+    struct provider_call call = {.p = w->p, .done = w->done, .ctx = w->ctx};
+    const struct vr_job *job =
+        answer->code == VR_RC_JOB_STARTED ? core_job(w->p->core, answer->job_id) : NULL;
+    free(w);
+    if (!job) {
+        provider_return(&call, answer->code);
+        return;
+    }
+    char id[sizeof JOB_ID_PREFIX + VR_UUID_TEXT_LEN], uuid[VR_UUID_TEXT_LEN];
+    struct cim_path path = {.ns = CIM_NAMESPACE, .class_name = "Msvm_ConcreteJob"};
+    snprintf(id, sizeof id, "%s%s", JOB_ID_PREFIX, vr_uuid_text(&job->uuid, uuid));
+    vr_assert(cim_path_add_key(&path, "InstanceID", cim_str(id)));
+    provider_return_out(&call, answer->code, "Job", cim_ref(&path));
+}
+
+struct core_caller provider_caller(const struct provider_call *call)
+{
+    struct core_caller who = {.role = (enum vr_role)call->in->caller.role};
+    snprintf(who.user, sizeof who.user, "%s", call->in->caller.user);
+    return who;
+}
+
+/* --- life --- */
+
+int provider_new(const struct provider_config *config,
+                 struct core *core,
+                 const struct provider_env_ops *ops,
+                 void *ctx,
+                 struct provider **ret,
+                 struct vr_err *err)
+{
+    _cleanup_(vr_freep) struct provider *p = calloc(1, sizeof *p);
+    if (!p) {
+        return vr_fail_nomem(err);
+    }
+    *p = (struct provider){.config = *config, .core = core, .env = ops, .env_ctx = ctx};
+    int r = cim_mof_parse((const char *)provider_schema, provider_schema_len,
+                          "WindowsVirtualization.V2.mof", &p->schema, err);
+    if (r < 0) {
+        return r;
+    }
+    p->broker = (struct cim_broker){.ops = &broker_ops, .schema = p->schema};
+    *ret = TAKE_PTR(p);
+    return 0;
+}
+
+void provider_free(struct provider *p)
+{
+    if (p) {
+        cim_schema_free(p->schema);
+        free(p);
+    }
+}
+
+struct cim_broker *provider_broker(struct provider *p)
+{
+    return &p->broker;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Msvm_ComputerSystem: the host, the VMs of the inventory, and the replicas this host holds. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "provider/internal.h"
+#include "util/cleanup.h"
+
+/* A replica's VM is known from its relationship; its name from the sidecar, when that can be read.
+ */
+static bool find_replica(struct provider *p, const struct vr_uuid *id, struct vr_vm *ret)
+{
+    for (uint8_t n = 0; n <= 1; n++) {
+        const struct vr_rel *rel = core_rel(p->core, id, n);
+        if (!rel || rel->is_source) {
+            continue;
+        }
+        struct vr_rel copy = *rel; /* the environment may change what core lends */
+        if (p->env->replica_vm(p->env_ctx, &copy, ret, NULL) < 0) {
+            *ret = (struct vr_vm){.id = *id};
+        }
+        ret->is_replica = true;
+        return true;
+    }
+    return false;
+}
+
+bool provider_find_vm(struct provider *p, const struct vr_uuid *id, struct vr_vm *ret)
+{
+    return p->env->find_vm(p->env_ctx, id, ret, NULL) == 0 || find_replica(p, id, ret);
+}
+
+bool provider_is_host(const struct provider *p, const struct cim_path *path)
+{
+    const struct cim_value *name = cim_path_key(path, "Name");
+    return name && name->type == CIM_STRING && strcasecmp(name->str, p->config.host_name) == 0;
+}
+
+bool provider_path_vm(struct provider *p, const struct cim_path *path, struct vr_uuid *ret)
+{
+    const struct cim_value *name = cim_path_key(path, "Name");
+    const struct cim_value *ccn = cim_path_key(path, "CreationClassName");
+    struct vr_uuid id;
+    if (!name || name->type != CIM_STRING || path->nkeys != 2 || !ccn || ccn->type != CIM_STRING ||
+        strcasecmp(ccn->str, "Msvm_ComputerSystem") != 0 || !vr_uuid_parse(name->str, &id)) {
+        return false;
+    }
+    _cleanup_(vr_freep) struct vr_vm *vm = calloc(1, sizeof *vm);
+    if (!vm || !provider_find_vm(p, &id, vm)) {
+        return false;
+    }
+    *ret = id;
+    return true;
+}
+
+static struct cim_instance *base(struct cim_arena *a, const struct cim_class *cls)
+{
+    struct cim_instance *i = cim_instance_new(a, cls);
+    cim_set(i, "OperationalStatus", cim_array1(a, cim_uint(CIM_UINT16, 2)));
+    cim_set(i, "StatusDescriptions", cim_array1(a, cim_str("OK")));
+    cim_set(i, "Status", cim_str("OK"));
+    cim_set(i, "HealthState", cim_uint(CIM_UINT16, 5));
+    cim_set(i, "TransitioningToState", cim_null(CIM_UINT16));
+    cim_set(i, "CreationClassName", cim_str("Msvm_ComputerSystem"));
+    return i;
+}
+
+static struct cim_instance *
+build_host(struct provider *p, const struct cim_class *cls, struct cim_arena *a)
+{
+    struct cim_instance *i = base(a, cls);
+    cim_set(i, "Caption", cim_str("Hosting Computer System"));
+    cim_set(i, "Description", cim_str("Microsoft Hosting Computer System"));
+    cim_set(i, "ElementName", cim_str(p->config.host_name));
+    cim_set(i, "Name", cim_str(p->config.host_name));
+    cim_set(i, "EnabledState", cim_uint(CIM_UINT16, 2));
+    cim_set(i, "ReplicationMode", cim_uint(CIM_UINT16, VR_MODE_NONE));
+    cim_set(i, "ReplicationState", cim_uint(CIM_UINT16, VR_REL_DISABLED));
+    cim_set(i, "ReplicationHealth", cim_uint(CIM_UINT16, VR_HEALTH_NOT_APPLICABLE));
+    cim_instance_make_path(i, CIM_NAMESPACE);
+    return i;
+}
+
+/* These properties tell of relationship 0; an extended replica has only relationship 1. */
+static void set_replication(struct provider *p,
+                            struct cim_instance *i,
+                            struct cim_arena *a,
+                            const struct vr_uuid *id)
+{
+    const struct vr_rel *rel = core_rel(p->core, id, 0);
+    rel = rel ? rel : core_rel(p->core, id, 1);
+    bool failed_over = rel && (rel->state == VR_REL_RECOVERED || rel->state == VR_REL_COMMITTED);
+    cim_set(i, "ReplicationState", cim_uint(CIM_UINT16, rel ? rel->state : VR_REL_DISABLED));
+    cim_set(i, "ReplicationHealth",
+            cim_uint(CIM_UINT16, rel ? rel->health : VR_HEALTH_NOT_APPLICABLE));
+    cim_set(i, "ReplicationMode", cim_uint(CIM_UINT16, core_vm_mode(p->core, id)));
+    cim_set(i, "FailedOverReplicationType", cim_uint(CIM_UINT16, failed_over ? 1 : 0));
+    cim_set(i, "LastReplicationType", cim_uint(CIM_UINT16, rel && rel->last_sync_us ? 1 : 0));
+    cim_set(i, "LastReplicationTime", cim_time(a, rel ? rel->last_sync_us : 0));
+}
+
+static struct cim_instance *build_vm(struct provider *p,
+                                     const struct cim_class *cls,
+                                     struct cim_arena *a,
+                                     const struct vr_vm *vm)
+{
+    char id[VR_UUID_TEXT_LEN];
+    struct cim_instance *i = base(a, cls);
+    cim_set(i, "Caption", cim_str("Virtual Machine"));
+    cim_set(i, "Description", cim_str("Microsoft Virtual Computer System"));
+    cim_set(i, "ElementName", cim_str(vm->name[0] ? cim_strdup(a, vm->name) : NULL));
+    cim_set(i, "Name", cim_str(cim_strdup(a, vr_uuid_text(&vm->id, id))));
+    cim_set(i, "EnabledState", cim_uint(CIM_UINT16, 0)); /* unknown: we do not watch its power */
+    set_replication(p, i, a, &vm->id);
+    cim_instance_make_path(i, CIM_NAMESPACE);
+    return i;
+}
+
+static struct cim_instance *get(struct provider *p,
+                                const struct cim_class *cls,
+                                const struct cim_path *path,
+                                struct cim_arena *a)
+{
+    struct vr_uuid id;
+    if (provider_is_host(p, path)) {
+        return build_host(p, cls, a);
+    }
+    const struct cim_value *name = cim_path_key(path, "Name");
+    struct vr_vm *vm = cim_alloc(a, sizeof *vm);
+    if (!vm || !name || name->type != CIM_STRING || !vr_uuid_parse(name->str, &id) ||
+        !provider_find_vm(p, &id, vm)) {
+        return NULL;
+    }
+    return build_vm(p, cls, a, vm);
+}
+
+struct vm_list {
+    struct provider_list *l;
+    bool more;
+};
+
+static bool list_vm(void *ctx, const struct vr_vm *vm)
+{
+    struct vm_list *v = ctx;
+    v->more = provider_list_one(v->l, build_vm(v->l->p, v->l->cls, &v->l->arena, vm));
+    return v->more;
+}
+
+static void list(struct provider_list *l)
+{
+    struct provider *p = l->p;
+    struct vm_list v = {.l = l, .more = true};
+    struct vr_err err = VR_ERR_INIT;
+    _cleanup_(vr_freep) struct vr_vm *vm = calloc(1, sizeof *vm);
+    if (!vm || !provider_list_one(l, build_host(p, l->cls, &l->arena))) {
+        return;
+    }
+    if (p->env->list_vms(p->env_ctx, list_vm, &v, &err) < 0) {
+        cim_fail(l->st, CIM_ERR_FAILED, "%s", vr_err_text(&err));
+        return;
+    }
+    const struct vr_rel *rel;
+    for (size_t i = 0; v.more && (rel = core_rel_at(p->core, i)); i++) {
+        struct vr_uuid id = rel->vm_id;
+        if (!rel->is_source && p->env->find_vm(p->env_ctx, &id, vm, NULL) < 0 &&
+            find_replica(p, &id, vm)) {
+            list_vm(&v, vm);
+        }
+    }
+}
+
+/* The relationship an embedded Msvm_ReplicationRelationship names; not given: the primary one. */
+static bool read_rel(const struct cim_param *rel, const struct vr_uuid *vm, uint8_t *ret_number)
+{
+    struct vr_uuid id;
+    *ret_number = 0;
+    if (!rel || rel->value.is_null) {
+        return true;
+    }
+    const struct cim_value *v = cim_get(rel->value.instance, "InstanceID");
+    return v && !v->is_null && provider_rel_id_parse(v->str, &id, ret_number) &&
+           vr_uuid_eq(&id, vm);
+}
+
+static void change_state(struct provider_call *call)
+{
+    const struct cim_param *state = cim_invoke_param(call->in, "RequestedState");
+    const struct cim_param *timeout = cim_invoke_param(call->in, "TimeoutPeriod");
+    const struct cim_param *rel = cim_invoke_param(call->in, "ReplicationRelationship");
+    struct vr_uuid vm = {0};
+    uint8_t number;
+    bool is_host = provider_is_host(call->p, &call->in->path);
+    if ((state && state->wrong_type) || (timeout && timeout->wrong_type) ||
+        (rel && rel->wrong_type)) {
+        provider_return(call, VR_RC_WRONG_TYPE);
+    } else if (!state || state->value.is_null ||
+               (!is_host && (!provider_path_vm(call->p, &call->in->path, &vm) ||
+                             !read_rel(rel, &vm, &number)))) {
+        provider_return(call, VR_RC_INVALID_PARAMETER);
+    } else if (call->in->caller.role < VR_ROLE_OPERATOR) {
+        provider_return(call, VR_RC_ACCESS_DENIED);
+    } else if (is_host) {
+        provider_return(call, VR_RC_NOT_SUPPORTED);
+    } else {
+        struct core_caller who = provider_caller(call);
+        uint16_t wanted = (uint16_t)state->value.u;
+        void *wait = provider_wait(call);
+        if (wait) {
+            core_state_change(call->p->core, &who, &vm, number, wanted, provider_on_core, wait);
+        }
+    }
+}
+
+static void invoke(struct provider_call *call)
+{
+    if (strncasecmp(call->in->method->name, "RequestReplicationStateChange", 29) == 0) {
+        change_state(call);
+        return;
+    }
+    provider_return(call, VR_RC_NOT_SUPPORTED); /* power is the hypervisor's */
+}
+
+const struct provider_class provider_system = {
+    .name = "Msvm_ComputerSystem", .get = get, .list = list, .invoke = invoke};
