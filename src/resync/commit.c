@@ -2,19 +2,18 @@
 /*
  * Commit: from staged runs to the next generation of all disks at once.
  *
- *   RESERVE  space under every staged block is taken; what is overwritten is saved when a person forced this
- *   SYNC     staging and its directory are durable
- *   INTENT   the sidecar names the runs and the next generation        <- only forward from here
- *   HIDE     images lose their public names
+ *   RESERVE  space under every staged block is taken; what is overwritten is saved when a person
+ * forced this SYNC     staging and its directory are durable INTENT   the sidecar names the runs
+ * and the next generation        <- only forward from here HIDE     images lose their public names
  *   REDO     staged blocks are written; repeating this gives the same images
  *   FLUSH    every disk
- *   READBACK what was written is read again and compared; a disk that lies never becomes a generation
- *   DONE     the sidecar has the next generation and no intent
- *   SHOW     images get their names back, stamps are recorded
- *   CLEAN    staging is removed
+ *   READBACK what was written is read again and compared; a disk that lies never becomes a
+ * generation DONE     the sidecar has the next generation and no intent SHOW     images get their
+ * names back, stamps are recorded CLEAN    staging is removed
  *
- * A crash before INTENT leaves the old generation and the staging; a crash after it is repeated from HIDE by
- * replica_open. A failure after INTENT (NOSPACE, IO) leaves the intent: it is retried, never given up.
+ * A crash before INTENT leaves the old generation and the staging; a crash after it is repeated
+ * from HIDE by replica_open. A failure after INTENT (NOSPACE, IO) leaves the intent: it is retried,
+ * never given up.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +25,19 @@
 #define STEP_BYTES (4u << 20) /* one step's work */
 #define BALLAST_STEP (64u << 20)
 
-enum stage { RESERVE, SYNC, INTENT, HIDE, REDO, FLUSH, READBACK, DONE, SHOW, CLEAN, END };
+enum stage {
+    RESERVE,
+    SYNC,
+    INTENT,
+    HIDE,
+    REDO,
+    FLUSH,
+    READBACK,
+    DONE,
+    SHOW,
+    CLEAN,
+    END
+};
 
 struct commit {
     struct replica *r;
@@ -62,8 +73,13 @@ static int commit_alloc(struct replica *r, struct commit **ret, struct vr_err *e
     return 0;
 }
 
-int commit_new(struct replica *r, const struct vr_generation *next, const struct run_name *runs,
-               size_t n, bool keep_old, struct commit **ret, struct vr_err *err)
+int commit_new(struct replica *r,
+               const struct vr_generation *next,
+               const struct run_name *runs,
+               size_t n,
+               bool keep_old,
+               struct commit **ret,
+               struct vr_err *err)
 {
     vr_assert(r->locked && !r->sc.intent && n <= RUNS_MAX);
     struct commit *c = NULL;
@@ -149,9 +165,12 @@ static int open_disks(struct commit *c, unsigned flags, struct vr_err *err)
 }
 
 /*
- * Calls fn for staged stretches until about STEP_BYTES are done. 1: more is left, 0: the walk is over.
+ * Calls fn for staged stretches until about STEP_BYTES are done. 1: more is left, 0: the walk is
+ * over.
  */
-typedef int (*stretch_fn)(struct commit *c, uint16_t disk, const struct walk_stretch *s,
+typedef int (*stretch_fn)(struct commit *c,
+                          uint16_t disk,
+                          const struct walk_stretch *s,
                           struct vr_err *err);
 static int walk_some(struct commit *c, stretch_fn fn, struct vr_err *err)
 {
@@ -193,8 +212,8 @@ static bool is_raw(const struct commit *c, uint16_t disk)
     return strcmp(c->r->sc.vm.disks[disk].format, "raw") == 0;
 }
 
-static int save_old(struct commit *c, uint16_t disk, const struct walk_stretch *s,
-                    struct vr_err *err)
+static int
+save_old(struct commit *c, uint16_t disk, const struct walk_stretch *s, struct vr_err *err)
 {
     if (!c->safety) {
         uint8_t key[32];
@@ -212,8 +231,8 @@ static int save_old(struct commit *c, uint16_t disk, const struct walk_stretch *
     return x < 0 ? x : run_writer_add(c->safety, &rec, err);
 }
 
-static int reserve_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s,
-                           struct vr_err *err)
+static int
+reserve_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s, struct vr_err *err)
 {
     if (s->state == LEAF_REVERT) {
         return 0;
@@ -234,7 +253,8 @@ static int reserve_stretch(struct commit *c, uint16_t disk, const struct walk_st
     return 0;
 }
 
-/* Formats that allocate while they are written cannot reserve: space is held in a file and given back piecewise. */
+/* Formats that allocate while they are written cannot reserve: space is held in a file and given
+ * back piecewise. */
 static int take_ballast(struct commit *c, struct vr_err *err)
 {
     uint64_t need = 0;
@@ -261,8 +281,8 @@ static int release_ballast(struct commit *c, uint64_t bytes, struct vr_err *err)
     if (c->since_release < BALLAST_STEP && bytes != UINT64_MAX) {
         return 0;
     }
-    uint64_t give = bytes == UINT64_MAX ? c->ballast_bytes
-                                        : VR_MIN(c->ballast_bytes, 2 * c->since_release);
+    uint64_t give =
+        bytes == UINT64_MAX ? c->ballast_bytes : VR_MIN(c->ballast_bytes, 2 * c->since_release);
     c->since_release = 0;
     c->ballast_bytes -= give;
     return stor_file_truncate(c->ballast, c->ballast_bytes, err);
@@ -346,8 +366,8 @@ static int flush_zero(struct commit *c, struct vr_err *err)
     return block_zero(c->dev[c->zero.disk], c->zero.off, len, err);
 }
 
-static int redo_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s,
-                        struct vr_err *err)
+static int
+redo_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s, struct vr_err *err)
 {
     if (s->state == LEAF_REVERT) {
         return 0;
@@ -402,8 +422,8 @@ static bool all_zero(const uint8_t *p, size_t n)
     return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
-static int known_zero(struct commit *c, uint16_t disk, const struct walk_stretch *s, bool *ret,
-                      struct vr_err *err)
+static int known_zero(
+    struct commit *c, uint16_t disk, const struct walk_stretch *s, bool *ret, struct vr_err *err)
 {
     struct block_extent e;
     size_t n;
@@ -412,8 +432,8 @@ static int known_zero(struct commit *c, uint16_t disk, const struct walk_stretch
     return x;
 }
 
-static int check_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s,
-                         struct vr_err *err)
+static int
+check_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s, struct vr_err *err)
 {
     bool skip = false;
     if (s->state == LEAF_REVERT) {
@@ -429,15 +449,16 @@ static int check_stretch(struct commit *c, uint16_t disk, const struct walk_stre
     if (x < 0) {
         return x;
     }
-    bool same = s->state == LEAF_ZERO ? all_zero(c->buf, s->len)
-                                      : memcmp(c->buf, s->data, s->len) == 0;
+    bool same =
+        s->state == LEAF_ZERO ? all_zero(c->buf, s->len) : memcmp(c->buf, s->data, s->len) == 0;
     if (same) {
         return 0;
     }
-    return vr_fail(err, VR_E_IO,
-                   "replica disk '%s' gives back other bytes than were written in %u bytes at %llu: "
-                   "replace the device; the commit is repeated when the daemon starts",
-                   c->r->sc.vm.disks[disk].name, (unsigned)s->len, (unsigned long long)s->off);
+    return vr_fail(
+        err, VR_E_IO,
+        "replica disk '%s' gives back other bytes than were written in %u bytes at %llu: "
+        "replace the device; the commit is repeated when the daemon starts",
+        c->r->sc.vm.disks[disk].name, (unsigned)s->len, (unsigned long long)s->off);
 }
 
 static int do_readback(struct commit *c, struct vr_err *err)
@@ -492,10 +513,9 @@ static int do_clean(struct commit *c, struct vr_err *err)
 int commit_step(struct commit *c, bool *ret_done, struct vr_err *err)
 {
     static int (*const stages[])(struct commit *, struct vr_err *) = {
-        [RESERVE] = do_reserve, [SYNC] = do_sync,         [INTENT] = do_intent,
-        [HIDE] = do_hide,       [REDO] = do_redo,         [FLUSH] = do_flush,
-        [READBACK] = do_readback, [DONE] = do_done,       [SHOW] = do_show,
-        [CLEAN] = do_clean,
+        [RESERVE] = do_reserve, [SYNC] = do_sync,   [INTENT] = do_intent,     [HIDE] = do_hide,
+        [REDO] = do_redo,       [FLUSH] = do_flush, [READBACK] = do_readback, [DONE] = do_done,
+        [SHOW] = do_show,       [CLEAN] = do_clean,
     };
     vr_assert(c->stage != END);
     int x = stages[c->stage](c, err);

@@ -9,7 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum level { LEVEL_LEAF, LEVEL_MID, LEVEL_NODE, LEVEL_ROOT, LEVELS };
+enum level {
+    LEVEL_LEAF,
+    LEVEL_MID,
+    LEVEL_NODE,
+    LEVEL_ROOT,
+    LEVELS
+};
 
 struct digest {
     uint8_t key[LEVELS][32];
@@ -40,9 +46,15 @@ static int mac_ctx_new(const char *name, EVP_MAC_CTX **ret, struct vr_err *err)
     return 0;
 }
 
-/* Fails only when memory for the context's first use cannot be had: nothing could be compared then. */
-static void poly(EVP_MAC_CTX *ctx, const uint8_t key[32], const void *a, size_t alen,
-                 const void *b, size_t blen, uint8_t ret[DIGEST_TAG])
+/* Fails only when memory for the context's first use cannot be had: nothing could be compared then.
+ */
+static void poly(EVP_MAC_CTX *ctx,
+                 const uint8_t key[32],
+                 const void *a,
+                 size_t alen,
+                 const void *b,
+                 size_t blen,
+                 uint8_t ret[DIGEST_TAG])
 {
     size_t n;
     vr_assert(EVP_MAC_init(ctx, key, 32, NULL) == 1);
@@ -51,8 +63,13 @@ static void poly(EVP_MAC_CTX *ctx, const uint8_t key[32], const void *a, size_t 
     vr_assert(EVP_MAC_final(ctx, ret, &n, DIGEST_TAG) == 1 && n == DIGEST_TAG);
 }
 
-static int derive_key(const uint8_t *ikm, size_t ikm_len, const uint8_t *salt, size_t salt_len,
-                      const char *info, uint8_t ret[32], struct vr_err *err)
+static int derive_key(const uint8_t *ikm,
+                      size_t ikm_len,
+                      const uint8_t *salt,
+                      size_t salt_len,
+                      const char *info,
+                      uint8_t ret[32],
+                      struct vr_err *err)
 {
     EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
     EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
@@ -76,9 +93,14 @@ static int derive_key(const uint8_t *ikm, size_t ikm_len, const uint8_t *salt, s
     return ok ? 0 : vr_fail(err, VR_E_INTERNAL, "libcrypto cannot derive keys");
 }
 
-int digest_new(const uint8_t secret[32], const uint8_t source_nonce[32],
-               const uint8_t target_nonce[32], const struct vr_uuid *job, const struct vr_uuid *vm,
-               uint8_t rel_number, struct digest **ret, struct vr_err *err)
+int digest_new(const uint8_t secret[32],
+               const uint8_t source_nonce[32],
+               const uint8_t target_nonce[32],
+               const struct vr_uuid *job,
+               const struct vr_uuid *vm,
+               uint8_t rel_number,
+               struct digest **ret,
+               struct vr_err *err)
 {
     static const char *const infos[LEVELS] = {"vmreplica leaf", "vmreplica mid", "vmreplica node",
                                               "vmreplica root"};
@@ -164,9 +186,14 @@ const uint8_t *digest_zero_leaf(struct digest *d)
     return d->zero_full.leaf[0];
 }
 
-int digest_root_new(struct digest *d, const struct vr_uuid *vm, const struct vr_uuid *instant,
-                    uint32_t disk_index, const char *disk_name, uint64_t size_bytes,
-                    struct digest_root **ret, struct vr_err *err)
+int digest_root_new(struct digest *d,
+                    const struct vr_uuid *vm,
+                    const struct vr_uuid *instant,
+                    uint32_t disk_index,
+                    const char *disk_name,
+                    uint64_t size_bytes,
+                    struct digest_root **ret,
+                    struct vr_err *err)
 {
     struct digest_root *root = calloc(1, sizeof *root);
     if (!root) {
@@ -246,7 +273,11 @@ void checksum_free(struct checksum *c)
     }
 }
 
-void checksum_tag(struct checksum *c, const void *a, size_t alen, const void *b, size_t blen,
+void checksum_tag(struct checksum *c,
+                  const void *a,
+                  size_t alen,
+                  const void *b,
+                  size_t blen,
                   uint8_t ret[DIGEST_TAG])
 {
     poly(c->poly, c->key, a, alen, b, blen, ret);

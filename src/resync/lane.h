@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two ends of a transfer as step machines. A step handles the frames that have come and does a bounded piece of
- * work through the interfaces it was given (link, block_dev, stor); it never waits. A thread in the daemon loops
- *     step -> link_flush -> (LANE_WAIT: link_wait) -> step
- * and the simulator loops over many lanes in one thread. The source speaks first.
+ * The two ends of a transfer as step machines. A step handles the frames that have come and does a
+ * bounded piece of work through the interfaces it was given (link, block_dev, stor); it never
+ * waits. A thread in the daemon loops step -> link_flush -> (LANE_WAIT: link_wait) -> step and the
+ * simulator loops over many lanes in one thread. The source speaks first.
  */
 #pragma once
 #include "block/dev.h"
@@ -29,24 +29,32 @@ struct source_params {
     char host_name[VR_HOST_MAX]; /* ours */
     char initiator[VR_NAME_MAX];
     uint64_t job_id;
-    uint32_t ndisks;             /* as open.ndisks */
+    uint32_t ndisks;                       /* as open.ndisks */
     struct block_dev *disks[VR_DISKS_MAX]; /* borrowed, read-only, frozen at one instant */
-    uint64_t bandwidth_bytes_s;  /* 0 = no limit */
-    /* Is the instant still whole (locks held, nothing changed)? Called before the proof and before COMMIT. */
+    uint64_t bandwidth_bytes_s;            /* 0 = no limit */
+    /* Is the instant still whole (locks held, nothing changed)? Called before the proof and before
+     * COMMIT. */
     int (*instant_check)(void *ctx, struct vr_err *err);
     void (*random)(void *ctx, void *p, size_t n);
     void *ctx;
 };
 
-VR_MUST_CHECK int source_new(const struct source_params *p, struct link *link, struct source **ret,
+VR_MUST_CHECK int source_new(const struct source_params *p,
+                             struct link *link,
+                             struct source **ret,
                              struct vr_err *err);
 void source_free(struct source *s);
 DEFINE_CLEANUP(struct source *, source_free)
-/* now_us: wall or simulated time. LANE_DONE: completed (or cancelled and confirmed: see source_outcome). */
-VR_MUST_CHECK int source_step(struct source *s, uint64_t now_us, enum lane_status *ret_status,
-                              uint32_t *ret_wait_ms, struct vr_err *err);
+/* now_us: wall or simulated time. LANE_DONE: completed (or cancelled and confirmed: see
+ * source_outcome). */
+VR_MUST_CHECK int source_step(struct source *s,
+                              uint64_t now_us,
+                              enum lane_status *ret_status,
+                              uint32_t *ret_wait_ms,
+                              struct vr_err *err);
 const struct vr_progress *source_progress(struct source *s);
-/* True once the roots are equal and the proposed generation must be made durable; then source_proposed_saved. */
+/* True once the roots are equal and the proposed generation must be made durable; then
+ * source_proposed_saved. */
 bool source_wants_proposed(struct source *s, struct vr_uuid *ret);
 void source_proposed_saved(struct source *s);
 /* Asks the target to discard its staging. False: COMMIT was sent, it is too late. */
@@ -65,22 +73,27 @@ const struct source_outcome *source_outcome(struct source *s);
 struct target;
 
 struct target_params {
-    struct replica *replica;          /* borrowed, locked, checked (replica_check gave reply) */
-    struct vr_peer_request open;      /* as received; op OPEN */
-    struct vr_peer_reply reply;       /* nonce is filled by target_new; sent as the first frame */
-    uint64_t staging_reserve_bytes;   /* free space to leave */
+    struct replica *replica;        /* borrowed, locked, checked (replica_check gave reply) */
+    struct vr_peer_request open;    /* as received; op OPEN */
+    struct vr_peer_reply reply;     /* nonce is filled by target_new; sent as the first frame */
+    uint64_t staging_reserve_bytes; /* free space to leave */
     /* May the commit begin now (nobody reads the replica's disks)? NULL: always. */
     bool (*commit_gate)(void *ctx);
     void (*random)(void *ctx, void *p, size_t n);
     void *ctx;
 };
 
-VR_MUST_CHECK int target_new(const struct target_params *p, struct link *link, struct target **ret,
+VR_MUST_CHECK int target_new(const struct target_params *p,
+                             struct link *link,
+                             struct target **ret,
                              struct vr_err *err);
 void target_free(struct target *t); /* staging stays for a resume */
 DEFINE_CLEANUP(struct target *, target_free)
-VR_MUST_CHECK int target_step(struct target *t, uint64_t now_us, enum lane_status *ret_status,
-                              uint32_t *ret_wait_ms, struct vr_err *err);
+VR_MUST_CHECK int target_step(struct target *t,
+                              uint64_t now_us,
+                              enum lane_status *ret_status,
+                              uint32_t *ret_wait_ms,
+                              struct vr_err *err);
 const struct vr_progress *target_progress(struct target *t);
 /* What the replica holds now; *ret_committed: this session's generation was committed. */
 const struct vr_generation *target_outcome(struct target *t, bool *ret_committed);

@@ -17,8 +17,8 @@ void layout_init(struct layout *l, const struct vr_peer_request *open)
     }
 }
 
-void layout_find(const struct layout *l, uint64_t node, uint16_t *ret_disk, uint64_t *ret_off,
-                 uint32_t *ret_len)
+void layout_find(
+    const struct layout *l, uint64_t node, uint16_t *ret_disk, uint64_t *ret_off, uint32_t *ret_len)
 {
     uint32_t i = l->ndisks - 1;
     while (l->first[i] > node) {

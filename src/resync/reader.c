@@ -9,7 +9,7 @@
 /* A chunk is read and digested while it is in the processor's second-level cache. */
 #define CHUNK RUN_DATA_MAX
 #define EXTENTS 64u
-#define LOOK_AHEAD VR_GIB       /* extents asked for in one call */
+#define LOOK_AHEAD VR_GIB /* extents asked for in one call */
 #define PREFETCH_AHEAD (8u << 20)
 
 struct reader {
@@ -25,8 +25,12 @@ struct reader {
     uint8_t *buf;
 };
 
-int reader_new(struct block_dev *dev, uint16_t disk, struct digest *d, struct overlay *overlay,
-               struct reader **ret, struct vr_err *err)
+int reader_new(struct block_dev *dev,
+               uint16_t disk,
+               struct digest *d,
+               struct overlay *overlay,
+               struct reader **ret,
+               struct vr_err *err)
 {
     struct reader *r = calloc(1, sizeof *r);
     uint8_t *buf = aligned_alloc(4096, CHUNK);
@@ -119,9 +123,15 @@ static int zero_stretch(struct reader *r, uint64_t *ret_nodes, struct vr_err *er
     return 0;
 }
 
-/* Extents only ascend; zero_until may have looked past this node, so a node's pieces start from a fresh answer. */
-static int read_piece(struct reader *r, uint64_t off, uint32_t left, uint8_t *at, uint32_t *ret_len,
-                      bool *ret_zero, struct vr_err *err)
+/* Extents only ascend; zero_until may have looked past this node, so a node's pieces start from a
+ * fresh answer. */
+static int read_piece(struct reader *r,
+                      uint64_t off,
+                      uint32_t left,
+                      uint8_t *at,
+                      uint32_t *ret_len,
+                      bool *ret_zero,
+                      struct vr_err *err)
 {
     if (r->count && r->ext[0].off > off) {
         r->count = r->next = 0;
@@ -171,8 +181,8 @@ static int read_chunk(struct reader *r, uint64_t off, uint32_t len, struct vr_er
     return 0;
 }
 
-static int apply_staged(struct reader *r, uint64_t off, uint32_t len, struct reader_item *item,
-                        struct vr_err *err)
+static int apply_staged(
+    struct reader *r, uint64_t off, uint32_t len, struct reader_item *item, struct vr_err *err)
 {
     bool any;
     uint32_t first = (uint32_t)(off % DIGEST_NODE) / DIGEST_LEAF;
@@ -181,7 +191,8 @@ static int apply_staged(struct reader *r, uint64_t off, uint32_t len, struct rea
     if (x < 0 || staged >= off + len) {
         return x;
     }
-    /* REVERT means the base again, which a DATA record of an older run overwrote in buf: read it aside first. */
+    /* REVERT means the base again, which a DATA record of an older run overwrote in buf: read it
+     * aside first. */
     uint8_t *over = malloc(CHUNK);
     if (!over) {
         return vr_fail_nomem(err);
@@ -229,7 +240,9 @@ static void prefetch(struct reader *r)
     }
 }
 
-int reader_next(struct reader *r, struct reader_item *ret, struct node_tags *tags,
+int reader_next(struct reader *r,
+                struct reader_item *ret,
+                struct node_tags *tags,
                 struct vr_err *err)
 {
     vr_assert(r->pos < r->dev->size_bytes);

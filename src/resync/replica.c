@@ -72,8 +72,8 @@ int replica_record_stamps(struct replica *r, struct vr_err *err)
     return sidecar_write(r->stor, &r->sc, err);
 }
 
-int replica_open_disk(struct replica *r, uint32_t disk, unsigned flags, struct block_dev **ret,
-                      struct vr_err *err)
+int replica_open_disk(
+    struct replica *r, uint32_t disk, unsigned flags, struct block_dev **ret, struct vr_err *err)
 {
     char name[VR_NAME_MAX + 16];
     const struct vr_disk *d = &r->sc.vm.disks[disk];
@@ -189,8 +189,11 @@ int replica_discard_staging(struct replica *r, struct vr_err *err)
 
 /* --- making and opening --- */
 
-static int plan_sidecar(const struct vr_rel *rel, const struct vr_peer_request *req,
-                        const char *format_override, bool seeded, struct sidecar *sc,
+static int plan_sidecar(const struct vr_rel *rel,
+                        const struct vr_peer_request *req,
+                        const char *format_override,
+                        bool seeded,
+                        struct sidecar *sc,
                         struct vr_err *err)
 {
     if (req->ndisks == 0 || req->ndisks > VR_DISKS_MAX) {
@@ -235,8 +238,10 @@ static int make_images(struct replica *r, bool seeded, struct vr_err *err)
             continue;
         }
         if (stor_exists(r->stor, d->path)) {
-            return vr_fail(err, VR_E_EXISTS, "'%s' is there already: enable with --seeded to "
-                           "compare with it, or remove it", d->path);
+            return vr_fail(err, VR_E_EXISTS,
+                           "'%s' is there already: enable with --seeded to "
+                           "compare with it, or remove it",
+                           d->path);
         }
         hidden_name(r, i, name, sizeof name);
         int x = stor_unlink(r->stor, name, err); /* of an enable that did not finish */
@@ -250,8 +255,12 @@ static int make_images(struct replica *r, bool seeded, struct vr_err *err)
     return stor_sync_dir(r->stor, err);
 }
 
-int replica_create(struct stor *stor, const struct vr_rel *rel, const struct vr_peer_request *req,
-                   const char *format_override, bool seeded, struct vr_err *err)
+int replica_create(struct stor *stor,
+                   const struct vr_rel *rel,
+                   const struct vr_peer_request *req,
+                   const char *format_override,
+                   bool seeded,
+                   struct vr_err *err)
 {
     if (stor_exists(stor, REPLICA_SIDECAR)) {
         return vr_fail(err, VR_E_EXISTS, "the directory holds a replica already");
@@ -401,9 +410,8 @@ bool replica_changed_alone(struct replica *r)
     }
     for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
         uint64_t now;
-        if (r->sc.stamp[i] &&
-            (stor_image_stamp(r->stor, r->sc.vm.disks[i].path, &now, NULL) < 0 ||
-             now != r->sc.stamp[i])) {
+        if (r->sc.stamp[i] && (stor_image_stamp(r->stor, r->sc.vm.disks[i].path, &now, NULL) < 0 ||
+                               now != r->sc.stamp[i])) {
             return true;
         }
     }
@@ -412,13 +420,14 @@ bool replica_changed_alone(struct replica *r)
 
 /* --- may a transfer run here? --- */
 
-static int check_geometry(const struct replica *r, const struct vr_peer_request *req,
-                          struct vr_err *err)
+static int
+check_geometry(const struct replica *r, const struct vr_peer_request *req, struct vr_err *err)
 {
     if (req->ndisks != r->sc.vm.ndisks) {
-        return vr_fail(err, VR_E_INVALID, "the primary sends %u disks, the replica has %u: "
-                       "disable and enable the VM", (unsigned)req->ndisks,
-                       (unsigned)r->sc.vm.ndisks);
+        return vr_fail(err, VR_E_INVALID,
+                       "the primary sends %u disks, the replica has %u: "
+                       "disable and enable the VM",
+                       (unsigned)req->ndisks, (unsigned)r->sc.vm.ndisks);
     }
     for (uint32_t i = 0; i < req->ndisks; i++) {
         const struct vr_disk *theirs = &req->disks[i], *ours = &r->sc.vm.disks[i];
@@ -447,13 +456,16 @@ static bool in_history(const struct vr_peer_request *req, const struct vr_uuid *
     return false;
 }
 
-static int check_lineage(const struct replica *r, const struct vr_peer_request *req,
-                         struct vr_peer_reply *reply, struct vr_err *err)
+static int check_lineage(const struct replica *r,
+                         const struct vr_peer_request *req,
+                         struct vr_peer_reply *reply,
+                         struct vr_err *err)
 {
     const struct vr_generation *g = &r->sc.rel.generation;
     char when[VR_ISO_TIME_LEN];
     if (r->sc.role == REPLICA_ROLE_PROMOTED && !req->force) {
-        return vr_fail(err, VR_E_LINEAGE, "the replica was failed over at %s and goes its own way: "
+        return vr_fail(err, VR_E_LINEAGE,
+                       "the replica was failed over at %s and goes its own way: "
                        "it is not overwritten unasked",
                        vr_iso_time(r->sc.promoted_us, when, sizeof when));
     }
@@ -477,14 +489,17 @@ static int check_lineage(const struct replica *r, const struct vr_peer_request *
                        (unsigned)g->epoch, (unsigned)req->epoch);
     }
     if (!in_history(req, &g->uuid)) {
-        return vr_fail(err, VR_E_LINEAGE, "the replica's generation is none this primary made: a "
+        return vr_fail(err, VR_E_LINEAGE,
+                       "the replica's generation is none this primary made: a "
                        "person must decide (vmreplica adopt, or resync --force)");
     }
     return 0;
 }
 
-int replica_check(struct replica *r, const struct vr_peer_request *req,
-                  struct vr_peer_reply *reply, struct vr_err *err)
+int replica_check(struct replica *r,
+                  const struct vr_peer_request *req,
+                  struct vr_peer_reply *reply,
+                  struct vr_err *err)
 {
     struct run_name runs[RUNS_MAX];
     size_t n;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A replica: one directory (stor) with the images of one VM, its sidecar and, while a transfer is staged or a commit is
- * under way, the staging runs. The sidecar is the durable authority about generation, role and a begun commit.
+ * A replica: one directory (stor) with the images of one VM, its sidecar and, while a transfer is
+ * staged or a commit is under way, the staging runs. The sidecar is the durable authority about
+ * generation, role and a begun commit.
  *
- * After replica_open returned, the replica is exactly at one generation: a begun commit was settled by replay first.
- * One thread at a time. The caller holds the images' exclusive lock (replica_lock) whenever something is written.
+ * After replica_open returned, the replica is exactly at one generation: a begun commit was settled
+ * by replay first. One thread at a time. The caller holds the images' exclusive lock (replica_lock)
+ * whenever something is written.
  */
 #pragma once
 #include "block/stor.h"
@@ -23,14 +25,18 @@ enum replica_role {
     REPLICA_ROLE_RELEASED = 3  /* belongs to no relationship any more */
 };
 
-/* Makes images (empty, allocated by us) and the sidecar in an empty directory. EXISTS: there is a sidecar already.
- * seeded: the images must be there already, of the right size; they are kept. */
-VR_MUST_CHECK int replica_create(struct stor *stor, const struct vr_rel *rel,
-                                 const struct vr_peer_request *req, const char *format_override,
-                                 bool seeded, struct vr_err *err);
+/* Makes images (empty, allocated by us) and the sidecar in an empty directory. EXISTS: there is a
+ * sidecar already. seeded: the images must be there already, of the right size; they are kept. */
+VR_MUST_CHECK int replica_create(struct stor *stor,
+                                 const struct vr_rel *rel,
+                                 const struct vr_peer_request *req,
+                                 const char *format_override,
+                                 bool seeded,
+                                 struct vr_err *err);
 
-/* Reads the sidecar; settles a begun commit (takes the lock itself for that). NOT_FOUND: no sidecar. CORRUPT: one that
- * is damaged or from the future (the text says which). NOSPACE, IO during replay: commit blocked, call again later. */
+/* Reads the sidecar; settles a begun commit (takes the lock itself for that). NOT_FOUND: no
+ * sidecar. CORRUPT: one that is damaged or from the future (the text says which). NOSPACE, IO
+ * during replay: commit blocked, call again later. */
 VR_MUST_CHECK int replica_open(struct stor *take_stor, struct replica **ret, struct vr_err *err);
 void replica_close(struct replica *r);
 DEFINE_CLEANUP(struct replica *, replica_close)
@@ -44,22 +50,27 @@ const struct vr_generation *replica_generation(const struct replica *r);
 enum replica_role replica_role(const struct replica *r);
 /* The VM with image paths being names within the directory. */
 const struct vr_vm *replica_vm(const struct replica *r);
-/* The relationship as the sidecar remembers it, for rebuilding a lost database (state and history are not in it). */
+/* The relationship as the sidecar remembers it, for rebuilding a lost database (state and history
+ * are not in it). */
 const struct vr_rel *replica_rel(const struct replica *r);
 struct stor *replica_stor(struct replica *r);
 /* Do size, mtime or ctime of an image differ from what the last commit left? */
 bool replica_changed_alone(struct replica *r);
 
 /*
- * May this request's transfer run on this replica? Fills reply (generation, staged, free, proposed_done, changed_alone).
- * LINEAGE: the replica's generation is none the source remembers, its epoch is newer, or it was promoted (req->force
- * overrides all but a promoted one that is in use). INVALID: disks of different number, name or size.
- * STATE: relationship released, or INITIAL onto a replica that holds a generation.
+ * May this request's transfer run on this replica? Fills reply (generation, staged, free,
+ * proposed_done, changed_alone). LINEAGE: the replica's generation is none the source remembers,
+ * its epoch is newer, or it was promoted (req->force overrides all but a promoted one that is in
+ * use). INVALID: disks of different number, name or size. STATE: relationship released, or INITIAL
+ * onto a replica that holds a generation.
  */
-VR_MUST_CHECK int replica_check(struct replica *r, const struct vr_peer_request *req,
-                                struct vr_peer_reply *reply, struct vr_err *err);
+VR_MUST_CHECK int replica_check(struct replica *r,
+                                const struct vr_peer_request *req,
+                                struct vr_peer_reply *reply,
+                                struct vr_err *err);
 
-/* Failover: puts the staging away, begins a new branch (new uuid, epoch + 1, role promoted). Durable on return. */
+/* Failover: puts the staging away, begins a new branch (new uuid, epoch + 1, role promoted).
+ * Durable on return. */
 VR_MUST_CHECK int replica_promote(struct replica *r, struct vr_generation *ret, struct vr_err *err);
 VR_MUST_CHECK int replica_release(struct replica *r, struct vr_err *err);
 /* Throws away what is staged. Durable on return. */

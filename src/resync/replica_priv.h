@@ -24,11 +24,11 @@ VR_MUST_CHECK int replica_hide_images(struct replica *r, struct vr_err *err);
 VR_MUST_CHECK int replica_show_images(struct replica *r, struct vr_err *err);
 /* Stamps of all images into the sidecar, which is written. */
 VR_MUST_CHECK int replica_record_stamps(struct replica *r, struct vr_err *err);
-VR_MUST_CHECK int replica_open_disk(struct replica *r, uint32_t disk, unsigned flags,
-                                    struct block_dev **ret, struct vr_err *err);
+VR_MUST_CHECK int replica_open_disk(
+    struct replica *r, uint32_t disk, unsigned flags, struct block_dev **ret, struct vr_err *err);
 /* The staging runs of the present generation, oldest first. */
-VR_MUST_CHECK int replica_runs(struct replica *r, struct run_name *ret, size_t *ret_n,
-                               struct vr_err *err);
+VR_MUST_CHECK int
+replica_runs(struct replica *r, struct run_name *ret, size_t *ret_n, struct vr_err *err);
 /* A name for the next run. */
 void replica_next_run_name(const struct run_name *runs, size_t n, char *buf, size_t cap);
 
@@ -37,12 +37,17 @@ void replica_next_run_name(const struct run_name *runs, size_t n, char *buf, siz
 struct commit;
 
 /*
- * Begins a commit of the runs (whole up to their bytes) as generation `next`. Nothing is written yet. keep_old: what is
- * overwritten is first saved to a lasting run "safety-NNNNNN" (a person forced this over another lineage).
+ * Begins a commit of the runs (whole up to their bytes) as generation `next`. Nothing is written
+ * yet. keep_old: what is overwritten is first saved to a lasting run "safety-NNNNNN" (a person
+ * forced this over another lineage).
  */
-VR_MUST_CHECK int commit_new(struct replica *r, const struct vr_generation *next,
-                             const struct run_name *runs, size_t n, bool keep_old,
-                             struct commit **ret, struct vr_err *err);
+VR_MUST_CHECK int commit_new(struct replica *r,
+                             const struct vr_generation *next,
+                             const struct run_name *runs,
+                             size_t n,
+                             bool keep_old,
+                             struct commit **ret,
+                             struct vr_err *err);
 /* Goes on with the commit that the sidecar's intent names. */
 VR_MUST_CHECK int commit_resume(struct replica *r, struct commit **ret, struct vr_err *err);
 /* A bounded piece of work. *ret_done: the new generation is durable and the staging gone. */

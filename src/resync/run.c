@@ -28,7 +28,9 @@ struct run_writer {
     char name[32];
 };
 
-static void put_header(struct vr_buf *b, struct checksum *sum, const uint8_t key[32],
+static void put_header(struct vr_buf *b,
+                       struct checksum *sum,
+                       const uint8_t key[32],
                        const struct vr_uuid *base)
 {
     size_t start = b->len;
@@ -43,8 +45,12 @@ static void put_header(struct vr_buf *b, struct checksum *sum, const uint8_t key
     }
 }
 
-int run_writer_new(struct stor *stor, const char *name, const uint8_t key[32],
-                   const struct vr_uuid *base, struct run_writer **ret, struct vr_err *err)
+int run_writer_new(struct stor *stor,
+                   const char *name,
+                   const uint8_t key[32],
+                   const struct vr_uuid *base,
+                   struct run_writer **ret,
+                   struct vr_err *err)
 {
     if (stor_exists(stor, name)) {
         return vr_fail(err, VR_E_EXISTS, "staging run '%s' exists", name);
@@ -156,10 +162,10 @@ struct cursor {
     struct stor_file *file;
     struct checksum *sum;
     uint8_t *buf;
-    size_t have, at;    /* bytes in buf, position in buf */
-    uint64_t file_pos;  /* of buf[0] */
-    uint64_t limit;     /* bytes that may be read */
-    uint64_t valid;     /* end of the last whole record */
+    size_t have, at;   /* bytes in buf, position in buf */
+    uint64_t file_pos; /* of buf[0] */
+    uint64_t limit;    /* bytes that may be read */
+    uint64_t valid;    /* end of the last whole record */
     bool strict, ended;
     struct run_record rec; /* the current one, when !ended */
     uint16_t last_disk;
@@ -274,8 +280,9 @@ static int cursor_header(struct cursor *c, const struct vr_uuid *base, struct vr
         return cursor_end(c, err);
     }
     if (version != RUN_VERSION) {
-        return vr_fail(err, VR_E_CORRUPT, "staging run '%s' is of version %u, this program knows %u",
-                       c->name, (unsigned)version, RUN_VERSION);
+        return vr_fail(err, VR_E_CORRUPT,
+                       "staging run '%s' is of version %u, this program knows %u", c->name,
+                       (unsigned)version, RUN_VERSION);
     }
     r = checksum_new(key, &c->sum, err);
     if (r < 0) {
@@ -294,8 +301,12 @@ static int cursor_header(struct cursor *c, const struct vr_uuid *base, struct vr
     return cursor_advance(c, err);
 }
 
-static int cursor_open(struct cursor *c, struct stor *stor, const struct run_name *run,
-                       const struct vr_uuid *base, bool strict, struct vr_err *err)
+static int cursor_open(struct cursor *c,
+                       struct stor *stor,
+                       const struct run_name *run,
+                       const struct vr_uuid *base,
+                       bool strict,
+                       struct vr_err *err)
 {
     memcpy(c->name, run->name, sizeof c->name);
     c->strict = strict;
@@ -313,8 +324,13 @@ static int cursor_open(struct cursor *c, struct stor *stor, const struct run_nam
 
 /* --- reading them all --- */
 
-int overlay_open(struct stor *stor, const struct run_name *runs, size_t n,
-                 const struct vr_uuid *base, bool strict, struct overlay **ret, struct vr_err *err)
+int overlay_open(struct stor *stor,
+                 const struct run_name *runs,
+                 size_t n,
+                 const struct vr_uuid *base,
+                 bool strict,
+                 struct overlay **ret,
+                 struct vr_err *err)
 {
     if (n > RUNS_MAX) {
         return vr_fail(err, VR_E_LIMIT, "%zu staging runs, at most %u", n, RUNS_MAX);
@@ -363,8 +379,8 @@ static int cursor_seek(struct cursor *c, uint16_t disk, uint64_t off, struct vr_
     return 0;
 }
 
-int overlay_next(struct overlay *o, uint16_t disk, uint64_t off, uint64_t *ret_off,
-                 struct vr_err *err)
+int overlay_next(
+    struct overlay *o, uint16_t disk, uint64_t off, uint64_t *ret_off, struct vr_err *err)
 {
     *ret_off = UINT64_MAX;
     for (size_t i = 0; i < o->n; i++) {
@@ -382,8 +398,8 @@ int overlay_next(struct overlay *o, uint16_t disk, uint64_t off, uint64_t *ret_o
 }
 
 /* Puts the part of the record that lies in [off, off+len) into buf and state. */
-static void apply_record(const struct run_record *rec, uint64_t off, uint32_t len, uint8_t *buf,
-                         uint8_t *state)
+static void
+apply_record(const struct run_record *rec, uint64_t off, uint32_t len, uint8_t *buf, uint8_t *state)
 {
     static const uint8_t state_of[] = {
         [RUN_DATA] = LEAF_DATA, [RUN_ZERO] = LEAF_ZERO, [RUN_REVERT] = LEAF_REVERT};
@@ -396,8 +412,14 @@ static void apply_record(const struct run_record *rec, uint64_t off, uint32_t le
     }
 }
 
-int overlay_chunk(struct overlay *o, uint16_t disk, uint64_t off, uint32_t len, uint8_t *buf,
-                  uint8_t *state, bool *ret_any, struct vr_err *err)
+int overlay_chunk(struct overlay *o,
+                  uint16_t disk,
+                  uint64_t off,
+                  uint32_t len,
+                  uint8_t *buf,
+                  uint8_t *state,
+                  bool *ret_any,
+                  struct vr_err *err)
 {
     vr_assert(len <= RUN_DATA_MAX && off % DIGEST_LEAF == 0);
     memset(state, LEAF_BASE, vr_div_up(len, DIGEST_LEAF));

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Staging. A run is an append-only file of checksummed records in ascending (disk, offset) order; a transfer writes one
- * run per session. An overlay reads several runs side by side, in step with the disk: where two say something about the
- * same block, the later run wins. Nothing is indexed, so memory does not grow with the disk.
+ * Staging. A run is an append-only file of checksummed records in ascending (disk, offset) order; a
+ * transfer writes one run per session. An overlay reads several runs side by side, in step with the
+ * disk: where two say something about the same block, the later run wins. Nothing is indexed, so
+ * memory does not grow with the disk.
  *
- * File (docs/on-disk.md): header {magic, version, key, base generation, tag}, records {disk, type, off, len, tag, bytes}.
- * A run ends at its last whole record: what was cut by a crash is as if it had never been staged.
+ * File (docs/on-disk.md): header {magic, version, key, base generation, tag}, records {disk, type,
+ * off, len, tag, bytes}. A run ends at its last whole record: what was cut by a crash is as if it
+ * had never been staged.
  */
 #pragma once
 #include "block/stor.h"
@@ -33,14 +35,17 @@ struct run_record {
 
 struct run_writer;
 /* EXISTS when the name is taken. key: 32 random bytes; base: the generation this run changes. */
-VR_MUST_CHECK int run_writer_new(struct stor *stor, const char *name, const uint8_t key[32],
-                                 const struct vr_uuid *base, struct run_writer **ret,
+VR_MUST_CHECK int run_writer_new(struct stor *stor,
+                                 const char *name,
+                                 const uint8_t key[32],
+                                 const struct vr_uuid *base,
+                                 struct run_writer **ret,
                                  struct vr_err *err);
 void run_writer_free(struct run_writer *w);
 DEFINE_CLEANUP(struct run_writer *, run_writer_free)
 /* Records must ascend and not overlap: PROTOCOL otherwise. */
-VR_MUST_CHECK int run_writer_add(struct run_writer *w, const struct run_record *rec,
-                                 struct vr_err *err);
+VR_MUST_CHECK int
+run_writer_add(struct run_writer *w, const struct run_record *rec, struct vr_err *err);
 /* Buffered records to the file (not yet durable). */
 VR_MUST_CHECK int run_writer_flush(struct run_writer *w, struct vr_err *err);
 VR_MUST_CHECK int run_writer_sync(struct run_writer *w, struct vr_err *err);
@@ -56,24 +61,41 @@ struct run_name {
 
 struct overlay;
 /*
- * Opens runs, oldest first. strict: every run must be whole up to its bytes (CORRUPT otherwise), as a commit needs it;
- * else a run ends where it is damaged. A run of another base is STATE.
+ * Opens runs, oldest first. strict: every run must be whole up to its bytes (CORRUPT otherwise), as
+ * a commit needs it; else a run ends where it is damaged. A run of another base is STATE.
  */
-VR_MUST_CHECK int overlay_open(struct stor *stor, const struct run_name *runs, size_t n,
-                               const struct vr_uuid *base, bool strict, struct overlay **ret,
+VR_MUST_CHECK int overlay_open(struct stor *stor,
+                               const struct run_name *runs,
+                               size_t n,
+                               const struct vr_uuid *base,
+                               bool strict,
+                               struct overlay **ret,
                                struct vr_err *err);
 void overlay_free(struct overlay *o);
 DEFINE_CLEANUP(struct overlay *, overlay_free)
-/* The first staged offset >= off on this disk, UINT64_MAX when there is none. Positions may only ascend. */
-VR_MUST_CHECK int overlay_next(struct overlay *o, uint16_t disk, uint64_t off, uint64_t *ret_off,
-                               struct vr_err *err);
+/* The first staged offset >= off on this disk, UINT64_MAX when there is none. Positions may only
+ * ascend. */
+VR_MUST_CHECK int
+overlay_next(struct overlay *o, uint16_t disk, uint64_t off, uint64_t *ret_off, struct vr_err *err);
 
-enum leaf_state { LEAF_BASE = 0, LEAF_DATA, LEAF_ZERO, LEAF_REVERT };
+enum leaf_state {
+    LEAF_BASE = 0,
+    LEAF_DATA,
+    LEAF_ZERO,
+    LEAF_REVERT
+};
 /*
- * What is staged for [off, off+len), off a multiple of 4 KiB, len <= RUN_DATA_MAX: state[i] for its i-th 4 KiB block
- * (LEAF_BASE: nothing), and the bytes of DATA blocks at their place in buf. Positions may only ascend.
+ * What is staged for [off, off+len), off a multiple of 4 KiB, len <= RUN_DATA_MAX: state[i] for its
+ * i-th 4 KiB block (LEAF_BASE: nothing), and the bytes of DATA blocks at their place in buf.
+ * Positions may only ascend.
  */
-VR_MUST_CHECK int overlay_chunk(struct overlay *o, uint16_t disk, uint64_t off, uint32_t len,
-                                uint8_t *buf, uint8_t *state, bool *ret_any, struct vr_err *err);
+VR_MUST_CHECK int overlay_chunk(struct overlay *o,
+                                uint16_t disk,
+                                uint64_t off,
+                                uint32_t len,
+                                uint8_t *buf,
+                                uint8_t *state,
+                                bool *ret_any,
+                                struct vr_err *err);
 /* Are all runs read to their end? Then *ret_bytes (n of them) are the valid lengths. */
 bool overlay_at_end(struct overlay *o, uint64_t *ret_bytes);

@@ -95,8 +95,7 @@ static bool get_text(const json_t *o, const char *key, char *dst, size_t cap)
 static bool get_uint(const json_t *o, const char *key, uint64_t max, uint64_t *ret)
 {
     const json_t *v = json_object_get(o, key);
-    if (!json_is_integer(v) || json_integer_value(v) < 0 ||
-        (uint64_t)json_integer_value(v) > max) {
+    if (!json_is_integer(v) || json_integer_value(v) < 0 || (uint64_t)json_integer_value(v) > max) {
         return false;
     }
     *ret = (uint64_t)json_integer_value(v);
@@ -166,8 +165,7 @@ static bool get_intent(const json_t *o, struct sidecar *s)
     for (size_t i = 0; i < n; i++) {
         const json_t *run = json_array_get(runs, i);
         if (!get_text(run, "file", s->runs[i].name, sizeof s->runs[i].name) ||
-            !vr_name_ok(s->runs[i].name) ||
-            !get_uint(run, "bytes", INT64_MAX, &s->runs[i].bytes)) {
+            !vr_name_ok(s->runs[i].name) || !get_uint(run, "bytes", INT64_MAX, &s->runs[i].bytes)) {
             return false;
         }
     }
@@ -178,8 +176,7 @@ static bool decode(const json_t *o, struct sidecar *s)
 {
     uint64_t number, role;
     const char *format = json_string_value(json_object_get(o, "format"));
-    if (!format || strcmp(format, "vmreplica-sidecar") != 0 ||
-        !get_uuid(o, "vm", &s->rel.vm_id) ||
+    if (!format || strcmp(format, "vmreplica-sidecar") != 0 || !get_uuid(o, "vm", &s->rel.vm_id) ||
         !get_text(o, "vm_name", s->vm.name, sizeof s->vm.name) ||
         !get_uint(o, "relationship", 1, &number) || !get_uint(o, "role", 3, &role) || role < 1 ||
         !get_uint(o, "promoted_us", INT64_MAX, &s->promoted_us) ||

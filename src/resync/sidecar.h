@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sidecar: a small checksummed file beside a replica's images, and the durable authority about them. It is only ever
- * replaced whole. JSON on one line, then "sha256 <hex of that line>" (docs/on-disk.md).
+ * The sidecar: a small checksummed file beside a replica's images, and the durable authority about
+ * them. It is only ever replaced whole. JSON on one line, then "sha256 <hex of that line>"
+ * (docs/on-disk.md).
  *
- * INV-2: `intent` is set from before the first byte of a commit is written to an image until every byte is durable.
- * INV-3: while `intent` is set, or while there is no generation, no image has its public name.
+ * INV-2: `intent` is set from before the first byte of a commit is written to an image until every
+ * byte is durable. INV-3: while `intent` is set, or while there is no generation, no image has its
+ * public name.
  */
 #pragma once
 #include "block/stor.h"
@@ -16,15 +18,16 @@
 #define SIDECAR_MAX_BYTES (64u << 10)
 
 struct sidecar {
-    struct vr_rel rel; /* vm_id, number, peer, peer_identity, generation (uuid nil: none yet), created */
+    struct vr_rel
+        rel; /* vm_id, number, peer, peer_identity, generation (uuid nil: none yet), created */
     enum replica_role role;
     uint64_t promoted_us;
-    struct vr_vm vm;                       /* disks: name, format, size; path = public file name */
-    uint64_t stamp[VR_DISKS_MAX];          /* of the image after the last commit; 0: not known */
-    bool own_images;                       /* allocated by us: an initial transfer may write them directly */
+    struct vr_vm vm;              /* disks: name, format, size; path = public file name */
+    uint64_t stamp[VR_DISKS_MAX]; /* of the image after the last commit; 0: not known */
+    bool own_images;              /* allocated by us: an initial transfer may write them directly */
     bool intent;
-    struct vr_generation next;             /* with intent: what the commit makes */
-    struct run_name runs[RUNS_MAX];        /* with intent: what it is made from */
+    struct vr_generation next;      /* with intent: what the commit makes */
+    struct run_name runs[RUNS_MAX]; /* with intent: what it is made from */
     uint32_t nruns;
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The source's session: HELLO, REQUEST(OPEN), REPLY, the stream, ROOTS both ways, the proposed generation made durable
- * by the caller, COMMIT, COMMITTED. After COMMIT was sent nothing is taken back: if the answer is lost, the next
- * session finds the replica at the proposed generation, or not.
+ * The source's session: HELLO, REQUEST(OPEN), REPLY, the stream, ROOTS both ways, the proposed
+ * generation made durable by the caller, COMMIT, COMMITTED. After COMMIT was sent nothing is taken
+ * back: if the answer is lost, the next session finds the replica at the proposed generation, or
+ * not.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,9 @@ static int send_open(struct source *s, struct vr_err *err)
     return r;
 }
 
-int source_new(const struct source_params *p, struct link *link, struct source **ret,
+int source_new(const struct source_params *p,
+               struct link *link,
+               struct source **ret,
                struct vr_err *err)
 {
     _cleanup_(source_freep) struct source *s = calloc(1, sizeof *s);
@@ -116,7 +119,7 @@ static int on_reply(struct source *s, const void *p, size_t n, struct vr_err *er
     }
     s->out.generation = reply.generation;
     if (reply.result < 0) {
-        return vr_fail(err, (enum vr_err_kind)-reply.result, "replica host: %.200s", reply.text);
+        return vr_fail(err, (enum vr_err_kind) - reply.result, "replica host: %.200s", reply.text);
     }
     s->progress.bytes_staged = reply.bytes_staged;
     r = digest_new(o->secret, o->nonce, reply.nonce, &o->job, &o->vm_id, o->rel_number, &s->digest,
@@ -167,9 +170,9 @@ static void fill_report(struct source *s, const struct msg_roots *m, bool equal)
         memcpy(d->target_root, m->roots + (size_t)i * DIGEST_ROOT, DIGEST_ROOT);
     }
     snprintf(rep->outcome, sizeof rep->outcome, "%s",
-             equal                               ? "equal"
+             equal                                  ? "equal"
              : s->p.open.kind == VR_TRANSFER_VERIFY ? "different"
-                                                 : "proof failed");
+                                                    : "proof failed");
 }
 
 static int on_roots(struct source *s, const void *p, size_t n, struct vr_err *err)
@@ -382,8 +385,11 @@ static int give_up(struct source *s, int r, struct vr_err *err)
     return r;
 }
 
-int source_step(struct source *s, uint64_t now_us, enum lane_status *ret_status,
-                uint32_t *ret_wait_ms, struct vr_err *err)
+int source_step(struct source *s,
+                uint64_t now_us,
+                enum lane_status *ret_status,
+                uint32_t *ret_wait_ms,
+                struct vr_err *err)
 {
     struct vr_err local = VR_ERR_INIT;
     err = err ? err : &local;

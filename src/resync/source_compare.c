@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The source's stream. Three cursors run over the same row of nodes: what this side has read (own), what the target
- * told (peer), and what is decided (compared). A node whose tags differ joins the pending list; lower levels are asked
- * for without stopping the stream, and the list is settled strictly in order, so differences go out in ascending
- * order. Bounds: OWN_CAP tag blocks in memory for read, uncompared and pending nodes together.
+ * The source's stream. Three cursors run over the same row of nodes: what this side has read (own),
+ * what the target told (peer), and what is decided (compared). A node whose tags differ joins the
+ * pending list; lower levels are asked for without stopping the stream, and the list is settled
+ * strictly in order, so differences go out in ascending order. Bounds: OWN_CAP tag blocks in memory
+ * for read, uncompared and pending nodes together.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -98,8 +99,8 @@ static int send_want(struct source *s, uint64_t node, uint16_t mask, struct vr_e
     return link_send(s->link, MSG_WANT, s->msg.data, s->msg.len, NULL, 0, err);
 }
 
-static int detail_mids(struct source *s, struct pending *p, const struct msg_detail *m,
-                       struct vr_err *err)
+static int
+detail_mids(struct source *s, struct pending *p, const struct msg_detail *m, struct vr_err *err)
 {
     const struct node_tags *own = pending_tags(s, p);
     uint32_t mids = digest_mids(node_len(s, p->node));
@@ -120,8 +121,8 @@ static int detail_mids(struct source *s, struct pending *p, const struct msg_det
     return send_want(s, p->node, differing, err);
 }
 
-static int detail_leaves(struct source *s, struct pending *p, const struct msg_detail *m,
-                         struct vr_err *err)
+static int
+detail_leaves(struct source *s, struct pending *p, const struct msg_detail *m, struct vr_err *err)
 {
     const struct node_tags *own = pending_tags(s, p);
     uint32_t leaves = digest_leaves(node_len(s, p->node)), at = 0;
@@ -223,8 +224,8 @@ static int read_one(struct source *s, struct vr_err *err)
 
 static bool may_read(const struct source *s)
 {
-    return s->read_node < s->layout.nodes && s->own_n < OWN_CAP &&
-           s->tags_in_use < OWN_CAP && s->pending_n < PENDING_CAP;
+    return s->read_node < s->layout.nodes && s->own_n < OWN_CAP && s->tags_in_use < OWN_CAP &&
+           s->pending_n < PENDING_CAP;
 }
 
 /* --- comparing --- */
@@ -277,7 +278,8 @@ static int compare_one(struct source *s, struct vr_err *err)
         s->compared += n;
         return 0;
     }
-    const uint8_t *own_tag = o->tags ? o->tags->node : digest_zero(s->digest, node_len(s, node))->node;
+    const uint8_t *own_tag =
+        o->tags ? o->tags->node : digest_zero(s->digest, node_len(s, node))->node;
     const uint8_t *peer_tag = p->zero ? digest_zero(s->digest, node_len(s, node))->node : p->tag;
     bool equal = memcmp(own_tag, peer_tag, DIGEST_TAG) == 0, peer_zero = p->zero;
     struct node_tags *tags = TAKE_PTR(o->tags);
@@ -339,8 +341,8 @@ static int add_zero(struct source *s, uint16_t disk, uint64_t off, uint64_t len,
     return r;
 }
 
-static int send_data(struct source *s, uint16_t disk, uint64_t off, uint32_t len,
-                     struct vr_err *err)
+static int
+send_data(struct source *s, uint16_t disk, uint64_t off, uint32_t len, struct vr_err *err)
 {
     int r = source_send_zero(s, err);
     if (r == 0) {
@@ -352,8 +354,8 @@ static int send_data(struct source *s, uint16_t disk, uint64_t off, uint32_t len
     struct msg_data m = {.disk = disk, .off = off, .raw_len = len, .bytes = s->raw, .len = len};
     if (s->use_zstd) {
         /* Kept only when it pays for the other side's work: a sixteenth saved. */
-        size_t n = ZSTD_compressCCtx(s->zstd, s->packed, ZSTD_compressBound(MSG_DATA_MAX), s->raw,
-                                     len, 1);
+        size_t n =
+            ZSTD_compressCCtx(s->zstd, s->packed, ZSTD_compressBound(MSG_DATA_MAX), s->raw, len, 1);
         if (!ZSTD_isError(n) && n < len - len / 16) {
             m.coding = MSG_DATA_ZSTD;
             m.bytes = s->packed;
@@ -374,8 +376,12 @@ static bool bit(const uint64_t mask[4], uint32_t i)
 }
 
 /* The next stretch of differing blocks, all zero here or all data. False: the node is done. */
-static bool next_stretch(struct source *s, struct pending *p, uint32_t leaves, uint32_t *ret_first,
-                         uint32_t *ret_n, bool *ret_zero)
+static bool next_stretch(struct source *s,
+                         struct pending *p,
+                         uint32_t leaves,
+                         uint32_t *ret_first,
+                         uint32_t *ret_n,
+                         bool *ret_zero)
 {
     const struct node_tags *own = pending_tags(s, p);
     const struct node_tags *zero = digest_zero(s->digest, node_len(s, p->node));
@@ -437,8 +443,7 @@ static int send_pending(struct source *s, bool *ret_worked, struct vr_err *err)
 static int send_settled(struct source *s, bool force, struct vr_err *err)
 {
     s->settled = s->pending_n ? s->pending[s->pending_head].node : s->compared;
-    if (s->settled == s->settled_sent ||
-        (!force && s->settled - s->settled_sent < SETTLE_EVERY)) {
+    if (s->settled == s->settled_sent || (!force && s->settled - s->settled_sent < SETTLE_EVERY)) {
         return 0;
     }
     int r = source_send_zero(s, err);
@@ -465,8 +470,8 @@ int source_stream(struct source *s, bool *ret_worked, struct vr_err *err)
         r = compare_one(s, err);
         *ret_worked = true;
     }
-    for (int i = 0; r == 0 && i < 16 && s->pending_n &&
-                    s->pending[s->pending_head].state == PENDING_READY;
+    for (int i = 0;
+         r == 0 && i < 16 && s->pending_n && s->pending[s->pending_head].state == PENDING_READY;
          i++) {
         size_t before = s->pending_n;
         r = send_pending(s, ret_worked, err);

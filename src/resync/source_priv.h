@@ -10,7 +10,8 @@
 #include "transport/msg.h"
 #include "util/buf.h"
 
-/* What this side knows about nodes it has read and not yet compared: a stretch of zeroes, or one node's tags. */
+/* What this side knows about nodes it has read and not yet compared: a stretch of zeroes, or one
+ * node's tags. */
 struct own_entry {
     uint64_t first, count;
     struct node_tags *tags; /* NULL: zero */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The target's session, from the REPLY to the COMMITTED: tells digests of the overlay view, stages differences, proves,
- * commits. The replica's disks are untouched until COMMIT came. Anything that ends the session before leaves the
- * staging for the next one; after the commit's intent, replica_open finishes it.
+ * The target's session, from the REPLY to the COMMITTED: tells digests of the overlay view, stages
+ * differences, proves, commits. The replica's disks are untouched until COMMIT came. Anything that
+ * ends the session before leaves the staging for the next one; after the commit's intent,
+ * replica_open finishes it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +39,8 @@ static int merge_runs(struct target *t, struct vr_err *err)
         struct walk_stretch s;
         r = 0;
         for (uint32_t at = 0; r == 0 && walk_stretches(&c, &at, &s);) {
-            static const enum run_type type_of[] = {[LEAF_DATA] = RUN_DATA, [LEAF_ZERO] = RUN_ZERO,
-                                                    [LEAF_REVERT] = RUN_REVERT};
+            static const enum run_type type_of[] = {
+                [LEAF_DATA] = RUN_DATA, [LEAF_ZERO] = RUN_ZERO, [LEAF_REVERT] = RUN_REVERT};
             struct run_record rec = {type_of[s.state], c.disk, s.off, s.len, s.data};
             r = run_writer_add(out, &rec, err);
         }
@@ -50,7 +51,8 @@ static int merge_runs(struct target *t, struct vr_err *err)
     if (r == 0) {
         r = stor_sync_dir(rep->stor, err);
     }
-    /* The merged run says all that the others say, and is the latest: a crash between two unlinks changes nothing. */
+    /* The merged run says all that the others say, and is the latest: a crash between two unlinks
+     * changes nothing. */
     for (size_t i = 0; r == 0 && i < t->nruns; i++) {
         r = stor_unlink(rep->stor, t->runs[i].name, err);
     }
@@ -136,7 +138,9 @@ static int target_init(struct target *t, struct vr_err *err)
     return r < 0 ? r : send_reply(t, err);
 }
 
-int target_new(const struct target_params *p, struct link *link, struct target **ret,
+int target_new(const struct target_params *p,
+               struct link *link,
+               struct target **ret,
                struct vr_err *err)
 {
     _cleanup_(target_freep) struct target *t = calloc(1, sizeof *t);
@@ -166,6 +170,7 @@ void target_free(struct target *t)
     commit_free(t->commit);
     run_writer_free(t->writer);
     target_digest_free(t);
+    target_readback_free(t);
     overlay_free(t->overlay);
     for (size_t i = 0; i < VR_DISKS_MAX; i++) {
         block_close(t->dev[i]);
@@ -205,7 +210,8 @@ static int on_roots(struct target *t, const void *p, size_t n, struct vr_err *er
         return 0;
     }
     if (memcmp(m.roots, t->own_root, (size_t)m.count * DIGEST_ROOT) != 0) {
-        return vr_fail(err, VR_E_CORRUPT, "the proof failed: what is staged is not equal to the "
+        return vr_fail(err, VR_E_CORRUPT,
+                       "the proof failed: what is staged is not equal to the "
                        "source's instant; nothing was committed");
     }
     t->state = TARGET_PROVED;
@@ -419,6 +425,19 @@ static int flush_direct(struct target *t, struct vr_err *err)
     return 0;
 }
 
+static int readback(struct target *t, struct vr_err *err)
+{
+    bool done;
+    t->progress.phase = VR_PHASE_READBACK;
+    int r = target_readback_some(t, &done, err);
+    if (r == 0 && done) {
+        t->state = TARGET_COMMIT;
+        leave_stream(t);
+    }
+    tell_progress(t);
+    return r;
+}
+
 static int work(struct target *t, bool heard, bool *ret_worked, struct vr_err *err)
 {
     int r;
@@ -432,10 +451,15 @@ static int work(struct target *t, bool heard, bool *ret_worked, struct vr_err *e
             return 0;
         }
         *ret_worked = true;
-        t->state = TARGET_COMMIT;
+        t->state = t->direct ? TARGET_READBACK : TARGET_COMMIT;
         r = flush_direct(t, err);
-        leave_stream(t);
+        if (!t->direct) {
+            leave_stream(t);
+        }
         return r;
+    case TARGET_READBACK:
+        *ret_worked = true;
+        return readback(t, err);
     case TARGET_COMMIT:
         *ret_worked = true;
         return commit_some(t, err);
@@ -476,8 +500,11 @@ static int give_up(struct target *t, int r, struct vr_err *err)
     return r;
 }
 
-int target_step(struct target *t, uint64_t now_us, enum lane_status *ret_status,
-                uint32_t *ret_wait_ms, struct vr_err *err)
+int target_step(struct target *t,
+                uint64_t now_us,
+                enum lane_status *ret_status,
+                uint32_t *ret_wait_ms,
+                struct vr_err *err)
 {
     struct vr_err local = VR_ERR_INIT;
     err = err ? err : &local;

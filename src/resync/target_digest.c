@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The target's digest stream: reads the overlay view in order, tells node tags and zero stretches, keeps the lower
- * levels of what is told and not yet decided (at most MSG_WINDOW_NODES nodes), and folds decided nodes into the roots.
+ * The target's digest stream: reads the overlay view in order, tells node tags and zero stretches,
+ * keeps the lower levels of what is told and not yet decided (at most MSG_WINDOW_NODES nodes), and
+ * folds decided nodes into the roots.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +56,8 @@ static int tell_zero(struct target *t, uint64_t first, uint64_t count, struct vr
     return link_send(t->link, MSG_ZEROES, t->msg.data, t->msg.len, NULL, 0, err);
 }
 
-static int tell_node(struct target *t, uint64_t node, const struct node_tags *tags,
-                     struct vr_err *err)
+static int
+tell_node(struct target *t, uint64_t node, const struct node_tags *tags, struct vr_err *err)
 {
     if (t->batch_n == 0) {
         t->batch_first = node;
@@ -120,7 +121,8 @@ int target_digest_some(struct target *t, bool *ret_worked, struct vr_err *err)
         r = digest_one(t, err);
         *ret_worked = true;
     }
-    /* What is gathered goes out when the stream pauses, so that the source never waits for a full batch. */
+    /* What is gathered goes out when the stream pauses, so that the source never waits for a full
+     * batch. */
     if (r == 0 && (t->batch_n >= 16 || !may_digest(t))) {
         r = flush_batch(t, err);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside the target end only: target.c (session), target_digest.c (digest stream), target_stage.c (differences). */
+/* Inside the target end only: target.c (session), target_digest.c (digest stream), target_stage.c
+ * (differences). */
 #pragma once
 #include <zstd.h>
 
@@ -22,8 +23,9 @@ struct told {
 
 enum target_state {
     TARGET_COMPARE,
-    TARGET_PROVED, /* roots were equal; waiting for COMMIT */
-    TARGET_GATE,   /* COMMIT received; a reader of the replica's disks is still there */
+    TARGET_PROVED,   /* roots were equal; waiting for COMMIT */
+    TARGET_GATE,     /* COMMIT received; a reader of the replica's disks is still there */
+    TARGET_READBACK, /* of a direct initial transfer; a staged one is read back by the commit */
     TARGET_COMMIT,
     TARGET_DONE
 };
@@ -72,6 +74,11 @@ struct target {
     uint8_t *raw;
     ZSTD_DCtx *zstd;
 
+    struct { /* read-back of a direct transfer */
+        uint32_t disk;
+        struct reader *reader;
+        struct digest_root *root;
+    } check;
     struct commit *commit;
     bool committed;
     struct vr_progress progress;
@@ -91,3 +98,7 @@ void target_digest_free(struct target *t);
 /* --- target_stage.c --- */
 VR_MUST_CHECK int target_on_data(struct target *t, const void *p, size_t n, struct vr_err *err);
 VR_MUST_CHECK int target_on_zero(struct target *t, const void *p, size_t n, struct vr_err *err);
+
+/* --- target_readback.c --- */
+VR_MUST_CHECK int target_readback_some(struct target *t, bool *ret_done, struct vr_err *err);
+void target_readback_free(struct target *t);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Differences arrive: they are staged (or, for an initial transfer onto images of our own, written), and the tags of
- * their nodes are computed anew from what was received. A block that an earlier run staged and that now equals the
- * base again is recorded as REVERT, so that a commit never writes what did not differ.
+ * Differences arrive: they are staged (or, for an initial transfer onto images of our own,
+ * written), and the tags of their nodes are computed anew from what was received. A block that an
+ * earlier run staged and that now equals the base again is recorded as REVERT, so that a commit
+ * never writes what did not differ.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -51,9 +52,15 @@ static bool bit(const uint64_t mask[4], uint32_t i)
     return mask[i / 64] >> (i % 64) & 1;
 }
 
-/* Does the base hold these bytes (NULL: zeroes) already? Asked only about blocks that an earlier run staged. */
-static int base_equals(struct target *t, uint16_t disk, uint64_t off, uint32_t len,
-                       const uint8_t *p, bool *ret, struct vr_err *err)
+/* Does the base hold these bytes (NULL: zeroes) already? Asked only about blocks that an earlier
+ * run staged. */
+static int base_equals(struct target *t,
+                       uint16_t disk,
+                       uint64_t off,
+                       uint32_t len,
+                       const uint8_t *p,
+                       bool *ret,
+                       struct vr_err *err)
 {
     static const uint8_t zero[DIGEST_LEAF];
     uint8_t base[DIGEST_LEAF];
@@ -62,8 +69,13 @@ static int base_equals(struct target *t, uint16_t disk, uint64_t off, uint32_t l
     return r;
 }
 
-static int put_record(struct target *t, enum run_type type, uint16_t disk, uint64_t off,
-                      uint64_t len, const uint8_t *p, struct vr_err *err)
+static int put_record(struct target *t,
+                      enum run_type type,
+                      uint16_t disk,
+                      uint64_t off,
+                      uint64_t len,
+                      const uint8_t *p,
+                      struct vr_err *err)
 {
     if (t->direct) {
         t->direct_written[disk] += len;
@@ -76,19 +88,26 @@ static int put_record(struct target *t, enum run_type type, uint16_t disk, uint6
 }
 
 /* Leaf by leaf, because some must become REVERT. p NULL: zeroes. All within one node. */
-static int stage_piecewise(struct target *t, uint16_t disk, uint64_t off, uint32_t len,
-                           const uint8_t *p, struct vr_err *err)
+static int stage_piecewise(struct target *t,
+                           uint16_t disk,
+                           uint64_t off,
+                           uint32_t len,
+                           const uint8_t *p,
+                           struct vr_err *err)
 {
     for (uint32_t done = 0; done < len; done += DIGEST_LEAF) {
         uint32_t n = VR_MIN(DIGEST_LEAF, len - done);
         uint32_t leaf = (uint32_t)((off + done) % DIGEST_NODE) / DIGEST_LEAF;
         const uint8_t *q = p ? p + done : NULL;
         bool same = false;
-        int r = bit(t->active_staged, leaf) ? base_equals(t, disk, off + done, n, q, &same, err)
-                                            : 0;
+        int r =
+            bit(t->active_staged, leaf) ? base_equals(t, disk, off + done, n, q, &same, err) : 0;
         if (r == 0) {
-            r = put_record(t, same ? RUN_REVERT : q ? RUN_DATA : RUN_ZERO, disk, off + done, n, q,
-                           err);
+            r = put_record(t,
+                           same ? RUN_REVERT
+                           : q  ? RUN_DATA
+                                : RUN_ZERO,
+                           disk, off + done, n, q, err);
         }
         if (r < 0) {
             return r;
@@ -122,8 +141,12 @@ static void retag(struct target *t, uint64_t off, uint32_t len, const uint8_t *p
 }
 
 /* One node's part of a difference. */
-static int stage_in_node(struct target *t, uint16_t disk, uint64_t off, uint32_t len,
-                         const uint8_t *p, struct vr_err *err)
+static int stage_in_node(struct target *t,
+                         uint16_t disk,
+                         uint64_t off,
+                         uint32_t len,
+                         const uint8_t *p,
+                         struct vr_err *err)
 {
     int r = target_activate(t, layout_node(&t->layout, disk, off), err);
     if (r < 0) {
@@ -137,8 +160,12 @@ static int stage_in_node(struct target *t, uint16_t disk, uint64_t off, uint32_t
     return put_record(t, p ? RUN_DATA : RUN_ZERO, disk, off, len, p, err);
 }
 
-static int stage_range(struct target *t, uint16_t disk, uint64_t off, uint64_t len,
-                       const uint8_t *p, struct vr_err *err)
+static int stage_range(struct target *t,
+                       uint16_t disk,
+                       uint64_t off,
+                       uint64_t len,
+                       const uint8_t *p,
+                       struct vr_err *err)
 {
     if (!layout_range_ok(&t->layout, disk, off, len) || disk < t->last_disk ||
         (disk == t->last_disk && off < t->last_end)) {

@@ -15,8 +15,14 @@ struct walk {
     uint8_t *buf;
 };
 
-int walk_new(struct stor *stor, const struct run_name *runs, size_t n, const struct vr_uuid *base,
-             bool strict, const struct vr_vm *vm, struct walk **ret, struct vr_err *err)
+int walk_new(struct stor *stor,
+             const struct run_name *runs,
+             size_t n,
+             const struct vr_uuid *base,
+             bool strict,
+             const struct vr_vm *vm,
+             struct walk **ret,
+             struct vr_err *err)
 {
     _cleanup_(walk_freep) struct walk *w = calloc(1, sizeof *w);
     if (!w || !(w->buf = malloc(RUN_DATA_MAX))) {

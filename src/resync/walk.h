@@ -21,9 +21,14 @@ struct walk_stretch {
     const uint8_t *data;
 };
 
-VR_MUST_CHECK int walk_new(struct stor *stor, const struct run_name *runs, size_t n,
-                           const struct vr_uuid *base, bool strict, const struct vr_vm *vm,
-                           struct walk **ret, struct vr_err *err);
+VR_MUST_CHECK int walk_new(struct stor *stor,
+                           const struct run_name *runs,
+                           size_t n,
+                           const struct vr_uuid *base,
+                           bool strict,
+                           const struct vr_vm *vm,
+                           struct walk **ret,
+                           struct vr_err *err);
 void walk_free(struct walk *w);
 DEFINE_CLEANUP(struct walk *, walk_free)
 /* 1: *ret is the next chunk with something staged, borrowed until the next call. 0: no more. */
