@@ -193,7 +193,8 @@ void core_serve_peer(struct core *c, const char *peer_identity, const struct vr_
                      struct vr_peer_reply *reply, struct vr_rel *ret_rel);
 void core_on_target_end(struct core *c, const struct vr_uuid *vm, uint8_t number,
                         const struct core_transfer_result *res);
-/* Does what is due; returns when it wants to be called next (wall us, 0 = nothing planned). */
+/* Does what is due; returns when it wants to be called next (wall us, 0 = nothing planned). What a verb or core_on_*
+ * changed may bring that forward: call it again after any of them. */
 uint64_t core_tick(struct core *c);
 
 /* --- looking; pointers are borrowed until the next call that is not a look --- */

@@ -366,16 +366,11 @@ static void earlier(uint64_t *next, uint64_t t)
 }
 
 /* True: the job is gone from memory. */
-static bool remove_old(struct core *c, size_t i, uint64_t now, uint64_t *next)
+static bool remove_old(struct core *c, size_t i, uint64_t now)
 {
     struct job_entry *e = c->jobs[i];
-    uint64_t until = e->j.finished_us + c->config.job_keep_us;
-    if (now < until) {
-        earlier(next, until);
-        return false;
-    }
-    if (c->ops->delete_job(c->ctx, e->j.id, NULL) < 0) {
-        earlier(next, now + CORE_MINUTE);
+    if (now < e->j.finished_us + c->config.job_keep_us ||
+        c->ops->delete_job(c->ctx, e->j.id, NULL) < 0) {
         return false;
     }
     free(e);
@@ -384,54 +379,75 @@ static bool remove_old(struct core *c, size_t i, uint64_t now, uint64_t *next)
     return true;
 }
 
-/* When this unfinished job wants something next; does what is due. */
-static void job_tick(struct core *c, struct job_entry *e, uint64_t now, uint64_t *next)
+static bool goes_on_by_itself(const struct job_entry *e)
+{
+    return e->j.state == VR_JOB_SUSPENDED && !e->j.user_suspended;
+}
+
+static void do_due(struct core *c, struct job_entry *e, uint64_t now)
 {
     if (e->j.state == VR_JOB_NEW && e->j.scheduled_us <= now) {
         resync_due(c, e);
-        earlier(next, e->j.state == VR_JOB_NEW ? VR_MAX(e->not_before_us, now + CORE_SEC) : 0);
-        return;
-    }
-    if (e->j.state == VR_JOB_NEW) {
-        earlier(next, e->j.scheduled_us);
-        return;
-    }
-    bool by_itself = e->j.state == VR_JOB_SUSPENDED && !e->j.user_suspended;
-    if (by_itself && e->not_before_us <= now && transfer_resume(c, e, NULL) < 0) {
+    } else if (goes_on_by_itself(e) && e->not_before_us <= now && transfer_resume(c, e, NULL) < 0) {
         e->not_before_us = now + CORE_MINUTE;
     }
-    bool waits = e->j.state == VR_JOB_STARTING || by_itself;
-    earlier(next, waits && e->not_before_us > now ? e->not_before_us : 0);
 }
 
-static void save_dirty(struct core *c, uint64_t now, uint64_t *next)
+static void save_dirty(struct core *c)
 {
     for (size_t i = 0; i < c->nrels; i++) {
         struct rel_entry *e = c->rels[i];
         e->dirty = e->dirty && c->ops->save_rel(c->ctx, &e->r, NULL) < 0;
-        earlier(next, e->dirty ? now + CORE_RESAVE_US : 0);
     }
     for (size_t i = 0; i < c->njobs; i++) {
         struct job_entry *e = c->jobs[i];
         e->dirty = e->dirty && c->ops->save_job(c->ctx, &e->j, NULL) < 0;
-        earlier(next, e->dirty ? now + CORE_RESAVE_US : 0);
     }
+}
+
+/* When this job wants something next; 0: nothing planned. */
+static uint64_t wish_of(struct core *c, const struct job_entry *e, uint64_t now)
+{
+    uint64_t t = 0;
+    if (vr_job_is_final(e->j.state)) {
+        t = e->j.finished_us + c->config.job_keep_us;
+        return t > now ? t : now + CORE_MINUTE; /* it could not be removed */
+    }
+    if (e->j.state == VR_JOB_NEW) {
+        t = VR_MAX(e->j.scheduled_us, e->not_before_us);
+        return t > now ? t : now + CORE_SEC; /* many were due at once */
+    }
+    bool waits = e->j.state == VR_JOB_STARTING || goes_on_by_itself(e);
+    return waits && e->not_before_us > now ? e->not_before_us : 0;
+}
+
+static uint64_t next_wish(struct core *c, uint64_t now)
+{
+    uint64_t next = 0;
+    for (size_t i = 0; i < c->nrels; i++) {
+        earlier(&next, c->rels[i]->dirty ? now + CORE_RESAVE_US : 0);
+    }
+    for (size_t i = 0; i < c->njobs; i++) {
+        earlier(&next, c->jobs[i]->dirty ? now + CORE_RESAVE_US : 0);
+        earlier(&next, wish_of(c, c->jobs[i], now));
+    }
+    return next;
 }
 
 uint64_t core_tick(struct core *c)
 {
-    uint64_t now = core_now(c), next = 0;
-    save_dirty(c, now, &next);
+    uint64_t now = core_now(c);
+    save_dirty(c);
     for (size_t i = 0; i < c->njobs;) {
         if (!vr_job_is_final(c->jobs[i]->j.state)) {
-            job_tick(c, c->jobs[i], now, &next);
+            do_due(c, c->jobs[i], now);
             i++;
-        } else if (!remove_old(c, i, now, &next)) {
+        } else if (!remove_old(c, i, now)) {
             i++;
         }
     }
     jobs_pump(c);
-    return next;
+    return next_wish(c, now);
 }
 
 /* --- looking --- */

@@ -172,6 +172,24 @@ static void test_saved_later(void **state)
     fake_free(f);
 }
 
+/* A start that cannot be saved waits a minute, and core_tick says so. */
+static void test_start_not_saved(void **state)
+{
+    struct fake *f = many(1, VR_REL_RESYNC_REQUIRED);
+    resync(f, 1);
+    fake_end(f, 1, -VR_E_PEER, "gone");
+    f->now += MIN;
+    f->saves = 0;
+    f->fail_from = f->fail_count = 1;
+    assert_int_equal(core_tick(f->c), f->now + MIN);
+    assert_int_equal(f->injected, 1);
+    assert_int_equal(f->starts, 1);
+    f->now += MIN;
+    core_tick(f->c);
+    assert_int_equal(f->starts, 2);
+    fake_free(f);
+}
+
 static void test_job_verbs(void **state)
 {
     struct fake *f = many(1, VR_REL_RESYNC_REQUIRED);
@@ -244,6 +262,7 @@ int main(void)
         T(test_stuck_without_job),
         T(test_removal),
         T(test_saved_later),
+        T(test_start_not_saved),
         T(test_job_verbs),
         T(test_limits),
         T(test_rel_limit),
