@@ -57,13 +57,28 @@ bool cim_ns_eq(const char *a, const char *b)
     return true;
 }
 
+/* Some clients send a backslash escaped where others send it plain: two of them count as one. */
+static bool key_text_eq(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        a += a[0] == '\\' && a[1] == '\\' ? 1 : 0;
+        b += b[0] == '\\' && b[1] == '\\' ? 1 : 0;
+        if (tolower((unsigned char)*a) != tolower((unsigned char)*b)) {
+            return false;
+        }
+        if (!*a) {
+            return true;
+        }
+    }
+}
+
 static bool key_eq(const struct cim_value *a, const struct cim_value *b)
 {
     char ba[32], bb[32];
     if (a->type == CIM_REFERENCE || b->type == CIM_REFERENCE) {
         return a->type == b->type && a->ref && b->ref && cim_path_eq(a->ref, b->ref);
     }
-    return strcasecmp(cim_value_text(a, ba, sizeof ba), cim_value_text(b, bb, sizeof bb)) == 0;
+    return key_text_eq(cim_value_text(a, ba, sizeof ba), cim_value_text(b, bb, sizeof bb));
 }
 
 bool cim_path_eq(const struct cim_path *a, const struct cim_path *b)

@@ -15,21 +15,27 @@ const char *provider_rel_id(struct cim_arena *a, const struct vr_uuid *vm, uint8
     return cim_printf(a, PREFIX "%s\\HVR\\%u", vr_uuid_text(vm, id), number);
 }
 
+/* What follows one backslash, or an escaped one; NULL: none there. */
+static const char *after_backslash(const char *s)
+{
+    return s[0] != '\\' ? NULL : s[1] == '\\' ? s + 2 : s + 1;
+}
+
 bool provider_rel_id_parse(const char *text, struct vr_uuid *ret_vm, uint8_t *ret_number)
 {
     char id[VR_UUID_TEXT_LEN];
-    if (strncasecmp(text, PREFIX, strlen(PREFIX)) != 0 ||
-        strlen(text) != strlen(PREFIX) + VR_UUID_TEXT_LEN - 1 + strlen("\\HVR\\0")) {
+    size_t n = strlen(PREFIX);
+    if (strncasecmp(text, PREFIX, n) != 0 || strlen(text) < n + sizeof id - 1) {
         return false;
     }
-    text += strlen(PREFIX);
-    memcpy(id, text, VR_UUID_TEXT_LEN - 1);
-    id[VR_UUID_TEXT_LEN - 1] = '\0';
-    text += VR_UUID_TEXT_LEN - 1;
-    if (strncasecmp(text, "\\HVR\\", 5) != 0 || (text[5] != '0' && text[5] != '1')) {
+    memcpy(id, text + n, sizeof id - 1);
+    id[sizeof id - 1] = '\0';
+    const char *p = after_backslash(text + n + sizeof id - 1);
+    p = p && strncasecmp(p, "HVR", 3) == 0 ? after_backslash(p + 3) : NULL;
+    if (!p || (*p != '0' && *p != '1') || p[1]) {
         return false;
     }
-    *ret_number = (uint8_t)(text[5] - '0');
+    *ret_number = (uint8_t)(*p - '0');
     return vr_uuid_parse(id, ret_vm);
 }
 

@@ -147,6 +147,10 @@ static void test_paths(void **state)
     assert_string_equal(cim_path_key(&p, "InstanceID")->str, "Microsoft:1\\HVR\\0");
     CHECK_OK(cim_path_parse(&a, cim_path_text(&a, &p), &q, &err), &err);
     assert_true(cim_path_eq(&p, &q));
+    p.keys[0].value = cim_str("Microsoft:1\\\\HVR\\0"); /* half escaped, as a client may */
+    assert_true(cim_path_eq(&p, &q));
+    p.keys[0].value = cim_str("Microsoft:1HVR\\0");
+    assert_false(cim_path_eq(&p, &q));
     CHECK_OK(cim_path_parse(&a, "root/virtualization/v2", &p, &err), &err);
     assert_null(p.class_name);
     cim_arena_deinit(&a);

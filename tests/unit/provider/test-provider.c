@@ -648,6 +648,11 @@ static void test_get_systems(void **state)
     assert_null(fetch(f, ":Msvm_ComputerSystem.Name=\"" VM_ID "\""));
     i = fetch(f, ":Msvm_ReplicationRelationship.InstanceID=\"Microsoft:" VM_ID "\\HVR\\0\"");
     assert_int_equal(cim_get(i, "ReplicationState")->u, 9);
+    /* escaped once more, as a client copies what it printed */
+    i = fetch(f, ":Msvm_ReplicationRelationship.InstanceID=\"Microsoft:" VM_ID
+                 "\\\\\\\\HVR\\\\\\\\0\"");
+    assert_non_null(i);
+    assert_int_equal(cim_get(i, "ReplicationState")->u, 9);
     assert_null(
         fetch(f, ":Msvm_ReplicationRelationship.InstanceID=\"Microsoft:" VM_ID "\\HVR\\1\""));
 }
