@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "resync/lane.h"
-#include "transport/msg.h"
 #include "tests/lib/check.h"
+#include "transport/msg.h"
 #include "util/num.h"
 #include "util/uuid.h"
 
@@ -85,7 +85,10 @@ static void teardown(struct fixture *f)
 }
 
 /* Runs a transfer; max_steps cuts it. Returns the source's result, 0 = completed or cut. */
-static int transfer(struct fixture *f, enum vr_transfer_kind kind, int max_steps, bool *ret_completed,
+static int transfer(struct fixture *f,
+                    enum vr_transfer_kind kind,
+                    int max_steps,
+                    bool *ret_completed,
                     struct vr_err *err)
 {
     struct link *a, *b;
@@ -229,7 +232,7 @@ static void test_resync_repairs_blocks(void **state)
     setup(&f, false);
     initial(&f);
     damage(&f, "vda", 8192 + 17, "x");
-    damage(&f, "vda", SIZE_A - 1, "y");          /* the short last block */
+    damage(&f, "vda", SIZE_A - 1, "y"); /* the short last block */
     damage(&f, "vdb", 0, "where the source has a hole");
     fill(f.src[1], 2 * VR_MIB + 65536, 8192, 9); /* new at the source, zero at the replica */
     CHECK_OK(transfer(&f, VR_TRANSFER_RESYNC, 100000, &done, &err), &err);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "resync/digest.h"
+#include "tests/lib/check.h"
+
+static struct digest *make(uint8_t key_byte)
+{
+    uint8_t secret[32] = {key_byte}, n1[32] = {2}, n2[32] = {3};
+    struct vr_uuid job = {{4}}, vm = {{5}};
+    struct vr_err err = VR_ERR_INIT;
+    struct digest *d;
+    CHECK_OK(digest_new(secret, n1, n2, &job, &vm, 0, &d, &err), &err);
+    return d;
+}
+
+static void test_same_secret_same_tags_other_secret_others(void **state)
+{
+    struct digest *a = make(1), *b = make(1), *c = make(9);
+    uint8_t block[4096] = {7}, x[16], y[16], z[16];
+    digest_leaf(a, block, sizeof block, x);
+    digest_leaf(b, block, sizeof block, y);
+    digest_leaf(c, block, sizeof block, z);
+    assert_memory_equal(x, y, 16);
+    assert_memory_not_equal(x, z, 16);
+    digest_free(a);
+    digest_free(b);
+    digest_free(c);
+}
+
+static void test_tail_carries_its_length(void **state)
+{
+    struct digest *d = make(1);
+    uint8_t zero[4096] = {0}, x[16], y[16];
+    for (size_t n = 1; n < 4096; n += 511) {
+        digest_leaf(d, zero, n, x);
+        digest_leaf(d, zero, n + 1, y);
+        assert_memory_not_equal(x, y, 16);
+    }
+    digest_free(d);
+}
+
+static void test_zero_nodes_are_as_computed(void **state)
+{
+    static const uint32_t lens[] = {DIGEST_NODE,      512, 4096, 4097, DIGEST_MID + 4096,
+                                    DIGEST_NODE - 512};
+    struct digest *d = make(1);
+    static struct node_tags t;
+    uint8_t zero[4096] = {0};
+    for (size_t k = 0; k < sizeof lens / sizeof lens[0]; k++) {
+        uint32_t n = digest_leaves(lens[k]);
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t len = i + 1 == n && lens[k] % 4096 ? lens[k] % 4096 : 4096;
+            digest_leaf(d, zero, len, t.leaf[i]);
+        }
+        digest_fold(d, &t, lens[k]);
+        const struct node_tags *z = digest_zero(d, lens[k]);
+        assert_memory_equal(z->node, t.node, 16);
+        assert_memory_equal(z->leaf, t.leaf, n * 16);
+    }
+    digest_free(d);
+}
+
+static void test_one_bit_changes_every_level(void **state)
+{
+    struct digest *d = make(1);
+    static struct node_tags a, b;
+    a = b = *digest_zero(d, DIGEST_NODE);
+    uint8_t block[4096] = {0};
+    block[4095] = 0x80;
+    digest_leaf(d, block, sizeof block, b.leaf[200]);
+    digest_fold(d, &b, DIGEST_NODE);
+    assert_memory_not_equal(a.leaf[200], b.leaf[200], 16);
+    assert_memory_not_equal(a.mid[200 / 16], b.mid[200 / 16], 16);
+    assert_memory_not_equal(a.node, b.node, 16);
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(memcmp(a.mid[i], b.mid[i], 16) == 0, i != 200 / 16);
+    }
+    digest_free(d);
+}
+
+static void test_root_is_bound_to_what_it_is_of(void **state)
+{
+    struct digest *d = make(1);
+    struct vr_uuid vm = {{1}}, other = {{2}}, instant = {{3}};
+    struct vr_err err = VR_ERR_INIT;
+    uint8_t tag[16] = {1}, root[4][32];
+    struct digest_root *r[4];
+    CHECK_OK(digest_root_new(d, &vm, &instant, 0, "vda", 100, &r[0], &err), &err);
+    CHECK_OK(digest_root_new(d, &other, &instant, 0, "vda", 100, &r[1], &err), &err);
+    CHECK_OK(digest_root_new(d, &vm, &instant, 1, "vda", 100, &r[2], &err), &err);
+    CHECK_OK(digest_root_new(d, &vm, &instant, 0, "vda", 101, &r[3], &err), &err);
+    for (int i = 0; i < 4; i++) {
+        digest_root_add(r[i], tag, 130); /* more than one batch */
+        digest_root_final(r[i], root[i]);
+        digest_root_free(r[i]);
+        for (int j = 0; j < i; j++) {
+            assert_memory_not_equal(root[i], root[j], 32);
+        }
+    }
+    digest_free(d);
+}
+
+static void test_pairs_that_collide_elsewhere_do_not_here(void **state)
+{
+    /* Guests choose their blocks. Sums of bytes and of words collide for these; the keyed tag must
+     * not. */
+    struct digest *d = make(1);
+    uint8_t a[4096] = {0}, b[4096] = {0}, x[16], y[16];
+    for (int i = 0; i + 16 < 4096; i += 16) {
+        memset(a, 0, sizeof a);
+        memset(b, 0, sizeof b);
+        a[i] = 1;
+        b[i + 16] = 1;
+        digest_leaf(d, a, sizeof a, x);
+        digest_leaf(d, b, sizeof b, y);
+        assert_memory_not_equal(x, y, 16);
+    }
+    digest_free(d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {T(test_same_secret_same_tags_other_secret_others),
+                                       T(test_tail_carries_its_length),
+                                       T(test_zero_nodes_are_as_computed),
+                                       T(test_one_bit_changes_every_level),
+                                       T(test_root_is_bound_to_what_it_is_of),
+                                       T(test_pairs_that_collide_elsewhere_do_not_here)};
+    return RUN(tests);
+}

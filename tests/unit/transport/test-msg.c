@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The codec: what goes in comes out, and no cut or oversized message is taken. */
+#include "tests/lib/check.h"
+#include "transport/msg.h"
+
+static void sample_request(struct vr_peer_request *m)
+{
+    memset(m, 0, sizeof *m);
+    m->op = VR_PEER_OPEN;
+    m->vm_id = vr_uuid_new();
+    snprintf(m->vm_name, sizeof m->vm_name, "vm1");
+    m->rel_number = 1;
+    m->epoch = 7;
+    m->ndisks = 2;
+    for (uint32_t i = 0; i < 2; i++) {
+        snprintf(m->disks[i].name, sizeof m->disks[i].name, "vd%c", (char)('a' + i));
+        snprintf(m->disks[i].format, sizeof m->disks[i].format, "qcow2");
+        m->disks[i].size_bytes = 1000 + i;
+    }
+    m->nhistory = 3;
+    for (uint32_t i = 0; i < 3; i++) {
+        m->history[i] = vr_uuid_new();
+    }
+    m->proposed = vr_uuid_new();
+    m->kind = VR_TRANSFER_RESYNC;
+    m->job = vr_uuid_new();
+    m->instant = vr_uuid_new();
+    m->instant_us = 123456789;
+    m->force = true;
+    m->secret[31] = 9;
+    m->nonce[0] = 8;
+}
+
+static void test_request_round_trip_and_every_cut(void **state)
+{
+    struct vr_peer_request in, out;
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_buf b;
+    sample_request(&in);
+    vr_buf_init(&b, 1 << 20);
+    msg_put_request(&b, &in);
+    CHECK_OK(msg_get_request(b.data, b.len, &out, &err), &err);
+    assert_memory_equal(&in, &out, sizeof in);
+    for (size_t n = 0; n < b.len; n++) {
+        assert_int_equal(msg_get_request(b.data, n, &out, NULL), -VR_E_PROTOCOL);
+    }
+    vr_buf_u8(&b, 0); /* something behind the end */
+    assert_int_equal(msg_get_request(b.data, b.len, &out, NULL), -VR_E_PROTOCOL);
+    vr_buf_deinit(&b);
+}
+
+static void check_request_refused(const struct vr_peer_request *m)
+{
+    struct vr_peer_request out;
+    struct vr_buf b;
+    vr_buf_init(&b, 1 << 20);
+    msg_put_request(&b, m);
+    assert_int_equal(msg_get_request(b.data, b.len, &out, NULL), -VR_E_PROTOCOL);
+    vr_buf_deinit(&b);
+}
+
+static void test_requests_out_of_range(void **state)
+{
+    struct vr_peer_request m;
+    sample_request(&m);
+    m.op = (enum vr_peer_op)99;
+    check_request_refused(&m);
+    sample_request(&m);
+    m.rel_number = 2;
+    check_request_refused(&m);
+    sample_request(&m);
+    m.kind = (enum vr_transfer_kind)0;
+    check_request_refused(&m);
+    sample_request(&m); /* a disk's name becomes part of a file's name */
+    snprintf(m.disks[1].name, sizeof m.disks[1].name, "../x");
+    check_request_refused(&m);
+    sample_request(&m);
+    m.disks[1] = m.disks[0]; /* twice the same */
+    check_request_refused(&m);
+    sample_request(&m);
+    m.disks[0].size_bytes = UINT64_MAX;
+    check_request_refused(&m);
+}
+
+static void test_too_many_disks(void **state)
+{
+    struct vr_peer_request m, out;
+    struct vr_buf b;
+    sample_request(&m);
+    vr_buf_init(&b, 1 << 20);
+    msg_put_request(&b, &m);
+    size_t at = 1 + 16 + 2 + strlen(m.vm_name) + 1 + 4;
+    assert_int_equal(b.data[at], 2);
+    b.data[at] = VR_DISKS_MAX + 1;
+    assert_int_equal(msg_get_request(b.data, b.len, &out, NULL), -VR_E_PROTOCOL);
+    vr_buf_deinit(&b);
+}
+
+static void test_reply_round_trip(void **state)
+{
+    struct vr_peer_reply in = {.result = -VR_E_LINEAGE, .changed_alone = true, .bytes_staged = 5},
+                         out;
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_buf b;
+    in.generation.uuid = vr_uuid_new();
+    in.generation.epoch = 3;
+    snprintf(in.text, sizeof in.text, "no");
+    vr_buf_init(&b, 4096);
+    msg_put_reply(&b, &in);
+    CHECK_OK(msg_get_reply(b.data, b.len, &out, &err), &err);
+    assert_memory_equal(&in, &out, sizeof in);
+    for (size_t n = 0; n < b.len; n++) {
+        assert_int_equal(msg_get_reply(b.data, n, &out, NULL), -VR_E_PROTOCOL);
+    }
+    vr_buf_deinit(&b);
+}
+
+static void test_versions(void **state)
+{
+    struct msg_hello h = {MSG_MAGIC, MSG_MAJOR, 9, ~0ull, "h2"};
+    struct vr_err err = VR_ERR_INIT;
+    uint64_t features;
+    uint16_t minor;
+    CHECK_OK(msg_negotiate(&h, &features, &minor, &err), &err);
+    assert_int_equal(minor, MSG_MINOR);    /* a newer minor is negotiated down */
+    assert_true(features == MSG_FEATURES); /* unknown features are not used */
+    h.features = 0;
+    CHECK_OK(msg_negotiate(&h, &features, &minor, &err), &err);
+    assert_true(features == 0);
+    h.major = MSG_MAJOR + 1;
+    CHECK_FAILS(msg_negotiate(&h, &features, &minor, &err), &err, VR_E_PROTOCOL, "upgrade");
+    h.magic = 0;
+    CHECK_FAILS(msg_negotiate(&h, &features, &minor, &err), &err, VR_E_PROTOCOL, "does not speak");
+}
+
+static void test_hello_may_grow(void **state)
+{
+    struct msg_hello in = {MSG_MAGIC, MSG_MAJOR, 0, 0, "h1"}, out;
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_buf b;
+    vr_buf_init(&b, 1000);
+    msg_put_hello(&b, &in);
+    vr_buf_u64(&b, 42);
+    CHECK_OK(msg_get_hello(b.data, b.len, &out, &err), &err);
+    assert_string_equal(out.host, "h1");
+    vr_buf_deinit(&b);
+}
+
+static void put_data(struct vr_buf *b, uint32_t raw_len, uint8_t coding, uint32_t len)
+{
+    struct msg_data m = {.disk = 0, .off = 4096, .raw_len = raw_len, .coding = coding};
+    vr_buf_reset(b);
+    msg_put_data_head(b, &m);
+    void *p = vr_buf_room(b, len);
+    if (p) {
+        memset(p, 1, len);
+    }
+}
+
+static void test_data_limits(void **state)
+{
+    struct msg_data m;
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_buf b;
+    vr_buf_init(&b, 1 << 20);
+    put_data(&b, 4096, MSG_DATA_RAW, 4096);
+    CHECK_OK(msg_get_data(b.data, b.len, &m, &err), &err);
+    put_data(&b, 4096, MSG_DATA_RAW, 4095); /* raw must be whole */
+    assert_int_equal(msg_get_data(b.data, b.len, &m, NULL), -VR_E_PROTOCOL);
+    put_data(&b, MSG_DATA_MAX + 1, MSG_DATA_ZSTD, 10); /* a bomb: refused by what it declares */
+    assert_int_equal(msg_get_data(b.data, b.len, &m, NULL), -VR_E_PROTOCOL);
+    put_data(&b, 0, MSG_DATA_ZSTD, 10);
+    assert_int_equal(msg_get_data(b.data, b.len, &m, NULL), -VR_E_PROTOCOL);
+    put_data(&b, 10, MSG_DATA_ZSTD, 11); /* larger packed than raw */
+    assert_int_equal(msg_get_data(b.data, b.len, &m, NULL), -VR_E_PROTOCOL);
+    put_data(&b, 4096, 2, 100);
+    assert_int_equal(msg_get_data(b.data, b.len, &m, NULL), -VR_E_PROTOCOL);
+    vr_buf_deinit(&b);
+}
+
+static void test_counts_are_checked_before_use(void **state)
+{
+    struct msg_digests d;
+    struct msg_detail t;
+    struct msg_roots r;
+    struct vr_buf b;
+    vr_buf_init(&b, 1 << 20);
+    msg_put_digests_head(&b, 0, 0xffffffffu);
+    assert_int_equal(msg_get_digests(b.data, b.len, &d, NULL), -VR_E_PROTOCOL);
+    vr_buf_reset(&b);
+    msg_put_detail_head(&b, 0, 1, MSG_DETAIL_MAX + 1);
+    assert_int_equal(msg_get_detail(b.data, b.len, &t, NULL), -VR_E_PROTOCOL);
+    vr_buf_reset(&b);
+    vr_buf_u8(&b, 255);
+    assert_int_equal(msg_get_roots(b.data, b.len, &r, NULL), -VR_E_PROTOCOL);
+    vr_buf_deinit(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {T(test_request_round_trip_and_every_cut),
+                                       T(test_requests_out_of_range),
+                                       T(test_too_many_disks),
+                                       T(test_reply_round_trip),
+                                       T(test_versions),
+                                       T(test_hello_may_grow),
+                                       T(test_data_limits),
+                                       T(test_counts_are_checked_before_use)};
+    return RUN(tests);
+}
