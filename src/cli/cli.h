@@ -12,7 +12,7 @@
 
 #include "util/err.h"
 
-#define CLI_SOCKET "/run/vmreplica/vmreplica.sock"
+#define CLI_SOCKET "/run/vmreplica/vmreplicad.sock"
 #define CLI_USERS "/etc/vmreplica/users"
 #define CLI_CERT_DIR "/etc/vmreplica"
 #define CLI_CA_DIR "/etc/vmreplica/ca"

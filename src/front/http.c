@@ -224,7 +224,7 @@ build_response(const struct http_request *r, const char *content_type, char *tak
     }
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     if (r->m_post) {
-        MHD_add_response_header(response, "Ext", "");
+        MHD_add_response_header(response, "Ext", " "); /* empty, but the library refuses that */
     }
     const char *p = (const char *)r->reply_headers.data, *end = p + r->reply_headers.len;
     while (!r->reply_headers.failed && p < end) {

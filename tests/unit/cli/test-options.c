@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "tests/lib/check.h"
+#include "util/fdio.h"
 #include "util/num.h"
 #include "util/vtime.h"
 
@@ -129,6 +130,38 @@ static void test_help_lists_all(void **state)
     free(all);
 }
 
+/* The man page is written by hand: it must know every command and option, and none that is not
+ * there. */
+static void test_man_page(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    char *man = NULL, word[96];
+    CHECK_OK(vr_read_file(MAN_PAGE, 1 << 20, &man, NULL, &err), &err);
+    for (size_t i = 0; i < cli_ncommands; i++) {
+        snprintf(word, sizeof(word), "Cm %s", cli_commands[i].name);
+        if (!strstr(man, word)) {
+            fail_msg("the man page lacks command '%s'", cli_commands[i].name);
+        }
+    }
+    for (int o = 0; o < OPT_COUNT; o++) {
+        snprintf(word, sizeof(word), "--%s", cli_options[o].word);
+        if (!strstr(man, word)) {
+            fail_msg("the man page lacks option '%s'", word);
+        }
+    }
+    for (const char *p = man; (p = strstr(p, " --")); p += 3) {
+        size_t n = strspn(p + 3, "abcdefghijklmnopqrstuvwxyz-");
+        bool known = n == 0 || strncmp(p + 3, "version", n) == 0;
+        for (int o = 0; o < OPT_COUNT && !known; o++) {
+            known = strlen(cli_options[o].word) == n && strncmp(cli_options[o].word, p + 3, n) == 0;
+        }
+        if (!known) {
+            fail_msg("the man page has option '%.*s'", (int)n + 2, p + 1);
+        }
+    }
+    free(man);
+}
+
 static void test_at(void **state)
 {
     uint64_t now, us;
@@ -181,7 +214,7 @@ static void test_at(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_find), T(test_parse), T(test_refusals),
-                                       T(test_help_lists_all), T(test_at)};
+    const struct CMUnitTest tests[] = {T(test_find),           T(test_parse), T(test_refusals),
+                                       T(test_help_lists_all), T(test_at),    T(test_man_page)};
     return RUN(tests);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The real server on a free loopback port, talked to byte by byte. */
+#include "front/cimxml/http.h"
 #include "front/front.h"
 
 #include <arpa/inet.h>
@@ -368,6 +369,34 @@ static void test_unix_socket(void **state)
     close(fd);
 }
 
+/* The headers of CIM-XML come through both ways, plain and with the prefix of M-POST. */
+static void test_cim_headers(void **state)
+{
+    struct fixture *f = *state;
+    struct vr_err err = VR_ERR_INIT;
+    struct cim_broker cim = {0}; /* refused before there is need of it */
+    struct front_handlers h = {.cimxml = cimxml_http_handle, .cimxml_ctx = &cim};
+    char buf[4096];
+    front_stop(f->front);
+    CHECK_OK(front_start(&f->config, &h, &f->front, &err), &err);
+    int fd = dial(f);
+    assert_int_equal(ask(fd,
+                         "POST /cimom HTTP/1.1\r\n" HOST AUTH "Content-Type: text/xml\r\n"
+                         "CIMOPERATION: Nonsense\r\nContent-Length: 4\r\n\r\n<a/>",
+                         buf, sizeof(buf)),
+                     400);
+    assert_non_null(strstr(buf, "\r\nCIMError: unsupported-operation"));
+    assert_int_equal(ask(fd,
+                         "M-POST /cimom HTTP/1.1\r\n" HOST AUTH "Content-Type: text/xml\r\n"
+                         "Man: http://www.dmtf.org/cim/mapping/http/v1.0;ns=73\r\n"
+                         "73-CIMOperation: Nonsense\r\nContent-Length: 4\r\n\r\n<a/>",
+                         buf, sizeof(buf)),
+                     400);
+    assert_non_null(strstr(buf, "\r\n73-CIMError: unsupported-operation"));
+    assert_non_null(strstr(buf, "\r\nExt:"));
+    close(fd);
+}
+
 /* As another user: the group's member is operator, anybody else is refused. Needs root. */
 static int status_as(const struct fixture *f, uid_t uid, gid_t gid)
 {
@@ -450,7 +479,7 @@ int main(void)
         TF(test_401_then_reuse),     TF(test_routes),      TF(test_body_limit),
         TF(test_long_headers),       TF(test_deadline),    TF(test_mailbox_full),
         TF(test_stop_while_waiting), TF(test_unix_socket), TF(test_listen_refusals),
-        TF(test_unix_others),
+        TF(test_unix_others),        TF(test_cim_headers),
     };
     return RUN(tests);
 }
