@@ -316,11 +316,8 @@ static int inherit_quals(struct mof *m, struct list *own, const struct cim_quali
     return 0;
 }
 
-static int add_method(struct mof *m,
-                      struct cim_class *cls,
-                      struct list *methods,
-                      struct cim_method *method,
-                      struct list *quals)
+static int
+add_method(struct mof *m, struct list *methods, struct cim_method *method, struct list *quals)
 {
     struct cim_method *all = methods->items;
     for (uint32_t i = 0; i < methods->n; i++) {
@@ -368,7 +365,7 @@ parse_member(struct mof *m, struct cim_class *cls, struct list *props, struct li
     if (take(m, "(")) {
         struct cim_method method = {.name = f.name, .type = f.type, .origin = cls->name};
         r = parse_params(m, &method);
-        r = r < 0 ? r : add_method(m, cls, methods, &method, &quals);
+        r = r < 0 ? r : add_method(m, methods, &method, &quals);
         return r < 0 ? r : want(m, ";");
     }
     if (take(m, "=")) {

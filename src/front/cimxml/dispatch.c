@@ -308,7 +308,6 @@ static void intrinsic(struct pending *p,
     struct cimxml_call c = {.broker = broker,
                             .caller = caller,
                             .arena = &p->arena,
-                            .id = p->id,
                             .method = p->method,
                             .ns = target->ns,
                             .node = call};

@@ -50,7 +50,6 @@ struct cimxml_call {
     struct cim_broker *broker;
     const struct cim_caller *caller;
     struct cim_arena *arena;
-    const char *id;     /* of the MESSAGE */
     const char *method; /* as the client spelled it */
     const char *ns;
     xmlNode *node; /* IMETHODCALL or METHODCALL */

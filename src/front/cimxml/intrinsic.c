@@ -7,25 +7,25 @@
 #include "front/cimxml/internal.h"
 #include "util/num.h"
 
-/* X(name, default) */
+/* X(name) */
 #define BOOLEANS(X)                                                                                \
-    X(LocalOnly, false)                                                                            \
-    X(DeepInheritance, false)                                                                      \
-    X(IncludeQualifiers, false)                                                                    \
-    X(IncludeClassOrigin, false)
+    X(LocalOnly)                                                                                   \
+    X(DeepInheritance)                                                                             \
+    X(IncludeQualifiers)                                                                           \
+    X(IncludeClassOrigin)
 
 enum param {
     P_ClassName,
     P_InstanceName,
     P_PropertyList,
-#define X(name, dflt) P_##name,
+#define X(name) P_##name,
     BOOLEANS(X)
 #undef X
     P_COUNT
 };
 
 static const char *const param_names[P_COUNT] = {"ClassName", "InstanceName", "PropertyList",
-#define X(name, dflt) #name,
+#define X(name) #name,
                                                  BOOLEANS(X)
 #undef X
 };

@@ -41,8 +41,8 @@
 /* as wbemcli sends it: quotes raw, ':' and '/' escaped */
 #define SVC_OBJECT                                                                                 \
     NS_OBJECT                                                                                      \
-        "%3AMsvm_ReplicationService.SystemCreationClassName=\"Msvm_ComputerSystem\",SystemName="   \
-        "\"host\",CreationClassName=\"Msvm_ReplicationService\",Name=\"replicasvc\""
+    "%3AMsvm_ReplicationService.SystemCreationClassName=\"Msvm_ComputerSystem\",SystemName="       \
+    "\"host\",CreationClassName=\"Msvm_ReplicationService\",Name=\"replicasvc\""
 
 struct fixture {
     struct cim_broker broker; /* first: the ops get it back */
@@ -628,6 +628,33 @@ static void test_cim_errors(void **state)
     free(f.body);
 }
 
+/* A list as long as allowed, and one name more. */
+static void test_property_list_limit(void **state)
+{
+    struct fixture f = {0};
+    for (unsigned n = CIMXML_PROPERTY_LIST_MAX; n <= CIMXML_PROPERTY_LIST_MAX + 1; n++) {
+        struct vr_buf b;
+        vr_buf_init(&b, 1 << 20);
+        vr_buf_text(
+            &b, "<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"><MESSAGE ID=\"1\" "
+                "PROTOCOLVERSION=\"1.0\"><SIMPLEREQ><IMETHODCALL NAME=\"GetInstance\">" NS IPARAM(
+                    "InstanceName", VM) "<IPARAMVALUE NAME=\"PropertyList\"><VALUE.ARRAY>");
+        for (unsigned i = 0; i < n; i++) {
+            vr_buf_text(&b, "<VALUE>Name</VALUE>");
+        }
+        vr_buf_text(&b, "</VALUE.ARRAY></IPARAMVALUE></IMETHODCALL></SIMPLEREQ></MESSAGE></CIM>");
+        post(&f, "GetInstance", NS_OBJECT, vr_buf_cstr(&b));
+        vr_buf_deinit(&b);
+        if (n == CIMXML_PROPERTY_LIST_MAX) {
+            expect_part(&f, "<IRETURNVALUE><INSTANCE CLASSNAME=\"Msvm_ComputerSystem\"><PROPERTY "
+                            "NAME=\"Name\"");
+        } else {
+            expect_code(&f, CIM_ERR_INVALID_PARAMETER);
+        }
+    }
+    free(f.body);
+}
+
 static void test_embedded_parameter(void **state)
 {
     struct fixture f = {0};
@@ -674,9 +701,10 @@ static int free_schema(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_references),      T(test_datetimes),        T(test_malformed_parameters),
-        T(test_answer_later),    T(test_cim_object_forms), T(test_http_refusals),
-        T(test_header_refusals), T(test_limits),           T(test_get_class),
-        T(test_instances),       T(test_cim_errors),       T(test_embedded_parameter)};
+        T(test_references),         T(test_datetimes),        T(test_malformed_parameters),
+        T(test_answer_later),       T(test_cim_object_forms), T(test_http_refusals),
+        T(test_header_refusals),    T(test_limits),           T(test_get_class),
+        T(test_instances),          T(test_cim_errors),       T(test_embedded_parameter),
+        T(test_property_list_limit)};
     return cmocka_run_group_tests(tests, load_schema, free_schema);
 }
