@@ -1,10 +1,12 @@
-# A short front door to meson; see README.md.
+# SPDX-License-Identifier: Apache-2.0
+# A short front door to meson; see README.md and CONTRIBUTING.md.
 #   make          build            make check [SAN=1]   every test (installs what it needs)
 #   make demo     the main job, shown on two local hosts
 #   make bench    figures beside the rivals
 BUILD := $(if $(SAN),build-san,build)
-SETUP := $(if $(SAN),-Db_sanitize=address$(comma)undefined -Db_lundef=false --buildtype=debugoptimized,--buildtype=release -Db_ndebug=false)
 comma := ,
+SETUP := $(if $(SAN),-Db_sanitize=address$(comma)undefined -Db_lundef=false \
+	--buildtype=debugoptimized,--buildtype=release -Db_ndebug=false)
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -13,8 +15,11 @@ $(BUILD)/build.ninja:
 	tools/install-deps
 	meson setup $(BUILD) $(SETUP)
 
-check: all
-	tests/run $(BUILD)
+# Without a test's tool the test is skipped and says so.
+check:
+	-@tools/install-deps
+	@$(MAKE) --no-print-directory all
+	@tests/run $(BUILD)
 
 demo: all
 	tools/demo $(BUILD)
@@ -23,6 +28,6 @@ bench: all
 	tests/bench/run $(BUILD)
 
 clean:
-	rm -rf build build-san
+	rm -rf build build-san build-fuzz
 
 .PHONY: all check demo bench clean

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prints docs/return-codes.md from the tables of model/ and util/. Run by tools/gen-docs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "model/retcode.h"
+#include "model/states.h"
+#include "util/err.h"
+#include "util/num.h"
+
+static void codes(void)
+{
+    static const struct {
+        uint32_t value;
+        const char *name, *text;
+    } rows[] = {
+#define X(name, value, text) {value, #name, text},
+        VR_RETCODES(X)
+#undef X
+    };
+    puts("## The codes\n\n"
+         "| code | text | name in the source |\n|---|---|---|");
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        printf("| %u | %s | `%s` |\n", rows[i].value, rows[i].text, rows[i].name);
+    }
+}
+
+static void conditions(void)
+{
+    static const char *const names[] = {
+#define X(name, code, text) #name,
+        VR_RESYNC_CONDITIONS(X)
+#undef X
+    };
+    puts("\n## When `Resynchronize` answers which\n\n"
+         "Judged from top to bottom: where several conditions hold, the first one is the answer.\n"
+         "A condition that arises only after 4096 was answered ends the job in state 10, and the\n"
+         "job's `ErrorCode` is the same number.\n\n"
+         "| condition | code | answer |\n|---|---|---|");
+    for (size_t i = 0; i < VR_COUNT(names); i++) {
+        enum vr_resync_condition c = (enum vr_resync_condition)i;
+        printf("| %s | %u | %s |\n", vr_condition_text(c), vr_condition_code(c),
+               vr_retcode_text(vr_condition_code(c)));
+    }
+    printf("\nNone of them: %u and a job (%s).\n", VR_RC_JOB_STARTED,
+           vr_retcode_text(VR_RC_JOB_STARTED));
+}
+
+static void kinds(void)
+{
+    static const struct {
+        int number;
+        const char *name, *text;
+        int cim, http, exit_code;
+    } rows[] = {
+#define X(name, number, text, cim, http, exit_code) {number, #name, text, cim, http, exit_code},
+        VR_ERR_KINDS(X)
+#undef X
+    };
+    puts(
+        "\n## Kinds of error on every interface\n\n"
+        "What a failure becomes: the return code of a CIM method, the CIM status of an intrinsic\n"
+        "operation, the HTTP status of REST, the exit code of `vmreplica` (`status` and\n"
+        "`certs status` have their own: see vmreplica(1)).\n\n"
+        "| kind | text | return code | CIM status | HTTP | exit code |\n|---|---|---|---|---|---|");
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        printf("| %s | %s | %u | %d | %d | %d |\n", rows[i].name, rows[i].text,
+               vr_retcode_of_error(rows[i].number), rows[i].cim, rows[i].http, rows[i].exit_code);
+    }
+}
+
+struct row {
+    int value;
+    const char *text;
+};
+
+static void list(const char *title, const struct row *rows, size_t n)
+{
+    printf("\n### %s\n\n| value | meaning |\n|---|---|\n", title);
+    for (size_t i = 0; i < n; i++) {
+        printf("| %d | %s |\n", rows[i].value, rows[i].text);
+    }
+}
+
+#define X(name, value, text) {value, text},
+#define LIST(title, TABLE)                                                                         \
+    do {                                                                                           \
+        static const struct row rows[] = {TABLE(X)};                                               \
+        list(title, rows, VR_COUNT(rows));                                                         \
+    } while (0)
+
+static void numbers(void)
+{
+    puts("\n## Numbers in the objects");
+    LIST("Replication state", VR_REL_STATES);
+    LIST("Replication health", VR_HEALTHS);
+    LIST("Replication mode", VR_MODES);
+    LIST("Job state", VR_JOB_STATES);
+    LIST("Job type", VR_JOB_TYPES);
+}
+#undef X
+
+/* Every move of the relationship's life cycle, as vr_rel_next allows it. */
+static void moves(void)
+{
+    static const enum vr_rel_state states[] = {
+#define X(name, value, text) VR_REL_##name,
+        VR_REL_STATES(X)
+#undef X
+    };
+    static const enum vr_rel_event events[] = {
+#define X(name, text) VR_REV_##name,
+        VR_REL_EVENTS(X)
+#undef X
+    };
+    puts("\n## Moves of a relationship\n\n"
+         "What is not listed is refused with 32775.\n\n"
+         "| from | event | to |\n|---|---|---|");
+    for (size_t s = 0; s < VR_COUNT(states); s++) {
+        for (size_t e = 0; e < VR_COUNT(events); e++) {
+            enum vr_rel_state to;
+            if (vr_rel_next(states[s], events[e], &to)) {
+                printf("| %d %s | %s | %d %s |\n", (int)states[s], vr_rel_state_text(states[s]),
+                       vr_rel_event_text(events[e]), (int)to, vr_rel_state_text(to));
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    puts("<!-- Made by tools/gen-docs from the tables in src/model and src/util: do not edit. -->\n"
+         "# Return codes, kinds of error, states\n");
+    codes();
+    conditions();
+    kinds();
+    numbers();
+    moves();
+    return ferror(stdout) || fflush(stdout) ? 1 : 0;
+}
