@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Real handshakes on 127.0.0.1 between two threads, with every kind of certificate that must be refused. */
+/* Real handshakes on 127.0.0.1 between two threads, with every kind of certificate that must be
+ * refused. */
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <netinet/in.h>
@@ -31,9 +32,10 @@ static const char *in_dir(const char *name)
     return p;
 }
 
-/* A leaf as ca_sign never makes one: `san` NULL for CN alone, any dates, any CA. Files sub/key.pem and sub/cert.pem. */
-static void make_odd_leaf(const char *sub, const char *ca, const char *cn, const char *san,
-                          time_t begin, time_t end)
+/* A leaf as ca_sign never makes one: `san` NULL for CN alone, any dates, any CA. Files sub/key.pem
+ * and sub/cert.pem. */
+static void make_odd_leaf(
+    const char *sub, const char *ca, const char *cn, const char *san, time_t begin, time_t end)
 {
     char path[200];
     gnutls_x509_crt_t ca_crt, crt;
@@ -190,7 +192,8 @@ static void refuse_server(struct tls_creds *bad, const char *name, const char *w
     server_stop(&s);
 }
 
-/* A client with a bad certificate: the server says why, the client learns it with its first read. */
+/* A client with a bad certificate: the server says why, the client learns it with its first read.
+ */
 static void refuse_client(struct tls_creds *bad, const char *why)
 {
     struct server s;
@@ -249,6 +252,24 @@ static void test_wildcard_is_one_label(void **state)
     server_stop(&s);
     refuse_server(wild, "x.y.w.example", "is for '*.w.example', wanted 'x.y.w.example'");
     refuse_server(wild, "w.example", "is for '*.w.example'");
+}
+
+/* RFC 6761: every name below localhost is this host, whatever the resolver says. */
+static void test_names_below_localhost(void **state)
+{
+    struct server s;
+    struct tls_stream *c = NULL;
+    struct vr_err err = VR_ERR_INIT;
+    uint16_t port = server_start(&s, creds_b);
+    CHECK_OK(tls_connect(creds_a, "h1.LocalHost", port, "b.example", vr_mono_ms() + 3000, &c, &err),
+             &err);
+    pthread_join(s.thread, NULL);
+    CHECK_OK(s.r, &s.err);
+    tls_close(c);
+    server_stop(&s);
+    CHECK_FAILS(tls_connect(creds_a, "h1.notlocalhost.invalid", port, "b.example",
+                            vr_mono_ms() + 3000, &c, &err),
+                &err, VR_E_PEER, "no address");
 }
 
 static void test_cn_alone_is_not_loaded(void **state)
@@ -473,6 +494,7 @@ int main(void)
                                        T(test_expired),
                                        T(test_not_yet_valid),
                                        T(test_wildcard_is_one_label),
+                                       T(test_names_below_localhost),
                                        T(test_cn_alone_is_not_loaded),
                                        T(test_client_without_or_with_cn_alone),
                                        T(test_server_with_cn_alone),
