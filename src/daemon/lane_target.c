@@ -90,14 +90,22 @@ static int run_target(struct session *s, struct target *t, struct vr_err *err)
             return vr_fail(err, VR_E_CANCELED, "the session was ended on this host");
         }
         int r = target_step(t, vr_wall_us(), &status, &wait_ms, err);
-        int f = link_flush(s->link, r < 0 ? NULL : err); /* the peer is to hear of a failure too */
-        if (r < 0 || f < 0 || status == LANE_DONE) {
-            return r < 0 ? r : f;
+        /* Once COMMIT was ordered it is carried out, even when nobody listens any more. */
+        bool deaf = r == 0 && target_progress(t)->phase >= VR_PHASE_COMMIT;
+        int f = link_flush(s->link,
+                           r < 0 || deaf ? NULL : err); /* the peer is to hear of a failure too */
+        if (r < 0 || (f < 0 && !deaf) || status == LANE_DONE) {
+            return r < 0 ? r : deaf ? 0 : f;
         }
         if (status == LANE_WAIT) {
-            r = link_wait(s->link, s->wake, (int)(wait_ms < 1000 ? wait_ms : 1000), err);
+            r = f < 0 ? -VR_E_PEER
+                      : link_wait(s->link, s->wake, (int)(wait_ms < 1000 ? wait_ms : 1000), err);
+            if (r < 0 && deaf) {
+                poll(NULL, 0, 100);
+                r = 0;
+            }
         }
-        if (r == 0) {
+        if (r == 0 && !deaf) {
             r = session_idle_check(&idle, s->link, err);
         }
         if (r < 0) {
