@@ -91,6 +91,7 @@ struct core_config {
     uint64_t job_keep_us;           /* finished jobs stay readable: at least 5 min */
     uint64_t clock_slack_us;        /* StartTime this far in the past is still "now": 300 s */
     uint64_t schedule_max_us;       /* 7 days */
+    uint64_t retry_first_us;        /* a lost link is tried again this soon, then after minutes; 0: minutes only */
 };
 
 /* env_ops and ctx are borrowed for the life of the core. */

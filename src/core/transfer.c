@@ -181,10 +181,14 @@ void transfer_lineage(struct core *c, struct rel_entry *rel, const char *text)
                text);
 }
 
-/* Minutes 1, 2, 4, 8, 10 and then every 30. */
-static uint64_t backoff_us(uint32_t tries)
+/* Soon once (a daemon that was restarted is back in seconds), then minutes 1, 2, 4, 8, 10 and every
+ * 30. */
+static uint64_t backoff_us(const struct core *c, uint32_t tries)
 {
     static const uint8_t minutes[] = {1, 2, 4, 8, 10, 30};
+    if (c->config.retry_first_us && tries-- == 0) {
+        return c->config.retry_first_us;
+    }
     return minutes[VR_MIN(tries, (uint32_t)VR_COUNT(minutes) - 1)] * CORE_MINUTE;
 }
 
@@ -195,7 +199,7 @@ static void end_requeue(struct core *c, struct job_entry *e, const char *text)
     if (next.state == VR_JOB_RUNNING) { /* a job that only asked the peer is still Starting */
         (void)!job_move(c, &next, VR_JEV_REQUEUE, NULL);
     }
-    e->not_before_us = core_now(c) + backoff_us(e->tries++);
+    e->not_before_us = core_now(c) + backoff_us(c, e->tries++);
     e->lost_link = true;
     e->asked = false;
     core_text(next.status, sizeof(next.status), "link lost, next try at %s: %.160s",

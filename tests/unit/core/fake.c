@@ -301,8 +301,10 @@ void fake_free(struct fake *f)
 void fake_restart(struct fake *f)
 {
     struct vr_err err = VR_ERR_INIT;
+    struct core_config cc = config;
+    cc.retry_first_us = f->retry_first_us;
     core_free(f->c);
-    CHECK_OK(core_new(&config, &ops, f, &f->c, &err), &err);
+    CHECK_OK(core_new(&cc, &ops, f, &f->c, &err), &err);
     for (size_t i = 0; i < f->nrels; i++) {
         CHECK_OK(core_load_rel(f->c, &f->rels[i], &err), &err);
     }

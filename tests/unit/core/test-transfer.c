@@ -139,6 +139,23 @@ static void test_preflight_settles(void **state)
     fake_free(f);
 }
 
+static void test_first_retry_may_be_soon(void **state)
+{
+    struct fake *f = fake_new();
+    f->retry_first_us = 5 * SEC;
+    fake_rel(f, 0, true, VR_REL_RESYNC_REQUIRED);
+    fake_restart(f);
+    assert_int_equal(fake_resync(f, &operator_, 0), 4096);
+    fake_end(f, 1, -VR_E_PEER, "link gone");
+    assert_int_equal(core_tick(f->c), f->now + 5 * SEC);
+    f->now += 5 * SEC;
+    core_tick(f->c);
+    assert_int_equal(fake_job(f, 1)->state, VR_JOB_RUNNING);
+    fake_end(f, 1, -VR_E_PEER, "link gone"); /* got nowhere: now it takes minutes */
+    assert_int_equal(core_tick(f->c), f->now + MIN);
+    fake_free(f);
+}
+
 static void test_backoff(void **state)
 {
     static const unsigned minutes[] = {1, 2, 4, 8, 10, 30, 30};
@@ -342,7 +359,7 @@ int main(void)
         T(test_lost_acknowledgement),
         T(test_lost_commit),
         T(test_preflight_settles),
-        T(test_backoff),
+        T(test_first_retry_may_be_soon), T(test_backoff),
         T(test_no_space),
         T(test_final_ends),
         T(test_start_fails),
