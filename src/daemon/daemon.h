@@ -17,6 +17,8 @@
 struct lanes;
 struct targets;
 
+#define JOB_KEEP_US (60ull * 60 * 1000000)
+
 struct daemon {
     struct daemon_config config;
     char host_name[VR_HOST_MAX];

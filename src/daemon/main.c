@@ -25,7 +25,6 @@
 #include "vr_config.h"
 
 #define STOP_DEADLINE_MS 40000 /* longer than every deadline of a session's beginning */
-#define JOB_KEEP_US (60ull * 60 * 1000000)
 
 struct options {
     const char *config;

@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <grp.h>
 
+#include "front/cimxml/http.h"
 #include "front/front.h"
 #include "front/rest/rest.h"
 #include "net/users.h"
 #include "provider/api.h"
+#include "provider/provider.h"
 #include "util/fdio.h"
+#include "util/vtime.h"
 #include "vr_config.h"
 
 #define PEM_MAX (256u << 10)
@@ -25,6 +28,7 @@ struct wire {
     struct daemon *d;
     struct provider_api api;
     struct rest rest;
+    struct provider *cim;
     struct served served;
 };
 
@@ -117,6 +121,50 @@ static void api_events(void *ctx, uint32_t limit, api_events_done done, void *ar
 static const struct provider_api_env api_env = {
     .vms = api_vms, .report = api_report, .events = api_events};
 
+static uint64_t cim_now_us(void *ctx)
+{
+    return vr_wall_us();
+}
+
+static int cim_list_vms(void *ctx, provider_vm_cb cb, void *cb_ctx, struct vr_err *err)
+{
+    struct daemon *d = ctx;
+    const struct vr_vm *vm;
+    for (size_t i = 0; (vm = inventory_at(d->inventory, i)) && cb(cb_ctx, vm); i++) {
+    }
+    return 0;
+}
+
+static int cim_find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err)
+{
+    struct daemon *d = ctx;
+    const struct vr_vm *vm = inventory_find(d->inventory, id);
+    if (!vm) {
+        return vr_fail(err, VR_E_NOT_FOUND, "no such VM in the inventory");
+    }
+    *ret = *vm;
+    return 0;
+}
+
+static int
+cim_replica_vm(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr_err *err)
+{
+    struct daemon *d = ctx;
+    return replicas_images(d->replicas, rel, ret, err);
+}
+
+static const struct provider_env_ops cim_env = {.now_us = cim_now_us,
+                                                .list_vms = cim_list_vms,
+                                                .find_vm = cim_find_vm,
+                                                .replica_vm = cim_replica_vm};
+
+static int start_cim(struct wire *w, struct vr_err *err)
+{
+    struct provider_config pc = {.job_keep_us = JOB_KEEP_US};
+    snprintf(pc.host_name, sizeof pc.host_name, "%s", w->d->host_name);
+    return provider_new(&pc, w->d->core, &cim_env, w->d, &w->cim, err);
+}
+
 /* --- listeners --- */
 
 static bool post(void *ctx, void (*fn)(void *arg), void *arg)
@@ -202,7 +250,10 @@ static int open_front(struct wire *w, struct served *s, struct vr_err *err)
                              .verify_ctx = s->users,
                              .post = post,
                              .post_ctx = d->control};
-    struct front_handlers handlers = {.rest = rest_handle, .rest_ctx = &w->rest};
+    struct front_handlers handlers = {.rest = rest_handle,
+                                      .rest_ctx = &w->rest,
+                                      .cimxml = cimxml_http_handle,
+                                      .cimxml_ctx = provider_broker(w->cim)};
     int r = add_listeners(&d->config, s, &hc, err);
     return r < 0 ? r : front_start(&hc, &handlers, &s->front, err);
 }
@@ -231,7 +282,10 @@ int wire_start(struct daemon *d, struct wire **ret, struct vr_err *err)
     w->api = (struct provider_api){
         .core = d->core, .host_name = d->host_name, .env = &api_env, .env_ctx = d};
     w->rest = (struct rest){.ops = &provider_api_ops, .ops_ctx = &w->api, .version = VR_VERSION};
-    int r = load_served(&d->config, &w->served, err);
+    int r = start_cim(w, err);
+    if (r == 0) {
+        r = load_served(&d->config, &w->served, err);
+    }
     if (r == 0) {
         r = open_front(w, &w->served, err);
     }
@@ -284,6 +338,7 @@ void wire_free(struct wire *w)
 {
     if (w) {
         close_served(&w->served);
+        provider_free(w->cim);
         free(w);
     }
 }
