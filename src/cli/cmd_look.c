@@ -131,7 +131,7 @@ static void line(const char *name, const char *text)
     struct table t; /* one cell, to have it clean */
     const char *head[] = {text};
     table_init(&t, 1, head);
-    printf("%-10s ", name);
+    printf("%-12s ", name);
     table_print(&t, stdout);
     table_deinit(&t);
 }
@@ -168,14 +168,15 @@ static void show_job(const json_t *job)
     time_line("scheduled", json_object_get(job, "scheduled"));
     time_line("started", json_object_get(job, "started"));
     time_line("finished", json_object_get(job, "finished"));
+    if (json_u64(p, "phase") == VR_PHASE_NONE) {
+        return; /* no transfer */
+    }
     size_line("total", json_u64(p, "bytes_total"));
     size_line("compared", json_u64(p, "bytes_compared"));
     size_line("differing", json_u64(p, "bytes_differing"));
     size_line("sent", json_u64(p, "bytes_sent"));
     size_line("written", json_u64(p, "bytes_written"));
     size_line("staged", json_u64(p, "bytes_staged"));
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)json_u64(job, "relationship"));
-    line("relation", text);
 }
 
 static int wait_for(struct cli *cli, uint64_t id)

@@ -9,8 +9,8 @@
 #include "util/num.h"
 #include "util/vtime.h"
 
-static int
-say_started(struct client *c, const struct cli *cli, const json_t *answer, const char *vm)
+static int say_started(
+    struct client *c, const struct cli *cli, const json_t *answer, const char *vm, const char *done)
 {
     uint64_t id = json_u64(answer, "job_id");
     if (id && cli_has(cli, OPT_WAIT)) {
@@ -20,21 +20,23 @@ say_started(struct client *c, const struct cli *cli, const json_t *answer, const
         json_dumpf(answer, stdout, JSON_COMPACT);
         putchar('\n');
     } else if (id) {
-        printf("job %llu started; 'vmreplica job %llu' shows it\n", (unsigned long long)id,
-               (unsigned long long)id);
+        printf("job %llu %s; 'vmreplica job %llu' shows it\n", (unsigned long long)id,
+               cli_has(cli, OPT_AT) ? "scheduled" : "started", (unsigned long long)id);
     } else {
-        printf("%s\n", *json_text(answer, "text") ? json_text(answer, "text") : "done");
+        printf("%s\n", done);
     }
     return 0;
 }
 
-/* take_body: consumed, NULL: none. name: escaped into the path, NULL: before is the whole path. */
+/* take_body: consumed, NULL: none. name: escaped into the path, NULL: before is the whole path.
+ * done: what to say when there is no job. */
 static int send_verb(struct cli *cli,
                      const char *method,
                      const char *before,
                      const char *name,
                      const char *after,
-                     json_t *take_body)
+                     json_t *take_body,
+                     const char *done)
 {
     struct vr_err err = VR_ERR_INIT;
     json_t *answer = NULL;
@@ -49,7 +51,7 @@ static int send_verb(struct cli *cli,
     if (r < 0) {
         return cli_fail(r, &err);
     }
-    int code = say_started(c, cli, answer, name ? name : "");
+    int code = say_started(c, cli, answer, name ? name : "", done);
     json_decref(answer);
     return code;
 }
@@ -88,7 +90,7 @@ static int set_rate(json_t *body, const char *text, struct vr_err *err)
     return 0;
 }
 
-static int vm_verb(struct cli *cli, const char *verb)
+static int vm_verb(struct cli *cli, const char *verb, const char *done)
 {
     struct vr_err err = VR_ERR_INIT;
     json_t *body = json_object();
@@ -117,7 +119,7 @@ static int vm_verb(struct cli *cli, const char *verb)
         json_decref(body);
         return cli_fail(r, &err);
     }
-    return send_verb(cli, "POST", "vms", cli->args[0], verb, body);
+    return send_verb(cli, "POST", "vms", cli->args[0], verb, body, done);
 }
 
 static int usage_error(const char *text)
@@ -135,37 +137,37 @@ int cmd_enable(struct cli *cli)
     if (starts > 1) {
         return usage_error("enable: only one of --at, --seeded and --no-start makes sense");
     }
-    return vm_verb(cli, "enable");
+    return vm_verb(cli, "enable", "enabled");
 }
 
 int cmd_disable(struct cli *cli)
 {
-    return vm_verb(cli, "disable");
+    return vm_verb(cli, "disable", "no longer replicated; the images stay");
 }
 
 int cmd_resync(struct cli *cli)
 {
-    return vm_verb(cli, "resync");
+    return vm_verb(cli, "resync", "both sides are equal");
 }
 
 int cmd_verify(struct cli *cli)
 {
-    return vm_verb(cli, "verify");
+    return vm_verb(cli, "verify", "both sides are equal");
 }
 
 int cmd_pause(struct cli *cli)
 {
-    return vm_verb(cli, "pause");
+    return vm_verb(cli, "pause", "paused; what is staged stays");
 }
 
 int cmd_resume(struct cli *cli)
 {
-    return vm_verb(cli, "resume");
+    return vm_verb(cli, "resume", "resumed");
 }
 
 int cmd_cancel(struct cli *cli)
 {
-    return vm_verb(cli, "cancel");
+    return vm_verb(cli, "cancel", "cancelled");
 }
 
 int cmd_failover(struct cli *cli)
@@ -175,17 +177,17 @@ int cmd_failover(struct cli *cli)
             "failover shuts the old primary out and loses what it did not replicate; "
             "if that is wanted, repeat with --force");
     }
-    return vm_verb(cli, "failover");
+    return vm_verb(cli, "failover", "failed over: the replica on this host is the living VM now");
 }
 
 int cmd_adopt(struct cli *cli)
 {
-    return vm_verb(cli, "adopt");
+    return vm_verb(cli, "adopt", "adopted; resynchronize next");
 }
 
 int cmd_bandwidth(struct cli *cli)
 {
-    return vm_verb(cli, "bandwidth");
+    return vm_verb(cli, "bandwidth", "limit set");
 }
 
 int cmd_authorize_add(struct cli *cli)
@@ -199,17 +201,19 @@ int cmd_authorize_add(struct cli *cli)
     if (cli_has(cli, OPT_TRUST_GROUP)) {
         json_object_set_new(body, "trust_group", json_string(cli->value[OPT_TRUST_GROUP]));
     }
-    return send_verb(cli, "POST", "authorizations", NULL, "", body);
+    return send_verb(cli, "POST", "authorizations", NULL, "", body, "authorized");
 }
 
 int cmd_authorize_remove(struct cli *cli)
 {
-    return send_verb(cli, "DELETE", "authorizations", cli->args[0], "", NULL);
+    return send_verb(cli, "DELETE", "authorizations", cli->args[0], "", NULL,
+                     "no longer authorized");
 }
 
 int cmd_peer_test(struct cli *cli)
 {
     json_t *body = json_object();
     json_object_set_new(body, "host", json_string(cli->args[0]));
-    return send_verb(cli, "POST", "peers/test", NULL, "", body);
+    return send_verb(cli, "POST", "peers/test", NULL, "", body,
+                     "the host answers, and both hosts trust each other's certificate");
 }

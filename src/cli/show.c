@@ -128,7 +128,9 @@ const char *show_rate(uint64_t bytes_s, char *buf)
 const char *show_span(uint64_t us, char *buf)
 {
     unsigned long long s = us / 1000000;
-    if (s < 60) {
+    if (us > 0 && us < 10000000) {
+        snprintf(buf, SHOW_MAX, "%.1fs", (double)us / 1e6);
+    } else if (s < 60) {
         snprintf(buf, SHOW_MAX, "%llus", s);
     } else if (s < 3600) {
         snprintf(buf, SHOW_MAX, "%llum", s / 60);

@@ -25,7 +25,7 @@ void table_print(const struct table *t, FILE *f);
 /* Each fills buf (SHOW_MAX bytes) and returns it. */
 const char *show_size(uint64_t bytes, char *buf);    /* "5.6 GiB" */
 const char *show_rate(uint64_t bytes_s, char *buf);  /* "38.0 MiB/s" */
-const char *show_span(uint64_t us, char *buf);       /* "25s", "18m", "1h46m", "3d" */
+const char *show_span(uint64_t us, char *buf);       /* "0.4s", "25s", "18m", "1h46m", "3d" */
 const char *show_time(const json_t *iso, char *buf); /* local, "-" for null */
 const char *show_age(const json_t *iso, uint64_t now_us, char *buf); /* "6h", "-" */
 /* 0 for null or no time. */

@@ -11,6 +11,8 @@
 #include "util/vtime.h"
 
 #define POLL_MS 500
+#define POLL_FIRST_MS 100 /* so that a short job is not waited for in vain */
+#define POLLS_FIRST 10
 #define RETRY_MS 60000 /* the daemon may be restarting */
 #define PLAIN_STEP 10  /* percent between two plain lines */
 #define BAR 20
@@ -39,8 +41,9 @@ const char *progress_line(const json_t *job, const struct gauge *g, char *buf, s
     }
     bar[BAR] = '\0';
     if (json_u64(job, "state") != VR_JOB_RUNNING) {
-        snprintf(buf, cap, "%s%s%s", json_text(job, "state_text"),
-                 *json_text(job, "status") ? ": " : "", json_text(job, "status"));
+        const char *text = json_text(job, "state_text"), *status = json_text(job, "status");
+        bool more = *status && strcmp(status, text) != 0;
+        snprintf(buf, cap, "%s%s%s", text, more ? ": " : "", more ? status : "");
         return buf;
     }
     if (g->percent >= 0) {
@@ -84,6 +87,25 @@ static void show(struct shown *s, const json_t *job, const struct gauge *g)
     fprintf(stderr, "%s\n", line);
 }
 
+static void summary(const json_t *job, unsigned long long n)
+{
+    const json_t *p = json_object_get(job, "progress");
+    uint64_t from = json_time(json_object_get(job, "started"));
+    uint64_t until = json_time(json_object_get(job, "finished"));
+    char compared[SHOW_MAX], differing[SHOW_MAX], sent[SHOW_MAX];
+    printf("job %llu completed", n);
+    if (json_u64(p, "bytes_compared")) {
+        printf(": %s compared, %s differed, %s sent",
+               show_size(json_u64(p, "bytes_compared"), compared),
+               show_size(json_u64(p, "bytes_differing"), differing),
+               show_size(json_u64(p, "bytes_sent"), sent));
+    }
+    if (from && until > from) {
+        printf(", in %s", show_span(until - from, sent));
+    }
+    putchar('\n');
+}
+
 static int finished(const struct cli *cli, const json_t *job, uint64_t id)
 {
     unsigned long long n = id;
@@ -94,8 +116,7 @@ static int finished(const struct cli *cli, const json_t *job, uint64_t id)
     }
     if (state == VR_JOB_COMPLETED) {
         if (!cli_has(cli, OPT_JSON)) {
-            printf("job %llu completed%s%s\n", n, *json_text(job, "status") ? ": " : "",
-                   json_text(job, "status"));
+            summary(job, n);
         }
         return 0;
     }
@@ -130,21 +151,31 @@ static json_t *read_job(struct client *c, uint64_t id, bool *ret_gone, struct vr
     return job;
 }
 
+/* The daemon writes progress less often than it is read here: a rate of nothing in between would be
+ * none. */
+static bool same_reading(const json_t *job, const json_t *before)
+{
+    const json_t *p = json_object_get(job, "progress"), *q = json_object_get(before, "progress");
+    return q && json_u64(job, "state") == json_u64(before, "state") &&
+           json_equal(json_object_get(p, "updated"), json_object_get(q, "updated"));
+}
+
 int job_wait(struct client *c, const struct cli *cli, uint64_t id, const char *vm)
 {
     struct sigaction sa = {.sa_handler = on_interrupt};
     struct shown s = {.tty = isatty(STDERR_FILENO)};
     struct vr_err err = VR_ERR_INIT;
+    struct gauge gauge = {.percent = -1};
     json_t *before = NULL;
     uint64_t deadline = vr_mono_ms() + RETRY_MS;
-    int code = -1;
+    int code = -1, polls = 0;
     sigaction(SIGINT, &sa, NULL);
     while (code < 0) {
         bool gone = false;
         json_t *job = interrupted ? NULL : read_job(c, id, &gone, &err);
         if (interrupted) {
             json_decref(job);
-            code = left_alone(id, vm);
+            code = left_alone(id, *vm ? vm : json_text(before, "vm_name"));
             break;
         }
         if (!job && (gone || vr_mono_ms() >= deadline)) {
@@ -152,9 +183,11 @@ int job_wait(struct client *c, const struct cli *cli, uint64_t id, const char *v
             break;
         }
         if (job) {
-            struct gauge g = gauge_of(job, before);
             deadline = vr_mono_ms() + RETRY_MS;
-            show(&s, job, &g);
+            if (!same_reading(job, before)) {
+                gauge = gauge_of(job, before);
+            }
+            show(&s, job, &gauge);
             if (vr_job_is_final((enum vr_job_state)json_u64(job, "state"))) {
                 fputs(s.tty ? "\n" : "", stderr);
                 code = finished(cli, job, id);
@@ -163,7 +196,7 @@ int job_wait(struct client *c, const struct cli *cli, uint64_t id, const char *v
             before = job;
         }
         if (code < 0) {
-            pause_ms(POLL_MS);
+            pause_ms(polls++ < POLLS_FIRST ? POLL_FIRST_MS : POLL_MS);
         }
     }
     json_decref(before);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "front/front.h"
+#include "net/ca.h"
 #include "tests/lib/check.h"
 #include "util/fdio.h"
 
@@ -153,6 +154,61 @@ static void test_url(void **state)
     CHECK_FAILS(ask(&cli, "vms", &err), &err, VR_E_PEER, "cannot reach");
 }
 
+static char *pem(const char *dir, const char *name)
+{
+    char path[160], *text = NULL;
+    struct vr_err err = VR_ERR_INIT;
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    CHECK_OK(vr_read_file(path, 65536, &text, NULL, &err), &err);
+    unlink(path);
+    return text;
+}
+
+/* A certificate of our own CA: accepted with --cacert, refused without and under another name. */
+static void test_https(void **state)
+{
+    struct fixture *f = *state;
+    const char *const names[] = {"localhost"};
+    char path[4][160];
+    static const char *const files[] = {"request.pem", "cert.pem", "ca.pem", "ca-key.pem"};
+    struct vr_err err = VR_ERR_INIT;
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(path[i], sizeof(path[i]), "%s/%s", f->dir, files[i]);
+    }
+    CHECK_OK(ca_init(f->dir, "test", &err), &err);
+    CHECK_OK(cert_request(f->dir, names, 1, &err), &err);
+    CHECK_OK(ca_sign(f->dir, path[0], path[1], 1, &err), &err);
+    char *cert = pem(f->dir, "cert.pem"), *key = pem(f->dir, "key.pem");
+    struct http_config config = {.listens = {{.kind = HTTP_TLS, .address = "127.0.0.1"}},
+                                 .nlistens = 1,
+                                 .verify = verify,
+                                 .tls_cert_pem = cert,
+                                 .tls_key_pem = key};
+    struct front_handlers h = {.rest = on_rest, .rest_ctx = f};
+    front_stop(f->front);
+    CHECK_OK(front_start(&config, &h, &f->front, &err), &err);
+    struct cli cli = {0};
+    char url[64], ip_url[64];
+    snprintf(url, sizeof(url), "https://localhost:%u", front_port(f->front, 0));
+    snprintf(ip_url, sizeof(ip_url), "https://127.0.0.1:%u", front_port(f->front, 0));
+    cli.value[OPT_URL] = url;
+    cli.value[OPT_USER] = "admin";
+    cli.value[OPT_PASSWORD_FILE] = f->secret;
+    CHECK_FAILS(ask(&cli, "vms", &err), &err, VR_E_PEER, "certificate");
+    cli.value[OPT_CA_FILE] = path[2];
+    CHECK_OK(ask(&cli, "vms", &err), &err);
+    cli.value[OPT_URL] = ip_url;
+    CHECK_FAILS(ask(&cli, "vms", &err), &err, VR_E_PEER, "certificate");
+    assert_int_equal(f->asked, 1);
+    front_stop(f->front);
+    f->front = NULL;
+    free(cert);
+    free(key);
+    for (size_t i = 0; i < 4; i++) {
+        unlink(path[i]);
+    }
+}
+
 static void test_verbs(void **state)
 {
     struct fixture *f = *state;
@@ -216,7 +272,7 @@ static void test_status_unknown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TF(test_errors), TF(test_url), TF(test_verbs), TF(test_wait),
-                                       TF(test_status_unknown)};
+    const struct CMUnitTest tests[] = {TF(test_errors), TF(test_url),  TF(test_verbs),
+                                       TF(test_https),  TF(test_wait), TF(test_status_unknown)};
     return RUN(tests);
 }

@@ -41,6 +41,8 @@ static void test_numbers(void **state)
     assert_string_equal(show_size(UINT64_MAX, buf), "16.0 EiB");
     assert_string_equal(show_rate(38 * VR_MIB, buf), "38.0 MiB/s");
     assert_string_equal(show_span(59999999, buf), "59s");
+    assert_string_equal(show_span(0, buf), "0s");
+    assert_string_equal(show_span(340000, buf), "0.3s");
     assert_string_equal(show_span(60000000, buf), "1m");
     assert_string_equal(show_span(6360000000ull, buf), "1h46m");
     assert_string_equal(show_span(3ull * 86400 * 1000000, buf), "3d");
