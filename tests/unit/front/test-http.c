@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -23,10 +24,10 @@ struct fixture {
     struct front *front;
     struct http_config config;
     char dir[64], sock[96];
-    int handled;
-    bool keep; /* do not answer */
-    struct http_request *volatile kept;
-    bool post_refuses;
+    atomic_int handled;
+    atomic_bool keep; /* do not answer */
+    _Atomic(struct http_request *) kept;
+    atomic_bool post_refuses;
 };
 
 static int verify(void *ctx, const char *user, const char *password, enum vr_role *ret_role)
@@ -284,6 +285,62 @@ static void test_body_limit(void **state)
     free(big);
 }
 
+/* Sixteen bodies that never end fill what all requests may hold; the next one is refused, and
+ * served once they are gone. */
+static void test_bodies_limit(void **state)
+{
+    enum {
+        N = HTTP_BODIES_MAX / HTTP_BODY_MAX
+    };
+    struct fixture *f = *state;
+    static const char small[] =
+        "POST /api/v1/x HTTP/1.1\r\n" HOST AUTH "Content-Length: 100\r\n\r\n%0100d";
+    char buf[4096], request[512], *big = malloc(HTTP_BODY_MAX);
+    int fds[N], status = 0;
+    assert_non_null(big);
+    snprintf(request, sizeof(request), small, 0);
+    memset(big, 'x', HTTP_BODY_MAX);
+    big[HTTP_BODY_MAX - 1] = '\0';
+    for (int i = 0; i < N; i++) {
+        fds[i] = dial(f);
+        say(fds[i], "POST /api/v1/x HTTP/1.1\r\n" HOST AUTH "Content-Length: 1048576\r\n\r\n");
+        say(fds[i], big);
+    }
+    int fd = dial(f);
+    for (int i = 0; i < 1000 && status != 503; i++) {
+        usleep(1000); /* the server may still be reading */
+        status = ask(fd, request, buf, sizeof(buf));
+    }
+    assert_int_equal(status, 503);
+    for (int i = 0; i < N; i++) {
+        close(fds[i]);
+    }
+    for (int i = 0; i < 1000 && status != 200; i++) {
+        status = ask(fd, request, buf, sizeof(buf));
+    }
+    assert_int_equal(status, 200);
+    close(fd);
+    free(big);
+}
+
+/* Who sends on and on without a password is cut off. */
+static void test_endless_refused(void **state)
+{
+    struct fixture *f = *state;
+    char chunk[65536 + 16];
+    int fd = dial(f), sent = 0;
+    memset(chunk, 'x', sizeof(chunk));
+    memcpy(chunk, "10000\r\n", 7);
+    memcpy(chunk + 7 + 65536, "\r\n", 2);
+    say(fd, "POST /api/v1/x HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    while (sent < 1024 && send(fd, chunk, 7 + 65536 + 2, MSG_NOSIGNAL) == 7 + 65536 + 2) {
+        sent++;
+    }
+    assert_in_range(sent, 64, 1023); /* more than 4 MiB, much less than 64 */
+    assert_int_equal(f->handled, 0);
+    close(fd);
+}
+
 static void test_long_headers(void **state)
 {
     char buf[4096], *request = malloc(40000);
@@ -476,10 +533,11 @@ static void test_listen_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TF(test_401_then_reuse),     TF(test_routes),      TF(test_body_limit),
-        TF(test_long_headers),       TF(test_deadline),    TF(test_mailbox_full),
-        TF(test_stop_while_waiting), TF(test_unix_socket), TF(test_listen_refusals),
-        TF(test_unix_others),        TF(test_cim_headers),
+        TF(test_401_then_reuse), TF(test_routes),          TF(test_body_limit),
+        TF(test_long_headers),   TF(test_bodies_limit),    TF(test_endless_refused),
+        TF(test_deadline),       TF(test_mailbox_full),    TF(test_stop_while_waiting),
+        TF(test_unix_socket),    TF(test_listen_refusals), TF(test_unix_others),
+        TF(test_cim_headers),
     };
     return RUN(tests);
 }

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The REST front's view of core, over a core of this test's own. */
+#include "provider/api.h"
+
+#include "tests/lib/check.h"
+#include "util/num.h"
+
+static struct {
+    const char *called;
+    int rel_number;
+    uint64_t value;
+    struct core_resync_args resync;
+    struct core_enable_args enable;
+    struct core_caller who;
+    char host[VR_HOST_MAX];
+    struct vr_rel rels[2];
+    struct vr_job jobs[5];
+} fake;
+
+static void called(const char *name,
+                   const struct core_caller *who,
+                   int rel,
+                   uint64_t value,
+                   core_done done,
+                   void *ctx)
+{
+    struct core_answer a = {.code = 32775, .kind = VR_E_STATE, .text = "no"};
+    fake.called = name;
+    fake.who = *who;
+    fake.rel_number = rel;
+    fake.value = value;
+    done(ctx, &a);
+}
+
+void core_resync(struct core *c,
+                 const struct core_caller *who,
+                 const struct core_resync_args *args,
+                 core_done done,
+                 void *ctx)
+{
+    fake.resync = *args;
+    called("resync", who, args->rel_number, args->start_us, done, ctx);
+}
+
+void core_enable(struct core *c,
+                 const struct core_caller *who,
+                 const struct core_enable_args *args,
+                 core_done done,
+                 void *ctx)
+{
+    fake.enable = *args;
+    called("enable", who, 0, args->start_us, done, ctx);
+}
+
+#define VM_VERB(name)                                                                              \
+    void core_##name(struct core *c, const struct core_caller *who, const struct vr_uuid *vm,      \
+                     int rel_number, core_done done, void *ctx)                                    \
+    {                                                                                              \
+        called(#name, who, rel_number, vm->b[0], done, ctx);                                       \
+    }
+VM_VERB(verify)
+VM_VERB(disable)
+VM_VERB(adopt)
+
+void core_state_change(struct core *c,
+                       const struct core_caller *who,
+                       const struct vr_uuid *vm,
+                       int rel_number,
+                       uint16_t requested,
+                       core_done done,
+                       void *ctx)
+{
+    called("state_change", who, rel_number, requested, done, ctx);
+}
+
+void core_failover(struct core *c,
+                   const struct core_caller *who,
+                   const struct vr_uuid *vm,
+                   bool force,
+                   core_done done,
+                   void *ctx)
+{
+    called("failover", who, 0, force, done, ctx);
+}
+
+void core_auth_add(struct core *c,
+                   const struct core_caller *who,
+                   const struct vr_auth_entry *e,
+                   core_done done,
+                   void *ctx)
+{
+    memcpy(fake.host, e->host, sizeof(fake.host));
+    called("auth_add", who, 0, 0, done, ctx);
+}
+
+void core_auth_remove(
+    struct core *c, const struct core_caller *who, const char *host, core_done done, void *ctx)
+{
+    snprintf(fake.host, sizeof(fake.host), "%s", host);
+    called("auth_remove", who, 0, 0, done, ctx);
+}
+
+void core_peer_test(
+    struct core *c, const struct core_caller *who, const char *point, core_done done, void *ctx)
+{
+    snprintf(fake.host, sizeof(fake.host), "%s", point);
+    called("peer_test", who, 0, 0, done, ctx);
+}
+
+void core_bandwidth(struct core *c,
+                    const struct core_caller *who,
+                    const struct vr_uuid *vm,
+                    int rel_number,
+                    uint64_t bytes_s,
+                    core_done done,
+                    void *ctx)
+{
+    called("bandwidth", who, rel_number, bytes_s, done, ctx);
+}
+
+const struct vr_rel *core_rel_at(struct core *c, size_t i)
+{
+    return i < VR_COUNT(fake.rels) ? &fake.rels[i] : NULL;
+}
+
+const struct vr_job *core_job_at(struct core *c, size_t i)
+{
+    return i < VR_COUNT(fake.jobs) ? &fake.jobs[i] : NULL;
+}
+
+const struct vr_job *core_job(struct core *c, uint64_t id)
+{
+    return id == 3 ? &fake.jobs[3] : NULL;
+}
+
+const struct vr_auth_entry *core_auth_at(struct core *c, size_t i)
+{
+    return NULL;
+}
+
+enum vr_mode core_vm_mode(struct core *c, const struct vr_uuid *vm)
+{
+    return VR_MODE_REPLICA;
+}
+
+static struct provider_api api = {.host_name = "hv1"};
+static int answers;
+
+static void done(void *arg, const struct api_answer *a)
+{
+    answers++;
+    assert_ptr_equal(arg, &answers);
+    assert_int_equal(a->code, 32775);
+    assert_int_equal(a->kind, VR_E_STATE);
+    assert_string_equal(a->text, "no");
+}
+
+static void test_verbs(void **state)
+{
+    static const struct {
+        enum api_verb_kind kind;
+        const char *called;
+        uint64_t value;
+    } rows[] = {
+        {API_RESYNC, "resync", 99},      {API_VERIFY, "verify", 7},
+        {API_ENABLE, "enable", 99},      {API_DISABLE, "disable", 7},
+        {API_PAUSE, "state_change", 7},  {API_RESUME, "state_change", 3},
+        {API_CANCEL, "state_change", 9}, {API_FAILOVER, "failover", 1},
+        {API_ADOPT, "adopt", 7},         {API_BANDWIDTH, "bandwidth", 1000},
+        {API_AUTH_ADD, "auth_add", 0},   {API_AUTH_REMOVE, "auth_remove", 0},
+        {API_PEER_TEST, "peer_test", 0},
+    };
+    const struct api_caller who = {.role = VR_ROLE_OPERATOR, .user = "alice"};
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        struct api_verb v = {.kind = rows[i].kind,
+                             .vm_id = {{7}},
+                             .rel_number = 1,
+                             .start_us = 99,
+                             .force = true,
+                             .restart = true,
+                             .seeded = true,
+                             .host = "hv2",
+                             .excluded = {"swap"},
+                             .nexcluded = 1,
+                             .bandwidth_bytes_s = 1000,
+                             .auth = {.host = "hv2"}};
+        provider_api_ops.verb(&api, &who, &v, done, &answers);
+        assert_int_equal(answers, (int)i + 1);
+        assert_string_equal(fake.called, rows[i].called);
+        assert_int_equal(fake.value, rows[i].value);
+        assert_string_equal(fake.who.user, "alice");
+        assert_int_equal(fake.who.role, VR_ROLE_OPERATOR);
+    }
+    assert_true(fake.resync.force && fake.resync.restart && fake.resync.vm_id.b[0] == 7);
+    assert_int_equal(fake.resync.rel_number, 1);
+    assert_true(fake.enable.seeded && !fake.enable.no_start);
+    assert_string_equal(fake.enable.peer, "hv2");
+    assert_string_equal(fake.enable.excluded[0], "swap");
+    assert_int_equal(fake.enable.nexcluded, 1);
+    assert_int_equal(fake.enable.bandwidth_bytes_s, 1000);
+    assert_string_equal(fake.host, "hv2");
+}
+
+static void test_relationships(void **state)
+{
+    const struct vr_uuid vm = {{7}};
+    struct api_rel rel;
+    fake.rels[0] = (struct vr_rel){.vm_id = vm, .is_source = true};
+    fake.rels[1] = (struct vr_rel){.vm_id = vm, .number = 1, .is_source = true};
+    fake.jobs[0] = (struct vr_job){
+        .vm_id = vm, .type = VR_JOBTYPE_VERIFY, .state = VR_JOB_COMPLETED, .finished_us = 50};
+    fake.jobs[1] = (struct vr_job){
+        .vm_id = vm, .type = VR_JOBTYPE_VERIFY, .state = VR_JOB_EXCEPTION, .finished_us = 60};
+    fake.jobs[2] = (struct vr_job){.vm_id = vm, .state = VR_JOB_NEW};
+    fake.jobs[3] = (struct vr_job){.id = 3, .vm_id = vm, .state = VR_JOB_RUNNING};
+    fake.jobs[4] = (struct vr_job){.vm_id = {{8}}, .state = VR_JOB_RUNNING};
+    assert_true(provider_api_ops.rel_at(&api, 0, &rel));
+    assert_ptr_equal(rel.job, &fake.jobs[3]); /* what runs, not what is scheduled */
+    assert_int_equal(rel.verified_us, 50);    /* a failed verify proves nothing */
+    assert_int_equal(rel.mode, VR_MODE_PRIMARY);
+    assert_true(provider_api_ops.rel_at(&api, 1, &rel));
+    assert_null(rel.job);
+    assert_int_equal(rel.verified_us, 0);
+    assert_int_equal(rel.mode, VR_MODE_REPLICA);
+    assert_false(provider_api_ops.rel_at(&api, 2, &rel));
+    fake.rels[0].is_source = fake.rels[1].is_source = false;
+    provider_api_ops.rel_at(&api, 0, &rel);
+    assert_int_equal(rel.mode, VR_MODE_REPLICA);
+    provider_api_ops.rel_at(&api, 1, &rel);
+    assert_int_equal(rel.mode, VR_MODE_EXTENDED);
+    assert_string_equal(provider_api_ops.host_name(&api), "hv1");
+    assert_ptr_equal(provider_api_ops.job(&api, 3), &fake.jobs[3]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {T(test_verbs), T(test_relationships)};
+    return RUN(tests);
+}
