@@ -36,8 +36,8 @@ def unroff(text):
 
 
 def unquoted(text):
-    """What a man page says of its own program: without the lines between .EX and .EE."""
-    return re.sub(r'^\.EX$.*?^\.EE$', '', text, flags=re.M | re.S)
+    """What a man page says of its own program: without the examples between .Bd and .Ed."""
+    return re.sub(r'^\.Bd\b.*?^\.Ed$', '', text, flags=re.M | re.S)
 
 
 def two_ways(what, code, code_name, doc, doc_name):
@@ -69,17 +69,17 @@ def keys_of_config(text):
 
 
 def keys_of_man(text):
-    """Of vmreplicad.conf.5: .SS [section], then .TP and .B key, and in its text "Default: value."."""
+    """Of vmreplicad.conf.5: .Ss [section], then .It Cm key, and in its text "Default: value."."""
     keys, section, key = {}, None, None
     lines = unroff(text).split('\n')
-    for i, line in enumerate(lines):
-        m = re.match(r'\.SS \[(\w+)\]', line)
+    for line in lines:
+        m = re.match(r'\.Ss \[(\w+)\]', line)
         if m:
             section, key = m.group(1), None
-        elif re.match(r'\.S[HS]\b', line):
+        elif re.match(r'\.S[hs]\b', line):
             section = key = None
-        elif section and i and lines[i - 1] == '.TP' and re.match(r'\.B ', line):
-            key = (section, line[3:].strip())
+        elif section and line.startswith('.It Cm '):
+            key = (section, line.split()[2])
             keys[key] = None
         elif key:
             m = re.search(r'Default: (\S+?)\.?$', line)
@@ -101,8 +101,8 @@ def run(command):
     return done.stdout
 
 
-def check_program(root, build, name, folder, man):
-    program = os.path.join(build, 'src', folder, name)
+def check_program(root, build, name, man):
+    program = os.path.join(build, name)
     page = os.path.join(root, 'man', man)
     if not os.path.exists(program):
         return [f'{program} is not built']
@@ -138,7 +138,7 @@ def check_config(root):
     if not inventory:
         problems.append('src/inventory/static.c: found no keys: has its message changed?')
     for key in sorted(inventory):
-        if not re.search(r'^\.B ' + re.escape(key).replace('NAME', r'\S*NAME\S*'), unroff(page),
+        if not re.search(r'^\.It Cm ' + re.escape(key), unroff(page),
                          re.M):
             problems.append(f'man/vmreplicad.conf.5: does not tell key {key} of the inventory')
     return problems
@@ -158,13 +158,21 @@ def check_protocol(root):
                        for f in sorted(frames) if not re.search(rf'\b{f.split()[0]}\b', page)]
 
 
-def check_invariants(root):
-    code, doc = set(), set(INVARIANT.findall(read(os.path.join(root, 'docs/on-disk.md'))))
-    for where, _, names in os.walk(os.path.join(root, 'src')):
+def cited(root, top):
+    found = set()
+    for where, _, names in os.walk(os.path.join(root, top)):
         for name in names:
-            if name.endswith(('.c', '.h')):
-                code |= set(INVARIANT.findall(read(os.path.join(where, name))))
-    return two_ways('invariant', code, 'src/', doc, 'docs/on-disk.md')
+            if name.endswith(('.c', '.h', '.sh')):
+                found |= set(INVARIANT.findall(read(os.path.join(where, name))))
+    return found
+
+
+def check_invariants(root):
+    code, doc = cited(root, 'src'), set(INVARIANT.findall(read(os.path.join(root, 'docs/on-disk.md'))))
+    problems = two_ways('invariant', code, 'src/', doc, 'docs/on-disk.md')
+    if os.path.isdir(os.path.join(root, 'tests/sim')):
+        problems += [f'tests/: no test cites {x}' for x in sorted(code - cited(root, 'tests'))]
+    return problems
 
 
 def markdown(root):
@@ -190,7 +198,7 @@ def check_links(root):
 
 
 def self_test():
-    page = '.SS [a]\n.TP\n.B one\nText.\nDefault: 5.\n.TP\n.B two\nText.\n.SH NEXT\n.TP\n.B three\n'
+    page = '.Ss [a]\n.It Cm one Ar n\nText.\nDefault: 5.\n.It Cm two\nText.\n.Sh NEXT\n.It Cm three\n'
     tests = [
         (keys_of_man(page), {('a', 'one'): '5', ('a', 'two'): None}),
         (keys_of_config('keys[] = {\n K("a", "one", T, m, 0, 0, "5"),\n K("a", "two", T, m, 0,\n 0, NULL),'),
@@ -200,7 +208,7 @@ def self_test():
          ['status', 'peer test']),
         (two_ways('o', {'x', 'y'}, 'c', {'y', 'z'}, 'd'),
          ['d: does not tell o x of c', 'd: tells o z, which c does not have']),
-        (options_of_help(unroff(unquoted('\\fB\\-\\-json\\fR\n.EX\nls --all\n.EE\n'))), {'--json'}),
+        (options_of_help(unroff(unquoted('.Cm \\-\\-json\n.Bd -literal\nls --all\n.Ed\n'))), {'--json'}),
         (inventory_keys('known are uuid, disk.NAME",'), {'uuid', 'disk.NAME'}),
     ]
     for got, want in tests:
@@ -213,8 +221,8 @@ def main():
     if sys.argv[1:] == ['--self-test']:
         return self_test()
     root, build = map(os.path.abspath, sys.argv[1:3])
-    problems = check_program(root, build, 'vmreplica', 'cli', 'vmreplica.1')
-    problems += check_program(root, build, 'vmreplicad', 'daemon', 'vmreplicad.8')
+    problems = check_program(root, build, 'vmreplica', 'vmreplica.1')
+    problems += check_program(root, build, 'vmreplicad', 'vmreplicad.8')
     problems += check_config(root) + check_protocol(root)
     problems += check_invariants(root) + check_links(root)
     for p in problems:
