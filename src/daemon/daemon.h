@@ -76,3 +76,5 @@ void targets_free(struct targets *t); /* stopped and idle */
 
 /* recover.c: before core_start and before any listener. */
 VR_MUST_CHECK int recover_all(struct daemon *d, struct vr_err *err);
+/* Replicas in the storage locations of authorization entries that no relationship knows get one. */
+void recover_lost(struct daemon *d);

@@ -50,9 +50,24 @@ static int env_save_report(void *ctx, const struct vr_report *report, struct vr_
     return store_save_report(store_of(ctx), report, err);
 }
 
+/* With its entry known again, a storage location may show replicas whose records were lost. */
+static void look_for_replicas(void *arg)
+{
+    struct daemon *d = arg;
+    if (!d->stopping) {
+        recover_lost(d);
+    }
+}
+
 static int env_save_auth(void *ctx, const struct vr_auth_entry *entry, struct vr_err *err)
 {
-    return store_save_auth(store_of(ctx), entry, err);
+    struct daemon *d = ctx;
+    int r = store_save_auth(d->store, entry, err);
+    if (r == 0) {
+        /* Later: core does not know the entry yet. A refusal means the next start looks. */
+        (void)control_post(d->control, look_for_replicas, d);
+    }
+    return r;
 }
 
 static int env_delete_auth(void *ctx, const char *host, struct vr_err *err)
@@ -139,23 +154,67 @@ static int env_peer_call(void *ctx,
     return peer_call_start(ctx, call_id, point, identity, req, err);
 }
 
+/*
+ * A replica whose relationship was removed lies in the way. Its sidecar goes, its images stay: they
+ * seed the new relationship, when that was asked for.
+ */
+static int
+clear_released(struct daemon *d, const struct vr_rel *rel, bool seeded, struct vr_err *err)
+{
+    _cleanup_(replica_use_endp) struct replica_use *use = NULL;
+    int r = replicas_write(d->replicas, rel, true, 0, &use, err);
+    if (r < 0) {
+        return r;
+    }
+    struct replica *replica = replica_use_replica(use);
+    if (replica_role(replica) != REPLICA_ROLE_RELEASED) {
+        return vr_fail(err, VR_E_EXISTS, "'%s' holds a replica already", rel->storage);
+    }
+    if (!seeded) {
+        return vr_fail(
+            err, VR_E_EXISTS,
+            "'%.140s' holds images of a removed relationship: enable seeded to use them, "
+            "or move them",
+            rel->storage);
+    }
+    r = replica_discard_staging(replica, err);
+    if (r == 0) {
+        r = stor_unlink(replica_stor(replica), REPLICA_SIDECAR, err);
+    }
+    return r < 0 ? r : stor_sync_dir(replica_stor(replica), err);
+}
+
+static int make_replica(struct daemon *d,
+                        const struct vr_rel *rel,
+                        const struct vr_peer_request *req,
+                        struct vr_err *err)
+{
+    struct stor *stor;
+    int r = stor_dir_open(rel->storage, true, d->config.run_dir, &stor, err);
+    if (r < 0) {
+        return r;
+    }
+    bool seeded = req->kind == VR_TRANSFER_SEEDED;
+    if (stor_exists(stor, REPLICA_SIDECAR)) {
+        r = clear_released(d, rel, seeded, err);
+    }
+    if (r == 0) {
+        r = replica_create(stor, rel, req, NULL, seeded, err);
+    }
+    stor_close(stor);
+    return r;
+}
+
 static int env_create_replica(void *ctx,
                               struct vr_rel *rel,
                               const struct vr_peer_request *req,
                               struct vr_err *err)
 {
-    struct daemon *d = ctx;
     struct vr_rel made = *rel;
-    struct stor *stor;
     int r = replicas_dir(rel->storage, &rel->vm_id, made.storage, err);
     if (r == 0) {
-        r = stor_dir_open(made.storage, true, d->config.run_dir, &stor, err);
+        r = make_replica(ctx, &made, req, err);
     }
-    if (r < 0) {
-        return r;
-    }
-    r = replica_create(stor, &made, req, NULL, req->kind == VR_TRANSFER_SEEDED, err);
-    stor_close(stor);
     if (r == 0) {
         *rel = made;
     }

@@ -134,6 +134,17 @@ static void scan_storage(struct daemon *d, const char *storage)
     closedir(dir);
 }
 
+void recover_lost(struct daemon *d)
+{
+    /* Copied: what is borrowed from core is void once a relationship was added. */
+    struct vr_auth_entry entry;
+    const struct vr_auth_entry *at;
+    for (size_t i = 0; (at = core_auth_at(d->core, i)); i++) {
+        entry = *at;
+        scan_storage(d, entry.storage);
+    }
+}
+
 int recover_all(struct daemon *d, struct vr_err *err)
 {
     int r = store_load_auths(d->store, load_auth, d, err);
@@ -146,9 +157,6 @@ int recover_all(struct daemon *d, struct vr_err *err)
     if (r < 0) {
         return vr_wrap(err, r, "loading the state");
     }
-    const struct vr_auth_entry *entry;
-    for (size_t i = 0; (entry = core_auth_at(d->core, i)); i++) {
-        scan_storage(d, entry->storage);
-    }
+    recover_lost(d);
     return 0;
 }

@@ -135,6 +135,7 @@ static const struct move rel_moves[] = {
     M(REPLICATING, FAILOVER, RECOVERED),
     M(SUSPENDED, FAILOVER, RECOVERED),
     M(CRITICAL, FAILOVER, RECOVERED),
+    M(CRITICAL, RESYNC_DONE, REPLICATING), /* a replica found without a record took a transfer */
     M(RECOVERED, RESYNC_DONE, REPLICATING), /* an administrator of the source forced it */
 };
 #undef M

@@ -33,7 +33,9 @@ static enum vr_err_kind kind_of(int rc)
 int db_fail(struct store *s, int rc, struct vr_err *err, const char *what)
 {
     enum vr_err_kind kind = kind_of(rc);
-    const char *why = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
+    /* The connection's text is about its last call: for quick_check that was no failure. */
+    bool current = s->db && (sqlite3_errcode(s->db) & 0xff) == (rc & 0xff);
+    const char *why = current ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
     if (kind == VR_E_CORRUPT) {
         return vr_fail(err, kind,
                        "database '%.60s' is damaged (%.60s): stop vmreplicad, move it and its -wal "
