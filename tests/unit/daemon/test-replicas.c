@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may use a replica beside whom, on a real directory with a real sidecar. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "block/lock.h"
+#include "daemon/replicas.h"
+#include "tests/lib/check.h"
+
+static char dir[] = "/tmp/vr-replicas-XXXXXX";
+static struct vr_err err;
+static struct vr_rel rel;
+static struct replicas *rs;
+static unsigned preempted;
+
+static void on_preempt(void *ctx, const struct vr_uuid *vm)
+{
+    assert_true(vr_uuid_eq(vm, &rel.vm_id));
+    preempted++;
+}
+
+/* A replica of one raw disk in a directory of its own. */
+static void fresh(uint32_t commit_wait_s)
+{
+    struct vr_peer_request req = {.op = VR_PEER_ENABLE, .ndisks = 1, .vm_name = "web-1"};
+    struct stor *stor;
+    memset(&rel, 0, sizeof rel);
+    rel.vm_id = req.vm_id = vr_uuid_new();
+    snprintf(rel.peer_identity, sizeof rel.peer_identity, "a.test");
+    CHECK_OK(replicas_dir(dir, &rel.vm_id, rel.storage, &err), &err);
+    snprintf(req.disks[0].name, sizeof req.disks[0].name, "vda");
+    snprintf(req.disks[0].format, sizeof req.disks[0].format, "raw");
+    req.disks[0].size_bytes = 1 << 20;
+    CHECK_OK(stor_dir_open(rel.storage, true, dir, &stor, &err), &err);
+    CHECK_OK(replica_create(stor, &rel, &req, NULL, false, &err), &err);
+    stor_close(stor);
+    CHECK_OK(replicas_new(dir, commit_wait_s, &rs, &err), &err);
+    preempted = 0;
+    replicas_on_preempt(rs, on_preempt, NULL);
+}
+
+/* Can somebody outside of the daemon read the image now? */
+static bool outside_may_read(const struct vr_vm *images)
+{
+    char path[VR_PATH_MAX +
+              16]; /* before its first generation an image is out of reach under another name */
+    snprintf(path, sizeof path, "%s.unready", images->disks[0].path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        fail_msg("cannot open '%s'", path);
+    }
+    int r = image_lock(fd, IMAGE_LOCK_READ, "image", NULL);
+    close(fd);
+    return r == 0;
+}
+
+static void test_locks_live_as_long_as_any_use(void **state)
+{
+    struct replica_use *writer, *reader;
+    struct vr_vm images;
+    fresh(300);
+    CHECK_OK(replicas_images(rs, &rel, &images, &err), &err);
+    assert_true(outside_may_read(&images));
+    CHECK_OK(replicas_read(rs, &rel, &images, &reader, &err), &err);
+    assert_false(outside_may_read(&images));
+    CHECK_OK(replicas_write(rs, &rel, true, 0, &writer, &err), &err);
+    replica_use_end(reader);
+    assert_false(outside_may_read(&images));
+    replica_use_end(writer);
+    assert_true(outside_may_read(&images));
+    replicas_free(rs);
+}
+
+static void test_one_writer(void **state)
+{
+    struct replica_use *one, *two;
+    fresh(300);
+    CHECK_OK(replicas_write(rs, &rel, true, 0, &one, &err), &err);
+    CHECK_FAILS(replicas_write(rs, &rel, false, 20, &two, &err), &err, VR_E_BUSY, "running");
+    replica_use_end(one);
+    CHECK_OK(replicas_write(rs, &rel, false, 0, &two, &err), &err);
+    replica_use_end(two);
+    replicas_free(rs);
+}
+
+static void test_commit_waits_for_readers(void **state)
+{
+    struct replica_use *writer, *reader, *late;
+    struct vr_vm images;
+    fresh(300);
+    CHECK_OK(replicas_read(rs, &rel, &images, &reader, &err), &err);
+    CHECK_OK(replicas_write(rs, &rel, true, 0, &writer, &err), &err);
+    assert_false(replicas_commit_gate(writer));
+    assert_false(replicas_commit_gate(writer));
+    assert_int_equal(preempted, 0); /* five minutes have not passed */
+    replica_use_end(reader);
+    assert_true(replicas_commit_gate(writer));
+    CHECK_FAILS(replicas_read(rs, &rel, &images, &late, &err), &err, VR_E_BUSY, "commit");
+    replica_use_end(writer);
+    CHECK_OK(replicas_read(rs, &rel, &images, &late, &err), &err);
+    replica_use_end(late);
+    replicas_free(rs);
+}
+
+static void test_commit_preempts_after_its_wait(void **state)
+{
+    struct replica_use *writer, *reader, *late;
+    struct vr_vm images;
+    fresh(0);
+    CHECK_OK(replicas_read(rs, &rel, &images, &reader, &err), &err);
+    CHECK_OK(replicas_write(rs, &rel, true, 0, &writer, &err), &err);
+    assert_false(replicas_commit_gate(writer)); /* the wait begins */
+    assert_false(replicas_commit_gate(writer));
+    assert_false(replicas_commit_gate(writer));
+    assert_int_equal(preempted, 1); /* told once */
+    CHECK_FAILS(replicas_read(rs, &rel, &images, &late, &err), &err, VR_E_BUSY, "commit");
+    replica_use_end(reader);
+    assert_true(replicas_commit_gate(writer));
+    replica_use_end(writer);
+    replicas_free(rs);
+}
+
+static void test_refusals(void **state)
+{
+    struct replica_use *use;
+    struct vr_rel other;
+    fresh(300);
+    other = rel;
+    other.vm_id = vr_uuid_new();
+    CHECK_FAILS(replicas_write(rs, &other, true, 0, &use, &err), &err, VR_E_CORRUPT, "another VM");
+    snprintf(other.storage, sizeof other.storage, "%s/none", dir);
+    CHECK_FAILS(replicas_write(rs, &other, true, 0, &use, &err), &err, VR_E_NOT_FOUND, "none");
+    replicas_free(rs); /* a failed use left nothing behind */
+}
+
+int main(void)
+{
+    vr_assert(mkdtemp(dir));
+    const struct CMUnitTest tests[] = {T(test_locks_live_as_long_as_any_use), T(test_one_writer),
+                                       T(test_commit_waits_for_readers),
+                                       T(test_commit_preempts_after_its_wait), T(test_refusals)};
+    return RUN(tests);
+}
