@@ -11,7 +11,6 @@
 #include "resync/source_priv.h"
 #include "util/num.h"
 
-#define IDLE_LIMIT_US (60u * 1000000u) /* silence after which the link is taken for lost */
 #define FRAMES_PER_STEP 64
 
 static int send_open(struct source *s, struct vr_err *err)
@@ -254,7 +253,7 @@ static int on_frame(struct source *s, uint8_t type, const void *p, size_t n, str
     if (type == MSG_FAIL) {
         return on_fail(p, n, err);
     }
-    if (type >= 128) {
+    if (type >= 128 || type == MSG_PING) {
         return 0;
     }
     if (st == SOURCE_CANCELLING) {
@@ -373,6 +372,16 @@ static int work(struct source *s, bool *ret_worked, struct vr_err *err)
     return 0;
 }
 
+/* A throttled or waiting source would fall silent otherwise. */
+static int ping(struct source *s, struct vr_err *err)
+{
+    if (s->state < SOURCE_COMPARE || s->now_us - s->pinged_us < MSG_PING_EVERY_US) {
+        return 0;
+    }
+    s->pinged_us = s->now_us;
+    return link_send(s->link, MSG_PING, NULL, 0, NULL, 0, err);
+}
+
 /* Tells the other side why, as far as the link still carries that. */
 static int give_up(struct source *s, int r, struct vr_err *err)
 {
@@ -402,6 +411,9 @@ int source_step(struct source *s,
     if (r == 0 && s->state != SOURCE_DONE) {
         r = work(s, &worked, err);
     }
+    if (r == 0 && s->state != SOURCE_DONE) {
+        r = ping(s, err);
+    }
     if (r < 0) {
         return give_up(s, r, err);
     }
@@ -413,7 +425,7 @@ int source_step(struct source *s,
     if (worked || ours) {
         s->waited_since_us = now_us;
     }
-    if (now_us - s->waited_since_us > IDLE_LIMIT_US) {
+    if (now_us - s->waited_since_us > MSG_SILENCE_US) {
         return vr_fail(err, VR_E_TIMEOUT, "the replica host has been silent for a minute");
     }
     *ret_wait_ms = throttle ? throttle : 1000;

@@ -62,7 +62,7 @@ struct source {
     struct digest *digest;
     struct layout layout;
     bool use_zstd;
-    uint64_t now_us, waited_since_us;
+    uint64_t now_us, waited_since_us, pinged_us;
     struct vr_buf msg; /* scratch for one message's head */
 
     /* reading */

@@ -12,7 +12,6 @@
 #include "resync/walk.h"
 #include "util/num.h"
 
-#define IDLE_LIMIT_US (60u * 1000000u)
 #define PROGRESS_EVERY_US 500000u
 #define CREDIT_EVERY (1u << 20)
 #define FRAMES_PER_STEP 64
@@ -305,7 +304,7 @@ static int on_frame(struct target *t, uint8_t type, const void *p, size_t n, str
 {
     bool comparing = t->state == TARGET_COMPARE;
     struct msg_fail fail;
-    if (type >= 128) {
+    if (type >= 128 || type == MSG_PING) {
         return 0;
     }
     switch (type) {
@@ -489,6 +488,16 @@ static int receive(struct target *t, bool *ret_any, struct vr_err *err)
     return 0;
 }
 
+/* A target that waits for a throttled source would fall silent otherwise. */
+static int ping(struct target *t, struct vr_err *err)
+{
+    if (t->state >= TARGET_GATE || t->now_us - t->pinged_us < MSG_PING_EVERY_US) {
+        return 0; /* a commit tells its progress */
+    }
+    t->pinged_us = t->now_us;
+    return link_send(t->link, MSG_PING, NULL, 0, NULL, 0, err);
+}
+
 static int give_up(struct target *t, int r, struct vr_err *err)
 {
     struct vr_err ignored = VR_ERR_INIT;
@@ -517,6 +526,9 @@ int target_step(struct target *t,
     if (r == 0 && t->state != TARGET_DONE) {
         r = work(t, any, &worked, err);
     }
+    if (r == 0 && t->state != TARGET_DONE) {
+        r = ping(t, err);
+    }
     if (r < 0) {
         return give_up(t, r, err);
     }
@@ -525,7 +537,7 @@ int target_step(struct target *t,
     if (worked) {
         t->heard_us = now_us;
     }
-    if (t->state < TARGET_GATE && now_us - t->heard_us > IDLE_LIMIT_US) {
+    if (t->state < TARGET_GATE && now_us - t->heard_us > MSG_SILENCE_US) {
         return vr_fail(err, VR_E_TIMEOUT, "the primary host has been silent for a minute");
     }
     *ret_wait_ms = t->state == TARGET_GATE ? 200 : 1000;

@@ -31,7 +31,8 @@
     X(CANCEL, 21)                                                                                  \
     X(CANCELLED, 22)                                                                               \
     X(FAIL, 23)                                                                                    \
-    X(PROGRESS, 24)
+    X(PROGRESS, 24)                                                                                \
+    X(PING, 25) /* both ways, empty: I am here, although there is nothing to say */
 
 enum msg_type {
 #define X(name, value) MSG_##name = (value),
@@ -51,25 +52,30 @@ struct msg_hello {
 void msg_put_hello(struct vr_buf *b, const struct msg_hello *m);
 VR_MUST_CHECK int msg_get_hello(const void *p, size_t n, struct msg_hello *ret, struct vr_err *err);
 /* Negotiates: PROTOCOL for another magic or major; *ret_features what both have, *ret_minor the lower. */
-VR_MUST_CHECK int msg_negotiate(const struct msg_hello *theirs, uint64_t *ret_features,
-                                uint16_t *ret_minor, struct vr_err *err);
-void msg_put_request(struct vr_buf *b, const struct vr_peer_request *m);
-VR_MUST_CHECK int msg_get_request(const void *p, size_t n, struct vr_peer_request *ret,
-                                  struct vr_err *err);
-void msg_put_reply(struct vr_buf *b, const struct vr_peer_reply *m);
-VR_MUST_CHECK int msg_get_reply(const void *p, size_t n, struct vr_peer_reply *ret,
+VR_MUST_CHECK int msg_negotiate(const struct msg_hello *theirs,
+                                uint64_t *ret_features,
+                                uint16_t *ret_minor,
                                 struct vr_err *err);
+void msg_put_request(struct vr_buf *b, const struct vr_peer_request *m);
+VR_MUST_CHECK int
+msg_get_request(const void *p, size_t n, struct vr_peer_request *ret, struct vr_err *err);
+void msg_put_reply(struct vr_buf *b, const struct vr_peer_reply *m);
+VR_MUST_CHECK int
+msg_get_reply(const void *p, size_t n, struct vr_peer_reply *ret, struct vr_err *err);
 
 /*
  * A transfer numbers the nodes (1 MiB ranges) of all its disks in one row: disk 0's first, then disk 1's ... A tag is 16
  * bytes. Declared windows, part of the protocol version:
  */
 #define MSG_TAG 16
-#define MSG_WINDOW_NODES 2048u       /* data nodes digested by the target and not yet settled by the source */
-#define MSG_WINDOW_DATA (16u << 20)  /* raw payload bytes sent and not yet staged */
-#define MSG_DATA_MAX (256u << 10)    /* raw bytes of one DATA */
-#define MSG_DIGESTS_MAX 64u          /* tags in one DIGESTS */
-#define MSG_DETAIL_MAX 256u          /* tags in one DETAIL */
+#define MSG_PING_EVERY_US 10000000u /* each side says something at least this often */
+#define MSG_SILENCE_US 60000000u    /* silence after which the other side is taken for lost */
+#define MSG_WINDOW_NODES                                                                           \
+    2048u /* data nodes digested by the target and not yet settled by the source */
+#define MSG_WINDOW_DATA (16u << 20) /* raw payload bytes sent and not yet staged */
+#define MSG_DATA_MAX (256u << 10)   /* raw bytes of one DATA */
+#define MSG_DIGESTS_MAX 64u         /* tags in one DIGESTS */
+#define MSG_DETAIL_MAX 256u         /* tags in one DETAIL */
 
 struct msg_digests {
     uint64_t first;
@@ -79,7 +85,8 @@ struct msg_digests {
 struct msg_range { /* ZEROES */
     uint64_t first, count;
 };
-struct msg_detail { /* WANT (no tags) and DETAIL. mask 0: one tag for each 64 KiB; else one for each 4 KiB of the 64 KiB
+struct
+    msg_detail { /* WANT (no tags) and DETAIL. mask 0: one tag for each 64 KiB; else one for each 4 KiB of the 64 KiB
                        pieces whose bit is set */
     uint64_t node;
     uint16_t mask;
@@ -131,20 +138,20 @@ void msg_put_committed(struct vr_buf *b, const struct msg_committed *m);
 void msg_put_fail(struct vr_buf *b, int kind, const char *text);
 void msg_put_progress(struct vr_buf *b, const struct msg_progress *m);
 
-VR_MUST_CHECK int msg_get_digests(const void *p, size_t n, struct msg_digests *ret,
-                                  struct vr_err *err);
+VR_MUST_CHECK int
+msg_get_digests(const void *p, size_t n, struct msg_digests *ret, struct vr_err *err);
 VR_MUST_CHECK int msg_get_range(const void *p, size_t n, struct msg_range *ret, struct vr_err *err);
-VR_MUST_CHECK int msg_get_detail(const void *p, size_t n, struct msg_detail *ret,
-                                 struct vr_err *err);
+VR_MUST_CHECK int
+msg_get_detail(const void *p, size_t n, struct msg_detail *ret, struct vr_err *err);
 VR_MUST_CHECK int msg_get_want(const void *p, size_t n, struct msg_detail *ret, struct vr_err *err);
 VR_MUST_CHECK int msg_get_data(const void *p, size_t n, struct msg_data *ret, struct vr_err *err);
 VR_MUST_CHECK int msg_get_zero(const void *p, size_t n, struct msg_zero *ret, struct vr_err *err);
 VR_MUST_CHECK int msg_get_u64(const void *p, size_t n, uint64_t *ret, struct vr_err *err);
 VR_MUST_CHECK int msg_get_roots(const void *p, size_t n, struct msg_roots *ret, struct vr_err *err);
 VR_MUST_CHECK int msg_get_uuid(const void *p, size_t n, struct vr_uuid *ret, struct vr_err *err);
-VR_MUST_CHECK int msg_get_committed(const void *p, size_t n, struct msg_committed *ret,
-                                    struct vr_err *err);
+VR_MUST_CHECK int
+msg_get_committed(const void *p, size_t n, struct msg_committed *ret, struct vr_err *err);
 VR_MUST_CHECK int msg_get_fail(const void *p, size_t n, struct msg_fail *ret, struct vr_err *err);
-VR_MUST_CHECK int msg_get_progress(const void *p, size_t n, struct msg_progress *ret,
-                                   struct vr_err *err);
+VR_MUST_CHECK int
+msg_get_progress(const void *p, size_t n, struct msg_progress *ret, struct vr_err *err);
 const char *msg_type_name(uint8_t type);

@@ -17,7 +17,8 @@ struct fixture {
     struct vr_peer_request req;
     struct block_dev *src[2];
     uint64_t now_us;
-    uint64_t sent, differing, staged;
+    uint64_t sent, differing;
+    uint64_t bandwidth, tick_us; /* of the next transfer */
     struct vr_uuid history[8];
     uint32_t nhistory;
 };
@@ -103,6 +104,7 @@ static int transfer(struct fixture *f,
     memcpy(f->req.history, f->history, sizeof f->history);
     f->req.nhistory = f->nhistory;
     sp.open = f->req;
+    sp.bandwidth_bytes_s = f->bandwidth;
     struct replica *rep = open_replica(f);
     CHECK_OK(link_loop_new(&a, &b, err), err);
     CHECK_OK(source_new(&sp, a, &s, err), err);
@@ -131,7 +133,7 @@ static int transfer(struct fixture *f,
     int idle = 0;
     for (int i = 0; i < max_steps && (ss != LANE_DONE || ts != LANE_DONE); i++) {
         struct vr_uuid proposed;
-        f->now_us += 1000;
+        f->now_us += f->tick_us ? f->tick_us : 1000;
         if (ss != LANE_DONE && (r = source_step(s, f->now_us, &ss, &w, err)) < 0) {
             break;
         }
@@ -143,7 +145,7 @@ static int transfer(struct fixture *f,
             ts = LANE_DONE;
         }
         idle = ss == LANE_WAIT && ts == LANE_WAIT ? idle + 1 : 0;
-        assert_true(idle < 3); /* nobody has anything to do: a deadlock */
+        assert_true(idle < (f->bandwidth ? 100000 : 3)); /* nobody has anything to do: a deadlock */
     }
     const struct source_outcome *o = source_outcome(s);
     *ret_completed = o->completed;
@@ -306,6 +308,26 @@ static void test_promoted_replica_is_not_overwritten(void **state)
     teardown(&f);
 }
 
+static void test_slow_link_is_not_taken_for_a_dead_one(void **state)
+{
+    struct fixture f;
+    struct vr_err err = VR_ERR_INIT;
+    bool done = false;
+    setup(&f, false);
+    initial(&f);
+    fill(f.src[0], VR_MIB, VR_MIB, 77); /* does not compress */
+    uint64_t start = f.now_us;
+    f.bandwidth = 2048; /* a 256 KiB message pays for two minutes of silence */
+    f.tick_us = 500000;
+    CHECK_OK(transfer(&f, VR_TRANSFER_RESYNC, 1000000, &done, &err), &err);
+    assert_true(done);
+    check_equal(&f);
+    uint64_t seconds = (f.now_us - start) / 1000000, paid = (uint64_t)f.sent - (256u << 10);
+    assert_true(seconds >= paid / 2048 * 95 / 100); /* the last message is not waited for */
+    assert_true(seconds <= f.sent / 2048 * 105 / 100 + 10);
+    teardown(&f);
+}
+
 static void test_unknown_generation_and_sizes(void **state)
 {
     struct fixture f;
@@ -328,6 +350,7 @@ int main(void)
                                        T(test_cut_anywhere_then_resume),
                                        T(test_verify_finds_and_changes_nothing),
                                        T(test_promoted_replica_is_not_overwritten),
+                                       T(test_slow_link_is_not_taken_for_a_dead_one),
                                        T(test_unknown_generation_and_sizes)};
     return RUN(tests);
 }
