@@ -22,6 +22,7 @@ struct targets;
 struct daemon {
     struct daemon_config config;
     char host_name[VR_HOST_MAX];
+    char nbd_dir[VR_PATH_MAX]; /* RUN_DIR/nbd, ours alone: sockets of our qemu-nbd */
     struct control *control;
     struct store *store;
     struct inventory *inventory;

@@ -124,7 +124,7 @@ static int env_check_disks(void *ctx, struct vr_vm *vm, bool source_is_replica, 
 {
     struct daemon *d = ctx;
     struct frozen_disks disks;
-    int r = disks_freeze(vm, !source_is_replica, d->config.run_dir, &disks, err);
+    int r = disks_freeze(vm, !source_is_replica, d->nbd_dir, &disks, err);
     if (r == 0) {
         disks_thaw(&disks);
     }
@@ -190,7 +190,7 @@ static int make_replica(struct daemon *d,
                         struct vr_err *err)
 {
     struct stor *stor;
-    int r = stor_dir_open(rel->storage, true, d->config.run_dir, &stor, err);
+    int r = stor_dir_open(rel->storage, true, d->nbd_dir, &stor, err);
     if (r < 0) {
         return r;
     }

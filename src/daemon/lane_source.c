@@ -187,12 +187,12 @@ static void random_bytes(void *ctx, void *p, size_t n)
 static int open_disks(struct lane *l, struct vr_err *err)
 {
     if (!l->t.source_is_replica) {
-        return disks_freeze(&l->t.vm, true, l->d->config.run_dir, &l->disks, err);
+        return disks_freeze(&l->t.vm, true, l->d->nbd_dir, &l->disks, err);
     }
     /* Our daemon holds the replica's locks as long as the use lasts. */
     struct vr_vm images;
     int r = replicas_read(l->d->replicas, &l->replica_rel, &images, &l->use, err);
-    return r < 0 ? r : disks_freeze(&l->t.vm, false, l->d->config.run_dir, &l->disks, err);
+    return r < 0 ? r : disks_freeze(&l->t.vm, false, l->d->nbd_dir, &l->disks, err);
 }
 
 static int open_source(struct lane *l, struct vr_err *err)

@@ -145,13 +145,33 @@ static int harden(struct vr_err *err)
     return 0;
 }
 
+/* Everybody may reach the control socket, which asks who calls; whoever reaches a socket of
+ * qemu-nbd reads a disk. */
+static int make_run_dir(struct daemon *d, struct vr_err *err)
+{
+    mode_t mask = umask(022);
+    int r = vr_mkdirs(d->config.run_dir, 0755, err);
+    umask(mask);
+    int n = snprintf(d->nbd_dir, sizeof d->nbd_dir, "%s/nbd", d->config.run_dir);
+    if (r == 0 && n >= (int)sizeof d->nbd_dir) {
+        r = vr_fail(err, VR_E_INVALID, "run_dir is too long");
+    }
+    if (r == 0) {
+        r = vr_mkdirs(d->nbd_dir, 0700, err);
+    }
+    if (r == 0 && chmod(d->nbd_dir, 0700) < 0) {
+        r = vr_fail_errno(err, VR_E_IO, "cannot chmod '%s'", d->nbd_dir);
+    }
+    return r;
+}
+
 static int take_dirs(struct running *run, struct vr_err *err)
 {
     const struct daemon_config *c = &run->d.config;
     char path[VR_PATH_MAX + 8];
     int r = vr_mkdirs(c->state_dir, 0700, err);
     if (r == 0) {
-        r = vr_mkdirs(c->run_dir, 0755, err);
+        r = make_run_dir(&run->d, err);
     }
     if (r < 0) {
         return r;
@@ -244,7 +264,7 @@ static int build(struct daemon *d, struct vr_err *err)
         r = control_new(&d->control, err);
     }
     if (r == 0) {
-        r = replicas_new(d->config.run_dir, d->config.commit_wait_s, &d->replicas, err);
+        r = replicas_new(d->nbd_dir, d->config.commit_wait_s, &d->replicas, err);
     }
     if (r == 0) {
         replicas_on_preempt(d->replicas, on_preempt, d);

@@ -84,7 +84,7 @@ static void look_into(struct daemon *d, const char *dir)
     struct vr_err err = VR_ERR_INIT;
     struct stor *stor;
     struct replica *replica;
-    int r = stor_dir_open(dir, false, d->config.run_dir, &stor, &err);
+    int r = stor_dir_open(dir, false, d->nbd_dir, &stor, &err);
     if (r == 0) {
         r = replica_open(stor, &replica, &err);
     }
