@@ -34,14 +34,19 @@ struct block_extent {
 struct block_ops {
     const char *name;
     int (*read)(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err);
-    int (*write)(struct block_dev *dev, const void *buf, size_t len, uint64_t off,
-                 struct vr_err *err);
+    int (*write)(
+        struct block_dev *dev, const void *buf, size_t len, uint64_t off, struct vr_err *err);
     /* Makes the range read as zeroes, space given back where that is cheap. */
     int (*zero)(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
     int (*flush)(struct block_dev *dev, struct vr_err *err);
     /* Fills ret (at most max) with adjoining extents from off on, covering at most len. NULL: all DATA. */
-    int (*extents)(struct block_dev *dev, uint64_t off, uint64_t len, struct block_extent *ret,
-                   size_t max, size_t *ret_n, struct vr_err *err);
+    int (*extents)(struct block_dev *dev,
+                   uint64_t off,
+                   uint64_t len,
+                   struct block_extent *ret,
+                   size_t max,
+                   size_t *ret_n,
+                   struct vr_err *err);
     /* Takes the space a later write of the range needs, so that it cannot fail with NOSPACE. NULL: nothing to take. */
     int (*reserve)(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
     /* A hint: this range is read soon, in this order. NULL: ignored. */
@@ -60,17 +65,21 @@ struct block_dev {
     char label[96]; /* for messages: "vda (raw)" */
 };
 
-VR_MUST_CHECK int block_read(struct block_dev *dev, void *buf, size_t len, uint64_t off,
-                             struct vr_err *err);
-VR_MUST_CHECK int block_write(struct block_dev *dev, const void *buf, size_t len, uint64_t off,
-                              struct vr_err *err);
+VR_MUST_CHECK int
+block_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err);
+VR_MUST_CHECK int
+block_write(struct block_dev *dev, const void *buf, size_t len, uint64_t off, struct vr_err *err);
 VR_MUST_CHECK int block_zero(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
 VR_MUST_CHECK int block_flush(struct block_dev *dev, struct vr_err *err);
-VR_MUST_CHECK int block_extents(struct block_dev *dev, uint64_t off, uint64_t len,
-                                struct block_extent *ret, size_t max, size_t *ret_n,
+VR_MUST_CHECK int block_extents(struct block_dev *dev,
+                                uint64_t off,
+                                uint64_t len,
+                                struct block_extent *ret,
+                                size_t max,
+                                size_t *ret_n,
                                 struct vr_err *err);
-VR_MUST_CHECK int block_reserve(struct block_dev *dev, uint64_t off, uint64_t len,
-                                struct vr_err *err);
+VR_MUST_CHECK int
+block_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
 void block_prefetch(struct block_dev *dev, uint64_t off, uint64_t len);
 void block_drop_cache(struct block_dev *dev);
 bool block_changed(struct block_dev *dev);
@@ -86,13 +95,13 @@ DEFINE_CLEANUP(struct block_dev *, block_close)
  * A raw image file or block device. Extents by SEEK_HOLE/SEEK_DATA. NOT_FOUND: no such file; BUSY is never returned
  * here (see block/lock.h). fd is borrowed for locking until close.
  */
-VR_MUST_CHECK int block_file_open(const char *path, unsigned flags, struct block_dev **ret_dev,
-                                  struct vr_err *err);
+VR_MUST_CHECK int
+block_file_open(const char *path, unsigned flags, struct block_dev **ret_dev, struct vr_err *err);
 int block_file_fd(struct block_dev *dev); /* the descriptor of a file device, else -1 */
 
 /* Memory, for tests and the simulator. */
-VR_MUST_CHECK int block_mem_new(uint64_t size_bytes, struct block_dev **ret_dev,
-                                struct vr_err *err);
+VR_MUST_CHECK int
+block_mem_new(uint64_t size_bytes, struct block_dev **ret_dev, struct vr_err *err);
 
 /*
  * An NBD export over a Unix socket or TCP. uri as nbd_connect_uri takes it. Several requests in flight for
@@ -100,8 +109,8 @@ VR_MUST_CHECK int block_mem_new(uint64_t size_bytes, struct block_dev **ret_dev,
  * by the flush: then all since the last good flush must be written again.
  * UNSUPPORTED: an export without flush for writing. TIMEOUT, IO: the server is gone, and the device unusable.
  */
-VR_MUST_CHECK int block_nbd_open(const char *uri, unsigned flags, struct block_dev **ret_dev,
-                                 struct vr_err *err);
+VR_MUST_CHECK int
+block_nbd_open(const char *uri, unsigned flags, struct block_dev **ret_dev, struct vr_err *err);
 
 /*
  * Any image: raw goes to block_file_open; other formats to a qemu-nbd of our own, started with the explicit format,
@@ -109,24 +118,27 @@ VR_MUST_CHECK int block_nbd_open(const char *uri, unsigned flags, struct block_d
  * The kill is tied to the thread that opens it (PR_SET_PDEATHSIG): that thread must outlive the device.
  * run_dir: a private directory for its socket.
  */
-VR_MUST_CHECK int block_image_open(const char *path, const char *format, unsigned flags,
-                                   const char *run_dir, struct block_dev **ret_dev,
+VR_MUST_CHECK int block_image_open(const char *path,
+                                   const char *format,
+                                   unsigned flags,
+                                   const char *run_dir,
+                                   struct block_dev **ret_dev,
                                    struct vr_err *err);
 /* Makes an empty image that reads as zeroes. EXISTS: something is there. INVALID: not a format we know. */
-VR_MUST_CHECK int block_image_create(const char *path, const char *format, uint64_t size_bytes,
-                                     struct vr_err *err);
+VR_MUST_CHECK int
+block_image_create(const char *path, const char *format, uint64_t size_bytes, struct vr_err *err);
 /* Is this one of the formats that block_image_open takes ("raw", "qcow2", "vhdx", "vmdk", "vpc", "vdi", "qed")? */
 bool block_format_known(const char *format);
 
 /* --- filters: own `next`, close it with themselves --- */
 
 struct block_fault_plan {
-    uint64_t fail_at;   /* the n-th call counted (1 = the first), 0 = never */
-    int kind;           /* VR_E_* to fail with */
-    bool persistent;    /* every call from fail_at on */
-    unsigned ops;       /* BLOCK_OP_* mask of the calls that count */
-    uint64_t seen;      /* counts */
-    uint64_t injected;  /* a test of faults fails when this stays 0 */
+    uint64_t fail_at;  /* the n-th call counted (1 = the first), 0 = never */
+    int kind;          /* VR_E_* to fail with */
+    bool persistent;   /* every call from fail_at on */
+    unsigned ops;      /* BLOCK_OP_* mask of the calls that count */
+    uint64_t seen;     /* counts */
+    uint64_t injected; /* a test of faults fails when this stays 0 */
 };
 #define BLOCK_OP_READ 1u
 #define BLOCK_OP_WRITE 2u
@@ -134,5 +146,13 @@ struct block_fault_plan {
 #define BLOCK_OP_FLUSH 8u
 
 /* plan is borrowed and may be changed while the device is open. */
-VR_MUST_CHECK int block_fault_new(struct block_dev *take_next, struct block_fault_plan *plan,
-                                  struct block_dev **ret_dev, struct vr_err *err);
+VR_MUST_CHECK int block_fault_new(struct block_dev *take_next,
+                                  struct block_fault_plan *plan,
+                                  struct block_dev **ret_dev,
+                                  struct vr_err *err);
+
+/* At most bytes_s (not 0) bytes a second are read and written through the device that results. */
+VR_MUST_CHECK int block_rate_new(struct block_dev *take_next,
+                                 uint64_t bytes_s,
+                                 struct block_dev **ret_dev,
+                                 struct vr_err *err);

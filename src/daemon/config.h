@@ -34,6 +34,7 @@ struct daemon_config {
     uint64_t bandwidth_bytes_s; /* of each transfer without an own limit; 0 = none */
     uint64_t staging_reserve_bytes;
     uint32_t commit_wait_s;
+    uint64_t read_rate_bytes_s; /* of each source disk; 0 = none */
     uint32_t retry_first_s; /* a lost link is tried again this soon, then after minutes */
 };
 

@@ -184,6 +184,20 @@ static void random_bytes(void *ctx, void *p, size_t n)
     vr_random(p, n);
 }
 
+/* So that a transfer leaves the disks time for their guest. */
+static int limit_reading(struct lane *l, struct vr_err *err)
+{
+    uint64_t rate = l->d->config.read_rate_bytes_s;
+    for (uint32_t i = 0; rate && i < l->disks.n; i++) {
+        struct block_dev *dev = TAKE_PTR(l->disks.disk[i].dev);
+        int r = block_rate_new(dev, rate, &l->disks.disk[i].dev, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
 static int open_disks(struct lane *l, struct vr_err *err)
 {
     if (!l->t.source_is_replica) {
@@ -327,6 +341,9 @@ static void *lane_thread(void *arg)
 {
     struct lane *l = arg;
     int r = open_disks(l, &l->result.err);
+    if (r == 0) {
+        r = limit_reading(l, &l->result.err);
+    }
     if (r == 0) {
         r = open_source(l, &l->result.err);
     }

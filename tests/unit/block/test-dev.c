@@ -2,6 +2,7 @@
 #include "block/dev.h"
 #include "tests/lib/check.h"
 #include "util/num.h"
+#include "util/vtime.h"
 
 static uint8_t buf[64 << 10];
 
@@ -127,6 +128,22 @@ static void test_long_io_is_split(void **state)
     block_close(dev);
 }
 
+static void test_rate_is_not_exceeded(void **state)
+{
+    struct vr_err err;
+    struct block_dev *dev;
+    CHECK_OK(block_rate_new(mem(VR_MIB), 4 * VR_MIB, &dev, &err), &err);
+    assert_int_equal(dev->size_bytes, VR_MIB);
+    uint64_t start = vr_mono_us();
+    for (uint64_t off = 0; off < VR_MIB; off += sizeof buf) {
+        CHECK_OK(block_write(dev, buf, sizeof buf, off, &err), &err);
+    }
+    /* 1 MiB at 4 MiB/s; the first piece goes at once. Slower is fine. */
+    assert_true(vr_mono_us() - start >= 230000);
+    block_close(dev);
+    CHECK_FAILS(block_rate_new(mem(4096), 0, &dev, &err), &err, VR_E_INVALID, "rate of 0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_ranges_are_checked),
@@ -134,6 +151,7 @@ int main(void)
                                        T(test_mem_extents),
                                        T(test_fault_hits_the_nth_call_once),
                                        T(test_fault_persistent_and_outside_are_prefixed_once),
-                                       T(test_long_io_is_split)};
+                                       T(test_long_io_is_split),
+                                       T(test_rate_is_not_exceeded)};
     return RUN(tests);
 }
