@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CIM-XML requests against the real schema and a provider that has nothing. Byte 0 says what the
+ * headers are: right ones, none, or others.
+ */
+#include "fuzz.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cim/mof.h"
+#include "front/cimxml/cimxml.h"
+#include "util/fdio.h"
+
+static void get_nothing(struct cim_broker *b,
+                        const struct cim_caller *who,
+                        const struct cim_class *cls,
+                        const struct cim_path *path,
+                        struct cim_arena *a,
+                        struct cim_instance **ret,
+                        struct cim_status *st)
+{
+    cim_fail(st, CIM_ERR_NOT_FOUND, "nothing here");
+}
+
+static void enum_nothing(struct cim_broker *b,
+                         const struct cim_caller *who,
+                         const struct cim_class *cls,
+                         cim_instance_cb cb,
+                         void *ctx,
+                         struct cim_status *st)
+{
+}
+
+static void
+invoke_nothing(struct cim_broker *b, const struct cim_invoke *call, cim_invoke_done fn, void *ctx)
+{
+    struct cim_invoke_result res;
+    memset(&res, 0, sizeof res);
+    cim_fail(&res.status, CIM_ERR_FAILED, "nothing here");
+    vr_assert(call->nparams <= CIM_PARAMS_MAX);
+    fn(ctx, &res);
+}
+
+static struct cim_broker *make_broker(void)
+{
+    static const struct cim_broker_ops ops = {"fuzz", get_nothing, enum_nothing, invoke_nothing};
+    static struct cim_broker broker = {.ops = &ops};
+    static struct cim_schema *schema;
+    struct vr_err err = VR_ERR_INIT;
+    char *text;
+    size_t n;
+    vr_assert(vr_read_file(FUZZ_SCHEMA, CIM_MOF_MAX_BYTES, &text, &n, &err) == 0);
+    vr_assert(cim_mof_parse(text, n, "schema", &schema, &err) == 0);
+    free(text);
+    broker.schema = schema;
+    return &broker;
+}
+
+static void done(void *ctx, const struct cimxml_answer *answer)
+{
+    int *calls = ctx;
+    vr_assert(answer->http_status >= 200 && answer->http_status < 600);
+    ++*calls;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+    static const struct cimxml_headers heads[] = {
+        {.cim_operation = "MethodCall",
+         .cim_method = "EnumerateInstances",
+         .cim_object = "root%2Fvirtualization%2Fv2",
+         .content_type = "application/xml; charset=utf-8"},
+        {.content_type = "text/xml"},
+        {.cim_operation = "MethodCall",
+         .cim_method = "Resynchronize",
+         .cim_object = "root/virtualization/v2:Msvm_ReplicationService",
+         .cim_protocol_version = "1.0",
+         .content_type = "text/xml"},
+    };
+    static const struct cim_caller caller = {"fuzz", 3};
+    static struct cim_broker *broker;
+    int calls = 0;
+    if (n == 0) {
+        return 0;
+    }
+    if (!broker) {
+        broker = make_broker();
+    }
+    cimxml_handle(broker, &caller, &heads[p[0] % 3], p + 1, n - 1, done, &calls);
+    vr_assert(calls == 1);
+    return 0;
+}
