@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resync/lane_common.h"
 #include "resync/source_priv.h"
 #include "util/num.h"
 
@@ -239,19 +240,12 @@ static int on_progress(struct source *s, const void *p, size_t n, struct vr_err 
     return r;
 }
 
-static int on_fail(const void *p, size_t n, struct vr_err *err)
-{
-    struct msg_fail m;
-    int r = msg_get_fail(p, n, &m, err);
-    return r < 0 ? r : vr_fail(err, (enum vr_err_kind)m.kind, "replica host: %.200s", m.text);
-}
-
 static int on_frame(struct source *s, uint8_t type, const void *p, size_t n, struct vr_err *err)
 {
     enum source_state st = s->state;
     bool streaming = st >= SOURCE_COMPARE && st <= SOURCE_ROOTS;
     if (type == MSG_FAIL) {
-        return on_fail(p, n, err);
+        return lane_peer_failed("replica host", p, n, err);
     }
     if (type >= 128 || type == MSG_PING) {
         return 0;
@@ -372,28 +366,6 @@ static int work(struct source *s, bool *ret_worked, struct vr_err *err)
     return 0;
 }
 
-/* A throttled or waiting source would fall silent otherwise. */
-static int ping(struct source *s, struct vr_err *err)
-{
-    if (s->state < SOURCE_COMPARE || s->now_us - s->pinged_us < MSG_PING_EVERY_US) {
-        return 0;
-    }
-    s->pinged_us = s->now_us;
-    return link_send(s->link, MSG_PING, NULL, 0, NULL, 0, err);
-}
-
-/* Tells the other side why, as far as the link still carries that. */
-static int give_up(struct source *s, int r, struct vr_err *err)
-{
-    struct vr_err ignored = VR_ERR_INIT;
-    vr_buf_reset(&s->msg);
-    msg_put_fail(&s->msg, r, vr_err_text(err));
-    if (link_send(s->link, MSG_FAIL, s->msg.data, s->msg.len, NULL, 0, &ignored) == 0) {
-        (void)!link_flush(s->link, &ignored);
-    }
-    return r;
-}
-
 int source_step(struct source *s,
                 uint64_t now_us,
                 enum lane_status *ret_status,
@@ -412,10 +384,10 @@ int source_step(struct source *s,
         r = work(s, &worked, err);
     }
     if (r == 0 && s->state != SOURCE_DONE) {
-        r = ping(s, err);
+        r = s->state < SOURCE_COMPARE ? 0 : lane_ping(s->link, now_us, &s->pinged_us, err);
     }
     if (r < 0) {
-        return give_up(s, r, err);
+        return lane_give_up(s->link, r, err);
     }
     link_counters(s->link, &s->progress.wire_out, &s->progress.wire_in);
     s->progress.updated_us = now_us;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resync/lane_common.h"
 #include "resync/target_priv.h"
 #include "resync/walk.h"
 #include "util/num.h"
@@ -303,7 +304,6 @@ static int on_cancel(struct target *t, struct vr_err *err)
 static int on_frame(struct target *t, uint8_t type, const void *p, size_t n, struct vr_err *err)
 {
     bool comparing = t->state == TARGET_COMPARE;
-    struct msg_fail fail;
     if (type >= 128 || type == MSG_PING) {
         return 0;
     }
@@ -329,10 +329,7 @@ static int on_frame(struct target *t, uint8_t type, const void *p, size_t n, str
     case MSG_CANCEL:
         return on_cancel(t, err);
     case MSG_FAIL:
-        if (msg_get_fail(p, n, &fail, err) == 0) {
-            return vr_fail(err, (enum vr_err_kind)fail.kind, "primary host: %.200s", fail.text);
-        }
-        return -VR_E_PROTOCOL;
+        return lane_peer_failed("primary host", p, n, err);
     default:
         break;
     }
@@ -488,27 +485,6 @@ static int receive(struct target *t, bool *ret_any, struct vr_err *err)
     return 0;
 }
 
-/* A target that waits for a throttled source would fall silent otherwise. */
-static int ping(struct target *t, struct vr_err *err)
-{
-    if (t->state >= TARGET_GATE || t->now_us - t->pinged_us < MSG_PING_EVERY_US) {
-        return 0; /* a commit tells its progress */
-    }
-    t->pinged_us = t->now_us;
-    return link_send(t->link, MSG_PING, NULL, 0, NULL, 0, err);
-}
-
-static int give_up(struct target *t, int r, struct vr_err *err)
-{
-    struct vr_err ignored = VR_ERR_INIT;
-    vr_buf_reset(&t->msg);
-    msg_put_fail(&t->msg, r, vr_err_text(err));
-    if (link_send(t->link, MSG_FAIL, t->msg.data, t->msg.len, NULL, 0, &ignored) == 0) {
-        (void)!link_flush(t->link, &ignored);
-    }
-    return r;
-}
-
 int target_step(struct target *t,
                 uint64_t now_us,
                 enum lane_status *ret_status,
@@ -527,10 +503,11 @@ int target_step(struct target *t,
         r = work(t, any, &worked, err);
     }
     if (r == 0 && t->state != TARGET_DONE) {
-        r = ping(t, err);
+        /* a commit tells its progress instead */
+        r = t->state < TARGET_GATE ? lane_ping(t->link, now_us, &t->pinged_us, err) : 0;
     }
     if (r < 0) {
-        return give_up(t, r, err);
+        return lane_give_up(t->link, r, err);
     }
     link_counters(t->link, &t->progress.wire_out, &t->progress.wire_in);
     t->progress.updated_us = now_us;
