@@ -221,6 +221,20 @@ static int env_create_replica(void *ctx,
     return r;
 }
 
+/* A resynchronization that could not stage anything is better refused than begun. */
+static int check_staging_space(struct daemon *d, struct replica *replica, struct vr_err *err)
+{
+    uint64_t free_bytes, need = d->config.staging_reserve_bytes;
+    int r = stor_free_bytes(replica_stor(replica), &free_bytes, err);
+    if (r == 0 && free_bytes < need) {
+        r = vr_fail(err, VR_E_NOSPACE,
+                    "%llu MiB are free on the replica's file system, %llu MiB must stay free "
+                    "([limits] staging_reserve)",
+                    (unsigned long long)(free_bytes >> 20), (unsigned long long)(need >> 20));
+    }
+    return r;
+}
+
 static int env_inspect_replica(void *ctx,
                                const struct vr_rel *rel,
                                const struct vr_peer_request *req,
@@ -230,7 +244,11 @@ static int env_inspect_replica(void *ctx,
     struct daemon *d = ctx;
     _cleanup_(replica_use_endp) struct replica_use *use = NULL;
     int r = replicas_write(d->replicas, rel, false, 0, &use, err);
-    return r < 0 ? r : replica_check(replica_use_replica(use), req, reply, err);
+    r = r < 0 ? r : replica_check(replica_use_replica(use), req, reply, err);
+    if (r == 0 && req->op == VR_PEER_PREFLIGHT && req->kind == VR_TRANSFER_RESYNC) {
+        r = check_staging_space(d, replica_use_replica(use), err);
+    }
+    return r;
 }
 
 static int env_promote_replica(void *ctx,
