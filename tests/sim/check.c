@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What must be true, and the contents of every generation by which it is judged. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "resync/replica_priv.h"
+#include "tests/sim/world.h"
+#include "util/num.h"
+
+#define BLOCK 4096u
+
+/* --- snapshots and generations --- */
+
+static struct snapshot *snapshot_copy(uint32_t n, const uint8_t *const *data, const uint64_t *size)
+{
+    struct snapshot *s = calloc(1, sizeof *s);
+    s->refs = 1;
+    s->ndisks = n;
+    for (uint32_t i = 0; i < n; i++) {
+        s->size[i] = size[i];
+        s->data[i] = malloc(size[i]);
+        memcpy(s->data[i], data[i], size[i]);
+    }
+    return s;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+    s->refs++;
+    return s;
+}
+
+void snapshot_unref(struct snapshot *s)
+{
+    if (!s || --s->refs > 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < s->ndisks; i++) {
+        free(s->data[i]);
+    }
+    free(s);
+}
+
+static const char *disk_name(uint32_t i, bool hidden, char buf[32])
+{
+    snprintf(buf, 32, "vd%c.raw%s", 'a' + (int)i, hidden ? HIDDEN_SUFFIX : "");
+    return buf;
+}
+
+struct snapshot *snapshot_of_source(struct world *w)
+{
+    if (!w->src_now) {
+        const uint8_t *data[VR_DISKS_MAX];
+        uint64_t size;
+        char name[32];
+        for (uint32_t i = 0; i < w->ndisks; i++) {
+            data[i] =
+                fs_bytes(fs_lookup(&w->host[0].fs, SRC_DIR, disk_name(i, false, name)), &size);
+        }
+        w->src_now = snapshot_copy(w->ndisks, data, w->size);
+    }
+    return snapshot_ref(w->src_now);
+}
+
+struct snapshot *snapshot_of_replica(struct host *h)
+{
+    return snapshot_ref(h->must);
+}
+
+struct gen *gen_find(struct world *w, const struct vr_uuid *uuid)
+{
+    for (size_t i = 0; i < w->ngens; i++) {
+        if (vr_uuid_eq(&w->gens[i].uuid, uuid)) {
+            return &w->gens[i];
+        }
+    }
+    return NULL;
+}
+
+struct gen *gen_add(struct world *w, const struct vr_uuid *uuid, struct snapshot *snap)
+{
+    vr_assert(w->ngens < GENS_MAX);
+    struct gen *g = &w->gens[w->ngens++];
+    *g = (struct gen){.uuid = *uuid, .snap = snapshot_ref(snap)};
+    return g;
+}
+
+/* --- a replica's directory --- */
+
+static struct fs_inode *image(struct host *h, uint32_t disk, bool *ret_hidden)
+{
+    char name[32];
+    struct fs_inode *n = fs_lookup(&h->fs, h->replica_dir, disk_name(disk, false, name));
+    *ret_hidden = !n;
+    return n ? n : fs_lookup(&h->fs, h->replica_dir, disk_name(disk, true, name));
+}
+
+static bool
+same(const struct fs_inode *n, const struct snapshot *s, uint32_t disk, uint64_t *ret_at)
+{
+    uint64_t size;
+    const uint8_t *p = fs_bytes(n, &size);
+    if (size == s->size[disk] && memcmp(p, s->data[disk], size) == 0) {
+        return true;
+    }
+    *ret_at = 0;
+    while (*ret_at < size && p[*ret_at] == s->data[disk][*ret_at]) {
+        ++*ret_at;
+    }
+    return false;
+}
+
+bool replica_equals(struct host *h, const struct snapshot *snap)
+{
+    for (uint32_t i = 0; i < snap->ndisks; i++) {
+        bool hidden;
+        uint64_t at;
+        struct fs_inode *n = image(h, i, &hidden);
+        if (!n || !same(n, snap, i, &at)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Between two generations only what differs was written. */
+static void check_written(struct host *h, const struct snapshot *old, const struct snapshot *next)
+{
+    for (uint32_t i = 0; i < h->w->ndisks; i++) {
+        bool hidden;
+        struct fs_inode *n = image(h, i, &hidden);
+        for (uint64_t b = 0; n && old && b < vr_div_up(next->size[i], BLOCK); b++) {
+            uint64_t off = b * BLOCK, len = VR_MIN((uint64_t)BLOCK, next->size[i] - off);
+            if (fs_touched(n, b) && memcmp(old->data[i] + off, next->data[i] + off, len) == 0) {
+                world_fail(h->w, "%s: disk %u block %llu was written and did not differ", h->name,
+                           (unsigned)i, (unsigned long long)b);
+                return;
+            }
+        }
+        if (n) {
+            fs_forget_touched(n);
+        }
+    }
+}
+
+static void new_generation(struct host *h, const struct sidecar *sc, const char *when)
+{
+    struct world *w = h->w;
+    const struct vr_generation *g = &sc->rel.generation;
+    struct gen *gen = gen_find(w, &g->uuid);
+    bool was_promoted = h->promoted;
+    h->promoted = sc->role == REPLICA_ROLE_PROMOTED;
+    if (h->promoted && !gen) { /* a new branch, the same contents */
+        if (!vr_uuid_eq(&g->parent, &h->at)) {
+            world_fail(w, "%s: promoted from a generation that it was not at (%s)", h->name, when);
+        }
+        h->at = g->uuid;
+        return;
+    }
+    if (was_promoted && !w->forced) {
+        world_fail(w, "%s: a promoted replica was overwritten (%s)", h->name, when);
+    }
+    if (!gen) {
+        world_fail(w, "%s: the replica is at a generation nobody proposed (%s)", h->name, when);
+        return;
+    }
+    check_written(h, h->must, gen->snap);
+    snapshot_unref(h->must);
+    h->must = snapshot_ref(gen->snap);
+    h->at = g->uuid;
+}
+
+static void check_contents(struct host *h, bool intent, const char *when)
+{
+    for (uint32_t i = 0; i < h->w->ndisks && h->must; i++) {
+        bool hidden;
+        uint64_t at;
+        struct fs_inode *n = image(h, i, &hidden);
+        if (!n) {
+            world_fail(h->w, "%s: image of disk %u is gone (%s)", h->name, (unsigned)i, when);
+            return;
+        }
+        if (intent && hidden) {
+            continue; /* out of reach */
+        }
+        if (!same(n, h->must, i, &at)) {
+            world_fail(h->w, "%s: disk %u differs from its generation at byte %llu%s (%s)", h->name,
+                       (unsigned)i, (unsigned long long)at,
+                       intent ? " under its public name while a commit is open" : "", when);
+            return;
+        }
+    }
+}
+
+void check_replica(struct host *h, const char *when)
+{
+    if (!h->replica_dir[0]) {
+        return;
+    }
+    struct vr_err err = VR_ERR_INIT;
+    struct sidecar *sc = calloc(1, sizeof *sc);
+    struct stor *stor = fs_stor(&h->fs, h->replica_dir);
+    int r = sidecar_read(stor, sc, &err);
+    if (r < 0 && h->must) {
+        world_fail(h->w, "%s: %s (%s)", h->name, vr_err_text(&err), when);
+    }
+    bool nil = vr_uuid_is_nil(&sc->rel.generation.uuid);
+    if (r == 0 && nil && h->must) {
+        world_fail(h->w, "%s: the sidecar forgot its generation (%s)", h->name, when);
+    }
+    if (r == 0 && !nil && !vr_uuid_eq(&sc->rel.generation.uuid, &h->at)) {
+        new_generation(h, sc, when);
+    }
+    if (r == 0) {
+        check_contents(h, sc->intent, when);
+    }
+    stor_close(stor);
+    free(sc);
+}
+
+/* --- a transfer that begins --- */
+
+struct differ {
+    struct host *h;
+    const struct snapshot *snap;
+    struct overlay *o;
+    uint64_t bytes;
+    uint8_t *buf;
+};
+
+static int differ_disk(struct differ *d, uint32_t disk)
+{
+    bool hidden;
+    uint64_t size;
+    const uint8_t *p = fs_bytes(image(d->h, disk, &hidden), &size);
+    static const uint8_t zero[BLOCK];
+    int r = 0;
+    for (uint64_t off = 0; r == 0 && off < size; off += RUN_DATA_MAX) {
+        uint8_t state[RUN_DATA_MAX / BLOCK] = {0};
+        uint32_t len = (uint32_t)VR_MIN((uint64_t)RUN_DATA_MAX, size - off);
+        bool any;
+        r = d->o ? overlay_chunk(d->o, (uint16_t)disk, off, len, d->buf, state, &any, NULL) : 0;
+        for (uint32_t at = 0; r == 0 && at < len; at += BLOCK) {
+            uint32_t n = VR_MIN(BLOCK, len - at);
+            enum leaf_state s = (enum leaf_state)state[at / BLOCK];
+            const uint8_t *view = s == LEAF_DATA   ? d->buf + at
+                                  : s == LEAF_ZERO ? zero
+                                                   : p + off + at;
+            d->bytes += memcmp(view, d->snap->data[disk] + off + at, n) ? n : 0;
+        }
+    }
+    return r;
+}
+
+uint64_t check_differing(struct host *h, const struct snapshot *snap, bool *ret_staged)
+{
+    struct run_name runs[RUNS_MAX];
+    size_t n;
+    struct differ d = {.h = h, .snap = snap, .buf = malloc(RUN_DATA_MAX)};
+    int r = replica_runs(h->replica, runs, &n, NULL);
+    if (r == 0 && n) {
+        r = overlay_open(h->replica->stor, runs, n, &h->replica->sc.rel.generation.uuid, false,
+                         &d.o, NULL);
+    }
+    for (uint32_t i = 0; r == 0 && i < snap->ndisks; i++) {
+        r = differ_disk(&d, i);
+    }
+    *ret_staged = r == 0 && n;
+    overlay_free(d.o);
+    free(d.buf);
+    return r < 0 ? UINT64_MAX : d.bytes;
+}
+
+/* --- jobs --- */
+
+void check_completed(struct host *h, const struct vr_job *job)
+{
+    struct world *w = h->w;
+    const struct vr_rel *rel = core_rel(h->core, &job->vm_id, job->rel_number);
+    if (!rel || (job->type != VR_JOBTYPE_INITIAL && job->type != VR_JOBTYPE_RESYNC &&
+                 job->type != VR_JOBTYPE_RESYNC_EXTENDED)) {
+        return;
+    }
+    world_note(w, SIM_COMPLETED);
+    struct gen *g = gen_find(w, &rel->generation.uuid);
+    struct host *to = world_host(w, rel->peer);
+    if (!g) {
+        world_fail(w, "job %llu completed with a generation nobody proposed",
+                   (unsigned long long)job->id);
+        return;
+    }
+    if (g->job_id != job->id) {
+        world_note(w, SIM_SETTLED_LATE);
+    }
+    if (g->instant_us < job->submitted_us) {
+        world_fail(w, "job %llu completed on an instant older than its request",
+                   (unsigned long long)job->id);
+    }
+    if (!to->up) {
+        return;
+    }
+    check_replica(to, "at the end of a job");
+    if (!to->promoted && !vr_uuid_eq(&to->at, &g->uuid)) {
+        world_fail(w, "job %llu completed, the replica is at another generation",
+                   (unsigned long long)job->id);
+    }
+}
+
+/* Every job that was acknowledged is over exactly once, or still has somebody to go on with it. */
+static void check_acked(struct world *w)
+{
+    for (size_t i = 0; i < w->nacked; i++) {
+        struct host *h = &w->host[w->acked[i].host];
+        uint64_t id = w->acked[i].id;
+        const struct vr_job *j = host_job(h, id);
+        bool ended = false;
+        for (size_t k = 0; k < h->nended; k++) {
+            ended = ended || h->ended[k] == id;
+        }
+        if (!j && !ended) {
+            world_fail(w, "%s: acknowledged job %llu is lost", h->name, (unsigned long long)id);
+        }
+        if (j && (ended || (!vr_job_is_final(j->state) && j->state != VR_JOB_SUSPENDED))) {
+            world_fail(w, "%s: job %llu has no end: state %d, '%s'", h->name,
+                       (unsigned long long)id, (int)j->state, j->status);
+        }
+    }
+}
+
+void check_end(struct world *w)
+{
+    for (int i = 0; i < HOSTS; i++) {
+        check_replica(&w->host[i], "at the end");
+    }
+    check_acked(w);
+}
+
+/* --- damage --- */
+
+void damage_replica(struct host *h, uint32_t disk, uint64_t off, const void *p, size_t len)
+{
+    bool hidden;
+    struct fs_inode *n = image(h, disk, &hidden);
+    if (!n || hidden || !h->must || fs_locked(n)) {
+        return;
+    }
+    if (h->must->refs > 1) {
+        const uint8_t *data[VR_DISKS_MAX];
+        memcpy(data, h->must->data, sizeof data);
+        struct snapshot *own = snapshot_copy(h->must->ndisks, data, h->must->size);
+        snapshot_unref(h->must);
+        h->must = own;
+    }
+    fs_poke(n, off, p, len);
+    memcpy(h->must->data[disk] + off, p, len);
+    h->damage_seq++;
+    world_note(h->w, SIM_DAMAGE);
+}

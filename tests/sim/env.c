@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What core asks of a host: its store, its inventory, its lanes, its replica, its peers. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/sim/world.h"
+#include "util/num.h"
+
+static struct host *host_of(void *ctx)
+{
+    return ctx;
+}
+
+static uint64_t now_us(void *ctx)
+{
+    return host_of(ctx)->w->now_us;
+}
+
+static void random_bytes(void *ctx, void *p, size_t n)
+{
+    rng_fill(&host_of(ctx)->w->rng, p, n);
+}
+
+/* --- the store: a call is one transaction --- */
+
+static int save_rel(void *ctx, const struct vr_rel *rel, struct vr_err *err)
+{
+    struct host *h = ctx;
+    bool apply;
+    int r = fs_gate(&h->fs, FS_SAVE, &apply, err);
+    if (!apply) {
+        return r;
+    }
+    struct vr_rel *old = host_rel(h, rel->number);
+    if (!old) {
+        vr_assert(h->nrels < VR_COUNT(h->rels));
+        old = &h->rels[h->nrels++];
+    }
+    *old = *rel;
+    return r;
+}
+
+static int delete_rel(void *ctx, const struct vr_uuid *vm, uint8_t number, struct vr_err *err)
+{
+    struct host *h = ctx;
+    bool apply;
+    int r = fs_gate(&h->fs, FS_SAVE, &apply, err);
+    struct vr_rel *old = host_rel(h, number);
+    if (apply && old) {
+        *old = h->rels[--h->nrels];
+    }
+    return r;
+}
+
+static int save_job(void *ctx, const struct vr_job *job, struct vr_err *err)
+{
+    struct host *h = ctx;
+    bool apply;
+    int r = fs_gate(&h->fs, FS_SAVE, &apply, err);
+    if (!apply) {
+        return r;
+    }
+    struct vr_job *old = host_job(h, job->id);
+    if (!old) {
+        vr_assert(h->njobs < JOBS_MAX);
+        old = &h->jobs[h->njobs++];
+        old->state = VR_JOB_NEW;
+    }
+    bool news = old->state != VR_JOB_COMPLETED && job->state == VR_JOB_COMPLETED;
+    *old = *job;
+    if (news && r == 0) {
+        check_completed(h, job);
+    }
+    return r;
+}
+
+static int delete_job(void *ctx, uint64_t id, struct vr_err *err)
+{
+    struct host *h = ctx;
+    bool apply;
+    int r = fs_gate(&h->fs, FS_SAVE, &apply, err);
+    struct vr_job *old = host_job(h, id);
+    if (apply && old) {
+        if (vr_job_is_final(old->state) && h->nended < VR_COUNT(h->ended)) {
+            h->ended[h->nended++] = id;
+        }
+        *old = h->jobs[--h->njobs];
+    }
+    return r;
+}
+
+static int save_report(void *ctx, const struct vr_report *report, struct vr_err *err)
+{
+    bool apply;
+    return fs_gate(&host_of(ctx)->fs, FS_SAVE, &apply, err);
+}
+
+static int save_auth(void *ctx, const struct vr_auth_entry *entry, struct vr_err *err)
+{
+    struct host *h = ctx;
+    h->auths[0] = *entry;
+    h->nauths = 1;
+    return 0;
+}
+
+static int delete_auth(void *ctx, const char *host, struct vr_err *err)
+{
+    host_of(ctx)->nauths = 0;
+    return 0;
+}
+
+static void event(void *ctx, const struct vr_event *e)
+{
+    struct host *h = ctx;
+    world_log(h->w, "%s: event %s: %s", h->name, e->id, e->text);
+}
+
+/* --- the inventory --- */
+
+static int find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err)
+{
+    struct host *h = ctx;
+    if (h->id != 0 || !vr_uuid_eq(id, &h->w->vm_id)) {
+        return vr_fail(err, VR_E_NOT_FOUND, "no such VM");
+    }
+    memset(ret, 0, sizeof *ret);
+    ret->id = *id;
+    snprintf(ret->name, sizeof ret->name, "vm1");
+    ret->ndisks = h->w->ndisks;
+    for (uint32_t i = 0; i < ret->ndisks; i++) {
+        struct vr_disk *d = &ret->disks[i];
+        snprintf(d->name, sizeof d->name, "vd%c", 'a' + (int)i);
+        snprintf(d->path, sizeof d->path, SRC_DIR "/vd%c.raw", 'a' + (int)i);
+        snprintf(d->format, sizeof d->format, "raw");
+        d->size_bytes = h->w->size[i];
+    }
+    return 0;
+}
+
+static int replica_of(struct host *h, struct vr_err *err)
+{
+    return h->replica ? 0 : host_open_replica(h, err);
+}
+
+static int
+env_replica_vm(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr_err *err)
+{
+    struct host *h = ctx;
+    int r = replica_of(h, err);
+    if (r == 0) {
+        *ret = *replica_vm(h->replica);
+    }
+    return r;
+}
+
+static int check_disks(void *ctx, struct vr_vm *vm, bool source_is_replica, struct vr_err *err)
+{
+    struct host *h = ctx;
+    struct session *s = host_session(h);
+    if (source_is_replica) {
+        return s && s->committing ? vr_fail(err, VR_E_BUSY, "a commit is under way") : 0;
+    }
+    for (uint32_t i = 0; i < vm->ndisks; i++) {
+        char name[VR_NAME_MAX + 8];
+        snprintf(name, sizeof name, "%s.raw", vm->disks[i].name);
+        struct stor *stor = fs_stor(&h->fs, SRC_DIR);
+        struct stor_lock *lock = NULL;
+        int r = stor_lock_image(stor, name, IMAGE_LOCK_READ, &lock, err);
+        stor_unlock_image(lock);
+        stor_close(stor);
+        if (r < 0) {
+            return r;
+        }
+        vm->disks[i].size_bytes = h->w->size[i];
+    }
+    return 0;
+}
+
+static int start_transfer(void *ctx, const struct core_transfer *t, struct vr_err *err)
+{
+    return lane_start(ctx, t, err);
+}
+
+static void command_transfer(void *ctx, uint64_t job_id, enum core_lane_command cmd, uint64_t value)
+{
+    lane_command(ctx, job_id, cmd, value);
+}
+
+static int peer_call(void *ctx,
+                     uint64_t call_id,
+                     const char *point,
+                     const char *identity,
+                     const struct vr_peer_request *req,
+                     struct vr_err *err)
+{
+    struct host *h = ctx;
+    struct world *w = h->w;
+    struct host *to = world_host(w, point);
+    size_t slot = 0;
+    while (slot < CALLS_MAX && w->calls[slot]) {
+        slot++;
+    }
+    if (!to || slot == CALLS_MAX) {
+        return vr_fail(err, VR_E_PEER, "'%s' is not there", point);
+    }
+    struct call *c = calloc(1, sizeof *c);
+    c->from = h;
+    c->to = to->id;
+    c->id = call_id;
+    c->req = *req;
+    c->lost = !w->calm && rng_chance(&w->rng, 4);
+    c->due_us = w->now_us + 1000 + (c->lost ? 2000000 : rng_below(&w->rng, 500000));
+    w->calls[slot] = c;
+    return 0;
+}
+
+/* --- the replica --- */
+
+static int
+create_replica(void *ctx, struct vr_rel *rel, const struct vr_peer_request *req, struct vr_err *err)
+{
+    struct host *h = ctx;
+    for (unsigned n = 1;; n++) {
+        char path[160];
+        snprintf(path, sizeof path, "%.100s/vm1-%u", rel->storage, n);
+        struct stor *stor = fs_stor(&h->fs, path);
+        if (stor_exists(stor, REPLICA_SIDECAR)) {
+            stor_close(stor);
+            continue;
+        }
+        int r = replica_create(stor, rel, req, NULL, false, err);
+        stor_close(stor);
+        if (r < 0) {
+            return r;
+        }
+        snprintf(rel->storage, sizeof rel->storage, "%s", path);
+        snprintf(h->replica_dir, sizeof h->replica_dir, "%s", path);
+        vr_assert(!h->replica);
+        return host_open_replica(h, err);
+    }
+}
+
+static int inspect_replica(void *ctx,
+                           const struct vr_rel *rel,
+                           const struct vr_peer_request *req,
+                           struct vr_peer_reply *reply,
+                           struct vr_err *err)
+{
+    struct host *h = ctx;
+    int r = replica_of(h, err);
+    return r < 0 ? r : replica_check(h->replica, req, reply, err);
+}
+
+static int
+promote(void *ctx, const struct vr_rel *rel, struct vr_generation *ret, struct vr_err *err)
+{
+    struct host *h = ctx;
+    int r = replica_of(h, err);
+    if (r == 0) {
+        r = replica_lock(h->replica, err);
+    }
+    if (r == 0) {
+        r = replica_promote(h->replica, ret, err);
+        replica_unlock(h->replica);
+    }
+    if (r < 0) { /* what became durable is found by opening it again */
+        replica_close(TAKE_PTR(h->replica));
+    }
+    return r;
+}
+
+static void end_target_sessions(void *ctx, const struct vr_uuid *vm, uint8_t number)
+{
+    struct session *s = host_session(ctx);
+    if (s) {
+        session_end(s, -VR_E_CANCELED);
+    }
+}
+
+static int release(void *ctx, const struct vr_rel *rel, struct vr_err *err)
+{
+    struct host *h = ctx;
+    int r = replica_of(h, err);
+    if (r == 0) {
+        r = replica_lock(h->replica, err);
+    }
+    if (r == 0) {
+        r = replica_release(h->replica, err);
+    }
+    if (r == 0) {
+        replica_close(TAKE_PTR(h->replica));
+        h->replica_dir[0] = '\0';
+    }
+    return r;
+}
+
+const struct core_env_ops sim_env = {
+    .now_us = now_us,
+    .random = random_bytes,
+    .save_rel = save_rel,
+    .delete_rel = delete_rel,
+    .save_job = save_job,
+    .delete_job = delete_job,
+    .save_report = save_report,
+    .save_auth = save_auth,
+    .delete_auth = delete_auth,
+    .event = event,
+    .find_vm = find_vm,
+    .replica_vm = env_replica_vm,
+    .check_disks = check_disks,
+    .start_transfer = start_transfer,
+    .command_transfer = command_transfer,
+    .peer_call = peer_call,
+    .create_replica = create_replica,
+    .inspect_replica = inspect_replica,
+    .promote_replica = promote,
+    .end_target_sessions = end_target_sessions,
+    .release_replica = release,
+};

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An image of the simulated file system as a block device. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/sim/fs_int.h"
+#include "util/num.h"
+
+struct fs_dev {
+    struct block_dev dev;
+    struct fs_inode *n;
+};
+
+static struct fs_inode *inode_of(struct block_dev *dev)
+{
+    return ((struct fs_dev *)dev)->n;
+}
+
+static int dev_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err)
+{
+    struct fs_inode *n = inode_of(dev);
+    if (n->fs->dead) {
+        return vr_fail(err, VR_E_IO, "the host is dead");
+    }
+    memcpy(buf, n->data + off, len);
+    return 0;
+}
+
+static int change(struct fs_inode *n,
+                  enum fs_op op,
+                  const void *p,
+                  uint64_t off,
+                  uint64_t len,
+                  struct vr_err *err)
+{
+    bool apply;
+    int r = fs_gate(n->fs, op, &apply, err);
+    if (!apply) {
+        return r;
+    }
+    fs_change(n, off, p, len);
+    uint64_t to = vr_div_up(off + len, FS_BLOCK);
+    memset(n->touched + off / FS_BLOCK, 1, to - off / FS_BLOCK);
+    return r;
+}
+
+static int
+dev_write(struct block_dev *dev, const void *buf, size_t len, uint64_t off, struct vr_err *err)
+{
+    return change(inode_of(dev), FS_WRITE, buf, off, len, err);
+}
+
+static int dev_zero(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err)
+{
+    return change(inode_of(dev), FS_ZERO, NULL, off, len, err);
+}
+
+static int dev_flush(struct block_dev *dev, struct vr_err *err)
+{
+    bool apply;
+    struct fs_inode *n = inode_of(dev);
+    int r = fs_gate(n->fs, FS_SYNC, &apply, err);
+    if (apply) {
+        fs_synced(n);
+    } else if (!n->fs->dead) {
+        fs_sync_failed(n);
+    }
+    return r;
+}
+
+static int dev_extents(struct block_dev *dev,
+                       uint64_t off,
+                       uint64_t len,
+                       struct block_extent *ret,
+                       size_t max,
+                       size_t *ret_n,
+                       struct vr_err *err)
+{
+    struct fs_inode *n = inode_of(dev);
+    size_t k = 0;
+    for (uint64_t at = off; at < off + len;) {
+        uint64_t step = VR_MIN(FS_BLOCK - at % FS_BLOCK, off + len - at);
+        enum block_extent_kind kind = n->hole[at / FS_BLOCK] ? BLOCK_ZERO : BLOCK_DATA;
+        if (k && ret[k - 1].kind == kind) {
+            ret[k - 1].len += step;
+        } else if (k == max) {
+            break;
+        } else {
+            ret[k++] = (struct block_extent){at, step, kind};
+        }
+        at += step;
+    }
+    *ret_n = k;
+    return 0;
+}
+
+static int dev_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err)
+{
+    bool apply;
+    return fs_gate(inode_of(dev)->fs, FS_RESERVE, &apply, err);
+}
+
+static void dev_close(struct block_dev *dev)
+{
+    inode_of(dev)->fs->live_handles--;
+    free(dev);
+}
+
+static const struct block_ops dev_ops = {
+    .name = "sim",
+    .read = dev_read,
+    .write = dev_write,
+    .zero = dev_zero,
+    .flush = dev_flush,
+    .extents = dev_extents,
+    .reserve = dev_reserve,
+    .close = dev_close,
+};
+
+int fs_dev_open(struct fs_inode *n, unsigned flags, struct block_dev **ret, struct vr_err *err)
+{
+    struct fs_dev *d = calloc(1, sizeof *d);
+    if (!d) {
+        return vr_fail_nomem(err);
+    }
+    d->dev.ops = &dev_ops;
+    d->dev.size_bytes = n->size;
+    d->dev.flags = flags;
+    snprintf(d->dev.label, sizeof d->dev.label, "sim %llu", (unsigned long long)n->number);
+    d->n = n;
+    n->fs->live_handles++;
+    *ret = &d->dev;
+    return 0;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sim [--seeds N] [--first S] [--seed S] [--verbose] [--jobs N]: runs worlds. The first that breaks
+ * an invariant is told with the command that replays it, and ends the run with 1. So does a kind of
+ * fault that no world of many had.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/sim/world.h"
+#include "util/num.h"
+
+#define ALL_KINDS_FROM 1000 /* seeds */
+
+static const char *const count_names[] = {
+#define X(name) #name,
+    SIM_COUNTS(X)
+#undef X
+};
+
+struct options {
+    uint64_t seeds, first, jobs;
+    bool one, verbose;
+};
+
+static int run_one(uint64_t seed, bool verbose, uint64_t *counts)
+{
+    struct world *w = malloc(sizeof *w);
+    world_init(w, seed, verbose);
+    scenario_run(w);
+    bool failed = w->failed;
+    if (failed) {
+        printf("seed %llu, event %llu: %s\nreplay: sim --seed %llu --verbose\n",
+               (unsigned long long)seed, (unsigned long long)w->events, w->why,
+               (unsigned long long)seed);
+    }
+    world_deinit(w);
+    for (size_t i = 0; i < SIM_COUNT_COUNT; i++) {
+        counts[i] += w->counts[i];
+    }
+    free(w);
+    return failed ? 1 : 0;
+}
+
+/* enable and resync with a crash at each call of each host in turn. */
+static int run_every_op(bool verbose, uint64_t *counts)
+{
+    static const enum fs_fault faults[] = {FS_DIE_BEFORE, FS_DIE_AFTER, FS_EIO, FS_NOSPACE};
+    for (unsigned v = 0; v < 16; v++) {
+        enum fs_fault fault = faults[v / 4];
+        int host = (int)(v % 2);
+        bool power = v / 2 % 2;
+        bool more = true;
+        for (uint64_t k = 1; more; k++) {
+            struct world *w = malloc(sizeof *w);
+            world_init(w, 7 + v, verbose);
+            more = scenario_every_op(w, host, k, fault, power);
+            bool failed = w->failed;
+            if (failed) {
+                printf("every call: variant %u, call %llu: %s\n", v, (unsigned long long)k, w->why);
+            }
+            world_deinit(w);
+            for (size_t i = 0; i < SIM_COUNT_COUNT; i++) {
+                counts[i] += w->counts[i];
+            }
+            free(w);
+            if (failed) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static int run_range(const struct options *o, uint64_t first, uint64_t n, uint64_t *counts)
+{
+    int r = 0;
+    for (uint64_t s = first; r == 0 && s < first + n; s++) {
+        r = run_one(s, o->verbose, counts);
+    }
+    return r;
+}
+
+/* The n-th part in a process of its own, its counts through a pipe. */
+static int spawn_part(const struct options *o, uint64_t part, int *ret_fd, pid_t *ret_pid)
+{
+    int fd[2];
+    if (pipe(fd) < 0) {
+        return 1;
+    }
+    uint64_t each = vr_div_up(o->seeds, o->jobs), first = part * each;
+    fflush(stdout);
+    *ret_pid = fork();
+    if (*ret_pid == 0) {
+        uint64_t counts[SIM_COUNT_COUNT] = {0};
+        uint64_t n = first < o->seeds ? VR_MIN(each, o->seeds - first) : 0;
+        int r = run_range(o, o->first + first, n, counts);
+        fflush(stdout);
+        if (write(fd[1], counts, sizeof counts) != (ssize_t)sizeof counts) {
+            r = 1;
+        }
+        exit(r);
+    }
+    close(fd[1]);
+    *ret_fd = fd[0];
+    return *ret_pid < 0;
+}
+
+static int run_parts(const struct options *o, uint64_t *counts)
+{
+    int fd[16], r = 0, status;
+    pid_t pid[16];
+    for (uint64_t i = 0; i < o->jobs; i++) {
+        r |= spawn_part(o, i, &fd[i], &pid[i]);
+    }
+    for (uint64_t i = 0; i < o->jobs; i++) {
+        uint64_t c[SIM_COUNT_COUNT];
+        if (read(fd[i], c, sizeof c) != (ssize_t)sizeof c) {
+            r = 1;
+        }
+        for (size_t k = 0; r == 0 && k < SIM_COUNT_COUNT; k++) {
+            counts[k] += c[k];
+        }
+        close(fd[i]);
+        if (waitpid(pid[i], &status, 0) < 0 || status != 0) {
+            r = 1;
+        }
+    }
+    return r;
+}
+
+static int tell_counts(const struct options *o, const uint64_t *counts)
+{
+    int r = 0;
+    for (size_t i = 0; i < SIM_COUNT_COUNT; i++) {
+        printf("%-20s %llu\n", count_names[i], (unsigned long long)counts[i]);
+        if (counts[i] == 0 && o->seeds >= ALL_KINDS_FROM && !o->one) {
+            printf("  never happened in %llu seeds\n", (unsigned long long)o->seeds);
+            r = 1;
+        }
+    }
+    return r;
+}
+
+static bool parse(int argc, char **argv, struct options *o)
+{
+    const char *env = getenv("SIM_SEEDS");
+    *o = (struct options){.seeds = 2000, .first = 1, .jobs = 1};
+    if (env && !vr_parse_u64(env, 1, 1000000000, &o->seeds)) {
+        return false;
+    }
+    for (int i = 1; i < argc; i++) {
+        uint64_t *to = NULL;
+        to = strcmp(argv[i], "--seeds") == 0 ? &o->seeds : to;
+        to = strcmp(argv[i], "--first") == 0 ? &o->first : to;
+        to = strcmp(argv[i], "--jobs") == 0 ? &o->jobs : to;
+        if (strcmp(argv[i], "--seed") == 0) {
+            to = &o->first;
+            o->one = true;
+        }
+        if (strcmp(argv[i], "--verbose") == 0) {
+            o->verbose = true;
+            continue;
+        }
+        if (!to || i + 1 == argc || !vr_parse_u64(argv[++i], 0, 1ull << 60, to)) {
+            return false;
+        }
+    }
+    return o->jobs >= 1 && o->jobs <= 16;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    uint64_t counts[SIM_COUNT_COUNT] = {0};
+    if (!parse(argc, argv, &o)) {
+        fprintf(stderr, "usage: sim [--seeds N] [--first S] [--seed S] [--verbose] [--jobs N]\n");
+        return 2;
+    }
+    if (o.one) {
+        return run_one(o.first, o.verbose, counts);
+    }
+    int r = run_every_op(false, counts);
+    r = r ? r : o.jobs > 1 ? run_parts(&o, counts) : run_range(&o, o.first, o.seeds, counts);
+    return r ? r : tell_counts(&o, counts);
+}
