@@ -296,7 +296,7 @@ void check_completed(struct host *h, const struct vr_job *job)
         world_fail(w, "job %llu completed on an instant older than its request",
                    (unsigned long long)job->id);
     }
-    if (!to->up) {
+    if (!to->up || to->fs.dead) {
         return;
     }
     check_replica(to, "at the end of a job");

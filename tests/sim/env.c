@@ -236,6 +236,9 @@ create_replica(void *ctx, struct vr_rel *rel, const struct vr_peer_request *req,
         snprintf(rel->storage, sizeof rel->storage, "%s", path);
         snprintf(h->replica_dir, sizeof h->replica_dir, "%s", path);
         vr_assert(!h->replica);
+        snapshot_unref(TAKE_PTR(h->must));
+        h->at = (struct vr_uuid){0};
+        h->promoted = false;
         return host_open_replica(h, err);
     }
 }
@@ -262,6 +265,9 @@ promote(void *ctx, const struct vr_rel *rel, struct vr_generation *ret, struct v
     if (r == 0) {
         r = replica_promote(h->replica, ret, err);
         replica_unlock(h->replica);
+    }
+    if (r == 0) {
+        check_replica(h, "after a failover");
     }
     if (r < 0) { /* what became durable is found by opening it again */
         replica_close(TAKE_PTR(h->replica));

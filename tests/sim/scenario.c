@@ -30,12 +30,14 @@ static void answered(void *ctx, const struct core_answer *a)
 
 static void run_some(struct world *w, uint64_t events)
 {
+    world_settle(w);
     while (events-- > 0 && !w->failed && world_step(w)) {
     }
 }
 
 static void run_to_rest(struct world *w)
 {
+    world_settle(w);
     for (unsigned i = 0; !w->failed && world_step(w); i++) {
         if (i == REST_EVENTS) {
             world_fail(w, "the world does not come to rest");
@@ -353,6 +355,13 @@ static void must_complete(struct world *w, int at)
     const struct vr_rel *rel = host_rel(h, (uint8_t)at);
     if (w->failed) {
         return;
+    }
+    if (rel && rel->state == VR_REL_READY && to->must) {
+        /* A first transfer that was committed and whose end was lost: a person disables and enables. */
+        world_note(w, SIM_INITIAL_LOST);
+        core_disable(h->core, &admin, &w->vm_id, at, answered, h);
+        run_to_rest(w);
+        rel = NULL;
     }
     if (!rel || rel->state == VR_REL_READY) {
         enable(w, at);

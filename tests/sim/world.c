@@ -260,6 +260,17 @@ static void happen(struct next *n)
     }
 }
 
+void world_settle(struct world *w)
+{
+    for (int i = 0; i < HOSTS; i++) {
+        struct host *h = &w->host[i];
+        host_bury(h);
+        if (h->up && !h->tick_us) {
+            h->tick_us = w->now_us + 1000;
+        }
+    }
+}
+
 bool world_step(struct world *w)
 {
     struct next n = {.w = w};
@@ -274,12 +285,10 @@ bool world_step(struct world *w)
     }
     happen(&n);
     w->now_us += 1 + rng_below(&w->rng, 2000);
-    for (int i = 0; i < HOSTS; i++) {
-        struct host *h = &w->host[i];
-        host_bury(h);
-        if (h->up && n.what != TICK) { /* whatever happened may have made something due */
-            h->tick_us = h->tick_us ? h->tick_us : w->now_us + 1000;
-        }
+    if (n.what == TICK) {
+        host_bury(n.who);
+    } else {
+        world_settle(w);
     }
     return !w->failed;
 }

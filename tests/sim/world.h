@@ -27,7 +27,7 @@
         X(DROPPED) X(LOST_NAME) X(NOMEM) X(LINK_CUT) X(CALL_TIMEOUT) X(DAMAGE) X(GUEST_WRITE)      \
             X(GUEST_DURING) X(VM_STARTED) X(FAILOVER) X(PAUSE) X(RESUME) X(CANCEL) X(VERIFY)       \
                 X(SCHEDULED) X(SUPERSEDED) X(RESTART_FLAG) X(BANDWIDTH) X(EXTENDED) X(GATE_CLOSED) \
-                    X(COMPLETED) X(SETTLED_LATE) X(RESUMED_STAGING) X(FULL_DISK) X(FORCED)
+                    X(COMPLETED) X(SETTLED_LATE) X(RESUMED_STAGING) X(FULL_DISK) X(FORCED) X(INITIAL_LOST)
 
 enum sim_count {
 #define X(name) SIM_##name,
@@ -168,6 +168,8 @@ void world_fail(struct world *w, const char *fmt, ...) VR_PRINTF(2, 3);
 void world_log(struct world *w, const char *fmt, ...) VR_PRINTF(2, 3);
 /* One thing happens. False: nothing is left to happen but what a person would begin. */
 bool world_step(struct world *w);
+/* After something was done to hosts: who died is buried, who lives looks at what is due. */
+void world_settle(struct world *w);
 void world_note(struct world *w, enum sim_count what);
 
 /* --- host.c --- */
