@@ -265,8 +265,8 @@ void world_settle(struct world *w)
     for (int i = 0; i < HOSTS; i++) {
         struct host *h = &w->host[i];
         host_bury(h);
-        if (h->up && !h->tick_us) {
-            h->tick_us = w->now_us + 1000;
+        if (h->up) {
+            h->tick_us = h->tick_us ? VR_MIN(h->tick_us, w->now_us + 1000) : w->now_us + 1000;
         }
     }
 }
