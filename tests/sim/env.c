@@ -82,7 +82,8 @@ static int delete_job(void *ctx, uint64_t id, struct vr_err *err)
     struct vr_job *old = host_job(h, id);
     if (apply && old) {
         const struct vr_job *live = core_job(h->core, id); /* its end may never have been saved */
-        if ((vr_job_is_final(old->state) || (live && vr_job_is_final(live->state))) && h->nended < VR_COUNT(h->ended)) {
+        if ((vr_job_is_final(old->state) || (live && vr_job_is_final(live->state))) &&
+            h->nended < VR_COUNT(h->ended)) {
             h->ended[h->nended++] = id;
         }
         *old = h->jobs[--h->njobs];

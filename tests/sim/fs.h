@@ -21,8 +21,9 @@
 
 #define FS_OPS(X)                                                                                  \
     X(APPEND)                                                                                      \
-    X(WRITE) X(ZERO) X(SYNC) X(TRUNCATE) X(RESERVE) X(REPLACE) X(RENAME) X(UNLINK) X(SYNC_DIR)     \
-        X(CREATE) X(SAVE)
+    X(WRITE)                                                                                       \
+    X(ZERO) X(SYNC) X(TRUNCATE) X(RESERVE) X(REPLACE) X(RENAME) X(UNLINK) X(SYNC_DIR) X(CREATE)    \
+        X(SAVE)
 
 enum fs_op {
 #define X(name) FS_##name,

@@ -370,7 +370,8 @@ static void must_complete(struct world *w, int at)
         return;
     }
     if (rel && rel->state == VR_REL_READY && to->must) {
-        /* A first transfer that was committed and whose end was lost: a person disables and enables. */
+        /* A first transfer that was committed and whose end was lost: a person disables and
+         * enables. */
         world_note(w, SIM_INITIAL_LOST);
         core_disable(h->core, &admin, &w->vm_id, at, answered, h);
         run_to_rest(w);

@@ -23,11 +23,13 @@
 /* Faults and turns of fate that a run of many seeds must have seen. */
 #define SIM_COUNTS(X)                                                                              \
     X(KILL)                                                                                        \
-    X(POWER) X(CRASH_IN_REDO) X(CRASH_IN_RECOVERY) X(CRASH_AFTER_INTENT) X(EIO) X(NOSPACE) X(TORN) \
+    X(POWER)                                                                                       \
+    X(CRASH_IN_REDO) X(CRASH_IN_RECOVERY) X(CRASH_AFTER_INTENT) X(EIO) X(NOSPACE) X(TORN)          \
         X(DROPPED) X(LOST_NAME) X(NOMEM) X(LINK_CUT) X(CALL_TIMEOUT) X(DAMAGE) X(GUEST_WRITE)      \
             X(GUEST_DURING) X(VM_STARTED) X(FAILOVER) X(PAUSE) X(RESUME) X(CANCEL) X(VERIFY)       \
                 X(SCHEDULED) X(SUPERSEDED) X(RESTART_FLAG) X(BANDWIDTH) X(EXTENDED) X(GATE_CLOSED) \
-                    X(COMPLETED) X(SETTLED_LATE) X(RESUMED_STAGING) X(FULL_DISK) X(FORCED) X(INITIAL_LOST) X(STUCK)
+                    X(COMPLETED) X(SETTLED_LATE) X(RESUMED_STAGING) X(FULL_DISK) X(FORCED)         \
+                        X(INITIAL_LOST) X(STUCK)
 
 enum sim_count {
 #define X(name) SIM_##name,
