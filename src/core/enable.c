@@ -232,6 +232,28 @@ static int start_initial(struct core *c,
     return r;
 }
 
+/*
+ * The replica holds a generation although this host remembers none: its records were lost. What is there is not
+ * overwritten unasked; whether it is ours is for a person to say.
+ */
+static bool replica_is_older(struct core *c, struct vr_rel *rel, const struct vr_peer_reply *reply)
+{
+    const struct rel_entry *old = core_find_rel(c, &rel->vm_id, rel->number);
+    bool remembers = old && (old->r.nhistory > 0 || !vr_uuid_is_nil(&old->r.generation.uuid) ||
+                             !vr_uuid_is_nil(&old->r.proposed));
+    if (vr_uuid_is_nil(&reply->generation.uuid) || remembers) {
+        return false;
+    }
+    rel->state = VR_REL_CRITICAL;
+    rel->health = VR_HEALTH_CRITICAL;
+    rel->needs_decision = true;
+    core_text(
+        rel->reason, sizeof(rel->reason),
+        "the replica on %.128s is older than this host's records: adopt it, then resynchronize",
+        rel->peer);
+    return true;
+}
+
 void enable_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply)
 {
     struct job_entry *e = jobs_find(c, call->job_id);
@@ -251,6 +273,7 @@ void enable_reply(struct core *c, const struct call *call, const struct vr_peer_
         r = vr_fail(&err, VR_E_INVALID, "'%.128s' is this host itself", call->enable.peer);
     }
     r = r < 0 ? r : describe(c, &call->enable, call->number, &rel, &err);
+    bool older = r == 0 && replica_is_older(c, &rel, reply);
     r = r < 0 ? r : core_whole_vm(c, &call->vm, call->number, &vm, &err);
     r = r < 0 ? r : add_rel(c, &rel, &err);
     if (r < 0) {
@@ -263,6 +286,10 @@ void enable_reply(struct core *c, const struct call *call, const struct vr_peer_
     job_finish(c, e, VR_JEV_COMPLETE, 0, "completed");
     core_event(c, CORE_EV_ENABLED, &vm.id, vm.name, "%s enabled replication to %s", call->who.user,
                rel.peer);
+    if (older) {
+        core_answer_code(call->done, call->ctx, VR_RC_STATUS_UNKNOWN, 0, -VR_E_LINEAGE, rel.reason);
+        return;
+    }
     if (!call->enable.no_start && start_initial(c, call, &vm, &id, &err) < 0) {
         core_answer_err(call->done, call->ctx, -(int)err.kind, &err);
         return;

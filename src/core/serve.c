@@ -146,6 +146,7 @@ static int make_replica(struct core *c,
 static int serve_enable(struct core *c,
                         const char *identity,
                         const struct vr_peer_request *req,
+                        struct vr_peer_reply *reply,
                         struct rel_entry **ret,
                         struct vr_err *err)
 {
@@ -168,6 +169,9 @@ static int serve_enable(struct core *c,
     r = find_ours(c, identity, req, ret, err);
     if (r == 0 && (*ret)->r.state == VR_REL_RECOVERED) {
         r = vr_fail(err, VR_E_LINEAGE, "the replica was %.200s", (*ret)->r.reason);
+    }
+    if (r == 0) { /* a primary that lost its records learns that there is something to lose here */
+        reply->generation = (*ret)->r.generation;
     }
     return r;
 }
@@ -232,7 +236,7 @@ void core_serve_peer(struct core *c,
         r = 0;
         break;
     case VR_PEER_ENABLE:
-        r = serve_enable(c, peer_identity, req, &rel, &err);
+        r = serve_enable(c, peer_identity, req, reply, &rel, &err);
         break;
     case VR_PEER_DISABLE:
         r = serve_disable(c, peer_identity, req, &err);

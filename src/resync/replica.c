@@ -507,7 +507,8 @@ int replica_check(struct replica *r,
     if (r->sc.role == REPLICA_ROLE_RELEASED) {
         return vr_fail(err, VR_E_STATE, "the replica's relationship was removed");
     }
-    int x = check_geometry(r, req, err);
+    /* ADOPT only asks which generation is here. */
+    int x = req->op == VR_PEER_ADOPT ? 0 : check_geometry(r, req, err);
     if (x == 0) {
         x = check_lineage(r, req, reply, err);
     }

@@ -167,11 +167,36 @@ static void test_extended(void **state)
     fake_free(f);
 }
 
+/* This host lost its records: the replica's contents are not for it to overwrite. */
+static void test_replica_that_is_older_than_our_records(void **state)
+{
+    struct fake *f = fake_new();
+    struct core_enable_args a = args_of(f);
+    f->reply.generation.uuid = uuid_of(0x77);
+    assert_int_equal(enable(f, &a), 32771);
+    assert_non_null(strstr(f->answer.text, "adopt"));
+    assert_int_equal(f->starts, 0);
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_CRITICAL);
+    assert_true(fake_get(f, 0)->needs_decision);
+    assert_int_equal(fake_resync(f, &operator_, 0), 32771);
+    core_adopt(f->c, &admin, &f->vm.id, -1, fake_done, f);
+    assert_int_equal(f->answer.code, 0);
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_RESYNC_REQUIRED);
+    assert_int_equal(fake_resync(f, &operator_, 0), 4096);
+    assert_int_equal(f->starts, 1);
+    fake_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_enable),       T(test_initial_again), T(test_refusals),
-        T(test_peer_refuses), T(test_failed_saves),  T(test_extended),
+        T(test_enable),
+        T(test_initial_again),
+        T(test_refusals),
+        T(test_peer_refuses),
+        T(test_failed_saves),
+        T(test_extended),
+        T(test_replica_that_is_older_than_our_records),
     };
     return RUN(tests);
 }

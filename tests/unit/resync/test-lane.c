@@ -338,6 +338,13 @@ static void test_unknown_generation_and_sizes(void **state)
     f.nhistory = 0;
     CHECK_FAILS(transfer(&f, VR_TRANSFER_RESYNC, 1000, &done, &err), &err, VR_E_LINEAGE,
                 "none this primary made");
+    struct replica *r = open_replica(&f);
+    struct vr_peer_request ask = {.op = VR_PEER_ADOPT, .vm_id = f.req.vm_id};
+    struct vr_peer_reply reply = {0};
+    /* whatever it says of the lineage, it tells the generation */
+    assert_int_equal(replica_check(r, &ask, &reply, &err), -VR_E_LINEAGE);
+    assert_int_equal(reply.generation.sequence, 1);
+    replica_close(r);
     f.req.disks[1].size_bytes += 4096;
     CHECK_FAILS(transfer(&f, VR_TRANSFER_RESYNC, 1000, &done, &err), &err, VR_E_INVALID, "vdb");
     teardown(&f);
