@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Block devices: one wrapper over drivers (file, nbd, mem) and filters (fault, rate, count). Every call goes through
- * dev.c, which checks the state and the range, so a driver sees only valid calls. One thread at a time per device.
+ * Block devices: one wrapper over drivers (file, nbd, mem) and filters (fault, rate, count). Every
+ * call goes through dev.c, which checks the state and the range, so a driver sees only valid calls.
+ * One thread at a time per device.
  *
- * Offsets and lengths are bytes, any alignment (drivers that need alignment do it themselves); a device's size is
- * fixed while it is open. Reads and writes are whole or an error. Data is durable only after block_flush returned 0,
- * which covers every write that returned before it.
+ * Offsets and lengths are bytes, any alignment (drivers that need alignment do it themselves); a
+ * device's size is fixed while it is open. Reads and writes are whole or an error. Data is durable
+ * only after block_flush returned 0, which covers every write that returned before it.
  */
 #pragma once
 #include <stdbool.h>
@@ -30,7 +31,8 @@ struct block_extent {
 #define BLOCK_READ_ONLY 1u
 #define BLOCK_IO_MAX (4u << 20) /* one read or write, bytes */
 
-/* The driver interface. `dev` is the first member of the driver's own struct. NULL member = the default said. */
+/* The driver interface. `dev` is the first member of the driver's own struct. NULL member = the
+ * default said. */
 struct block_ops {
     const char *name;
     int (*read)(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err);
@@ -39,7 +41,8 @@ struct block_ops {
     /* Makes the range read as zeroes, space given back where that is cheap. */
     int (*zero)(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
     int (*flush)(struct block_dev *dev, struct vr_err *err);
-    /* Fills ret (at most max) with adjoining extents from off on, covering at most len. NULL: all DATA. */
+    /* Fills ret (at most max) with adjoining extents from off on, covering at most len. NULL: all
+     * DATA. */
     int (*extents)(struct block_dev *dev,
                    uint64_t off,
                    uint64_t len,
@@ -47,11 +50,13 @@ struct block_ops {
                    size_t max,
                    size_t *ret_n,
                    struct vr_err *err);
-    /* Takes the space a later write of the range needs, so that it cannot fail with NOSPACE. NULL: nothing to take. */
+    /* Takes the space a later write of the range needs, so that it cannot fail with NOSPACE. NULL:
+     * nothing to take. */
     int (*reserve)(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
     /* A hint: this range is read soon, in this order. NULL: ignored. */
     void (*prefetch)(struct block_dev *dev, uint64_t off, uint64_t len);
-    /* Forgets cached pages, so that the next read comes from the disk as far as that can be had. NULL: ignored. */
+    /* Forgets cached pages, so that the next read comes from the disk as far as that can be had.
+     * NULL: ignored. */
     void (*drop_cache)(struct block_dev *dev);
     /* Did the contents change under us since open, as far as can be seen? NULL: no. 1 yes, 0 no. */
     int (*changed)(struct block_dev *dev);
@@ -86,14 +91,15 @@ bool block_changed(struct block_dev *dev);
 void block_close(struct block_dev *dev); /* NULL is fine */
 DEFINE_CLEANUP(struct block_dev *, block_close)
 
-/* Writes at or above this many zero bytes are punched or WRITE_ZEROES; below they are written (fewer extents). */
+/* Writes at or above this many zero bytes are punched or WRITE_ZEROES; below they are written
+ * (fewer extents). */
 #define BLOCK_PUNCH_MIN (64u << 10)
 
 /* --- drivers --- */
 
 /*
- * A raw image file or block device. Extents by SEEK_HOLE/SEEK_DATA. NOT_FOUND: no such file; BUSY is never returned
- * here (see block/lock.h). fd is borrowed for locking until close.
+ * A raw image file or block device. Extents by SEEK_HOLE/SEEK_DATA. NOT_FOUND: no such file; BUSY
+ * is never returned here (see block/lock.h). fd is borrowed for locking until close.
  */
 VR_MUST_CHECK int
 block_file_open(const char *path, unsigned flags, struct block_dev **ret_dev, struct vr_err *err);
@@ -104,19 +110,20 @@ VR_MUST_CHECK int
 block_mem_new(uint64_t size_bytes, struct block_dev **ret_dev, struct vr_err *err);
 
 /*
- * An NBD export over a Unix socket or TCP. uri as nbd_connect_uri takes it. Several requests in flight for
- * prefetched reads and for writes; block_flush waits for all of them. A failed write is told by the next write or
- * by the flush: then all since the last good flush must be written again.
- * UNSUPPORTED: an export without flush for writing. TIMEOUT, IO: the server is gone, and the device unusable.
+ * An NBD export over a Unix socket or TCP. uri as nbd_connect_uri takes it. Several requests in
+ * flight for prefetched reads and for writes; block_flush waits for all of them. A failed write is
+ * told by the next write or by the flush: then all since the last good flush must be written again.
+ * UNSUPPORTED: an export without flush for writing. TIMEOUT, IO: the server is gone, and the device
+ * unusable.
  */
 VR_MUST_CHECK int
 block_nbd_open(const char *uri, unsigned flags, struct block_dev **ret_dev, struct vr_err *err);
 
 /*
- * Any image: raw goes to block_file_open; other formats to a qemu-nbd of our own, started with the explicit format,
- * file.locking=off (lock the image yourself first) and killed with the parent; it ends when the device is closed.
- * The kill is tied to the thread that opens it (PR_SET_PDEATHSIG): that thread must outlive the device.
- * run_dir: a private directory for its socket.
+ * Any image: raw goes to block_file_open; other formats to a qemu-nbd of our own, started with the
+ * explicit format, file.locking=off (lock the image yourself first) and killed with the parent; it
+ * ends when the device is closed. The kill is tied to the thread that opens it (PR_SET_PDEATHSIG):
+ * that thread must outlive the device. run_dir: a private directory for its socket.
  */
 VR_MUST_CHECK int block_image_open(const char *path,
                                    const char *format,
@@ -124,10 +131,12 @@ VR_MUST_CHECK int block_image_open(const char *path,
                                    const char *run_dir,
                                    struct block_dev **ret_dev,
                                    struct vr_err *err);
-/* Makes an empty image that reads as zeroes. EXISTS: something is there. INVALID: not a format we know. */
+/* Makes an empty image that reads as zeroes. EXISTS: something is there. INVALID: not a format we
+ * know. */
 VR_MUST_CHECK int
 block_image_create(const char *path, const char *format, uint64_t size_bytes, struct vr_err *err);
-/* Is this one of the formats that block_image_open takes ("raw", "qcow2", "vhdx", "vmdk", "vpc", "vdi", "qed")? */
+/* Is this one of the formats that block_image_open takes ("raw", "qcow2", "vhdx", "vmdk", "vpc",
+ * "vdi", "qed")? */
 bool block_format_known(const char *format);
 
 /* --- filters: own `next`, close it with themselves --- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QEMU's image locks (open-file-description locks on bytes 100+n "in use" and 200+n "not shared"; n: 0 consistent
- * read, 1 write, 2 write unchanged, 3 resize). They are advisory: QEMU and we honour them, others do not.
+ * QEMU's image locks (open-file-description locks on bytes 100+n "in use" and 200+n "not shared";
+ * n: 0 consistent read, 1 write, 2 write unchanged, 3 resize). They are advisory: QEMU and we
+ * honour them, others do not.
  */
 #pragma once
 #include "util/err.h"
@@ -12,8 +13,9 @@ enum image_lock_mode {
 };
 
 /*
- * Takes the lock for the life of fd's open file description. BUSY: somebody else owns the image, and nothing is held.
+ * Takes the lock for the life of fd's open file description. BUSY: somebody else owns the image,
+ * and nothing is held.
  */
-VR_MUST_CHECK int image_lock(int fd, enum image_lock_mode mode, const char *what,
-                             struct vr_err *err);
+VR_MUST_CHECK int
+image_lock(int fd, enum image_lock_mode mode, const char *what, struct vr_err *err);
 void image_unlock(int fd);

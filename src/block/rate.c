@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lets at most so many bytes a second be read and written, by sleeping before a call that comes too early. For disks
- * that somebody else needs too. An idle second is not saved up: what was not used is gone.
+ * Lets at most so many bytes a second be read and written, by sleeping before a call that comes too
+ * early. For disks that somebody else needs too. An idle second is not saved up: what was not used
+ * is gone.
  */
 #include <time.h>
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decisions of one host: which relationship may do what, which job runs when. Does no I/O itself: it asks through
- * struct core_env and is told through core_on_*. All calls on one thread (the control thread); the simulator calls the
- * same code. Live state is in memory; what core_env saved is what it is rebuilt from (core_load_*).
+ * The decisions of one host: which relationship may do what, which job runs when. Does no I/O
+ * itself: it asks through struct core_env and is told through core_on_*. All calls on one thread
+ * (the control thread); the simulator calls the same code. Live state is in memory; what core_env
+ * saved is what it is rebuilt from (core_load_*).
  *
- * Order everywhere: persist intent (env save, durable when it returns 0), act, persist outcome. A verb whose save fails
- * is refused and changes nothing.
+ * Order everywhere: persist intent (env save, durable when it returns 0), act, persist outcome. A
+ * verb whose save fails is refused and changes nothing.
  */
 #pragma once
 #include "model/model.h"
@@ -23,24 +24,27 @@ struct core_transfer {
     struct vr_rel rel;
     enum vr_transfer_kind kind;
     bool force, restart;
-    bool source_is_replica; /* this host is the middle of a chain: the instant is the committed generation */
+    /* this host is the middle of a chain: the instant is the committed generation */
+    bool source_is_replica;
 };
 
 enum core_lane_command {
-    CORE_LANE_PAUSE,          /* stop, keep what is staged; the lane ends with CANCELED */
-    CORE_LANE_CANCEL,         /* stop, tell the replica to discard what is staged; refused after COMMIT was sent */
+    CORE_LANE_PAUSE, /* stop, keep what is staged; the lane ends with CANCELED */
+    /* stop, tell the replica to discard what is staged; refused after COMMIT was sent */
+    CORE_LANE_CANCEL,
     CORE_LANE_PROPOSED_SAVED, /* the proposed generation is durable: COMMIT may be sent */
     CORE_LANE_BANDWIDTH
 };
 
 /* How a transfer ended. kind 0 = completed. */
 struct core_transfer_result {
-    int result;              /* 0 or -VR_E_KIND; LINEAGE, CORRUPT (proof) are final, PEER and TIMEOUT are retried */
+    /* 0 or -VR_E_KIND; LINEAGE, CORRUPT (proof) are final, PEER and TIMEOUT are retried */
+    int result;
     struct vr_err err;
-    struct vr_report report; /* valid when result is 0 */
+    struct vr_report report;         /* valid when result is 0 */
     struct vr_generation generation; /* what the replica holds now, when known (uuid not nil) */
-    bool nothing_differed;   /* cancelled before any difference was found */
-    bool discarded;          /* CANCEL: the replica confirmed it discarded the staging */
+    bool nothing_differed;           /* cancelled before any difference was found */
+    bool discarded;                  /* CANCEL: the replica confirmed it discarded the staging */
 };
 
 struct core_env_ops {
@@ -59,25 +63,42 @@ struct core_env_ops {
     int (*find_vm)(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err);
     /* The replica's VM as its sidecar describes it (disks with paths below rel->storage). */
     int (*replica_vm)(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr_err *err);
-    /* Are this side's disks there and free? NOT_FOUND (a missing image), BUSY (somebody writes), fills size_bytes. */
+    /* Are this side's disks there and free? NOT_FOUND (a missing image), BUSY (somebody writes),
+     * fills size_bytes. */
     int (*check_disks)(void *ctx, struct vr_vm *vm, bool source_is_replica, struct vr_err *err);
     /* Starts a source lane; its end is told by core_on_transfer_end. */
     int (*start_transfer)(void *ctx, const struct core_transfer *t, struct vr_err *err);
-    void (*command_transfer)(void *ctx, uint64_t job_id, enum core_lane_command cmd,
+    void (*command_transfer)(void *ctx,
+                             uint64_t job_id,
+                             enum core_lane_command cmd,
                              uint64_t value);
-    /* Asks the peer in the background; answered by core_on_peer_reply(call_id). Deadline 2 s for PREFLIGHT and TEST. */
-    int (*peer_call)(void *ctx, uint64_t call_id, const char *point, const char *identity,
-                     const struct vr_peer_request *req, struct vr_err *err);
-    /* Replica side. Makes directory, images and sidecar for a new relationship (ENABLE). rel->storage comes as the
-     * authorization entry's storage location and leaves as the replica's directory below it; req->kind is SEEDED when
-     * images that are there already are to be kept. */
-    int (*create_replica)(void *ctx, struct vr_rel *rel, const struct vr_peer_request *req,
+    /* Asks the peer in the background; answered by core_on_peer_reply(call_id). Deadline 2 s for
+     * PREFLIGHT and TEST. */
+    int (*peer_call)(void *ctx,
+                     uint64_t call_id,
+                     const char *point,
+                     const char *identity,
+                     const struct vr_peer_request *req,
+                     struct vr_err *err);
+    /* Replica side. Makes directory, images and sidecar for a new relationship (ENABLE).
+     * rel->storage comes as the authorization entry's storage location and leaves as the replica's
+     * directory below it; req->kind is SEEDED when images that are there already are to be kept. */
+    int (*create_replica)(void *ctx,
+                          struct vr_rel *rel,
+                          const struct vr_peer_request *req,
                           struct vr_err *err);
-    /* What the replica's sidecar says: generation, staged bytes, changed_alone. LINEAGE when it is promoted. */
-    int (*inspect_replica)(void *ctx, const struct vr_rel *rel, const struct vr_peer_request *req,
-                           struct vr_peer_reply *reply, struct vr_err *err);
-    /* Settles a begun commit, puts the staging aside, marks the sidecar promoted with a new branch and epoch + 1. */
-    int (*promote_replica)(void *ctx, const struct vr_rel *rel, struct vr_generation *ret,
+    /* What the replica's sidecar says: generation, staged bytes, changed_alone. LINEAGE when it is
+     * promoted. */
+    int (*inspect_replica)(void *ctx,
+                           const struct vr_rel *rel,
+                           const struct vr_peer_request *req,
+                           struct vr_peer_reply *reply,
+                           struct vr_err *err);
+    /* Settles a begun commit, puts the staging aside, marks the sidecar promoted with a new branch
+     * and epoch + 1. */
+    int (*promote_replica)(void *ctx,
+                           const struct vr_rel *rel,
+                           struct vr_generation *ret,
                            struct vr_err *err);
     /* Ends live sessions that write this replica (failover, disable, authorization removed). */
     void (*end_target_sessions)(void *ctx, const struct vr_uuid *vm, uint8_t number);
@@ -86,24 +107,28 @@ struct core_env_ops {
 };
 
 struct core_config {
-    char host_name[VR_HOST_MAX];    /* our certificate's SAN, how peers know us */
-    uint32_t transfers_max;         /* concurrent source transfers, default 2 */
-    uint64_t job_keep_us;           /* finished jobs stay readable: at least 5 min */
-    uint64_t clock_slack_us;        /* StartTime this far in the past is still "now": 300 s */
-    uint64_t schedule_max_us;       /* 7 days */
-    uint64_t retry_first_us;        /* a lost link is tried again this soon, then after minutes; 0: minutes only */
+    char host_name[VR_HOST_MAX]; /* our certificate's SAN, how peers know us */
+    uint32_t transfers_max;      /* concurrent source transfers, default 2 */
+    uint64_t job_keep_us;        /* finished jobs stay readable: at least 5 min */
+    uint64_t clock_slack_us;     /* StartTime this far in the past is still "now": 300 s */
+    uint64_t schedule_max_us;    /* 7 days */
+    /* a lost link is tried again this soon, then after minutes; 0: minutes only */
+    uint64_t retry_first_us;
 };
 
 /* env_ops and ctx are borrowed for the life of the core. */
-VR_MUST_CHECK int core_new(const struct core_config *config, const struct core_env_ops *ops,
-                           void *ctx, struct core **ret, struct vr_err *err);
+VR_MUST_CHECK int core_new(const struct core_config *config,
+                           const struct core_env_ops *ops,
+                           void *ctx,
+                           struct core **ret,
+                           struct vr_err *err);
 void core_free(struct core *c);
 
 /* --- rebuild after a start: load everything, then core_start once --- */
 VR_MUST_CHECK int core_load_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err);
 VR_MUST_CHECK int core_load_job(struct core *c, const struct vr_job *job, struct vr_err *err);
-VR_MUST_CHECK int core_load_auth(struct core *c, const struct vr_auth_entry *entry,
-                                 struct vr_err *err);
+VR_MUST_CHECK int
+core_load_auth(struct core *c, const struct vr_auth_entry *entry, struct vr_err *err);
 /* Jobs that ran go on (queued), suspended ones stay, scheduled ones wait for their time. */
 VR_MUST_CHECK int core_start(struct core *c, struct vr_err *err);
 
@@ -115,8 +140,8 @@ struct core_caller {
 };
 
 /*
- * The answer of a verb. code is the method's return value; text the reason (never empty when code is not 0 or 4096).
- * job_id is set with 4096.
+ * The answer of a verb. code is the method's return value; text the reason (never empty when code
+ * is not 0 or 4096). job_id is set with 4096.
  */
 struct core_answer {
     uint32_t code;
@@ -134,12 +159,19 @@ struct core_resync_args {
     bool force;        /* REST and CLI only, administrators only */
     bool restart;      /* forget what is staged */
 };
-/* Architecture "Return codes of Resynchronize": judged in the order of VR_RESYNC_CONDITIONS. With start_us 0 the peer is
- * asked first (PREFLIGHT), so `done` comes later. */
-void core_resync(struct core *c, const struct core_caller *who, const struct core_resync_args *args,
-                 core_done done, void *ctx);
-void core_verify(struct core *c, const struct core_caller *who, const struct vr_uuid *vm,
-                 int rel_number, core_done done, void *ctx);
+/* Architecture "Return codes of Resynchronize": judged in the order of VR_RESYNC_CONDITIONS. With
+ * start_us 0 the peer is asked first (PREFLIGHT), so `done` comes later. */
+void core_resync(struct core *c,
+                 const struct core_caller *who,
+                 const struct core_resync_args *args,
+                 core_done done,
+                 void *ctx);
+void core_verify(struct core *c,
+                 const struct core_caller *who,
+                 const struct vr_uuid *vm,
+                 int rel_number,
+                 core_done done,
+                 void *ctx);
 
 struct core_enable_args {
     struct vr_uuid vm_id;
@@ -150,52 +182,90 @@ struct core_enable_args {
     bool seeded, no_start;
     uint64_t bandwidth_bytes_s;
 };
-/* Creates the relationship on both hosts and starts (or schedules) the initial replication: JobType 94. On a replica VM
- * it makes the extended relationship (number 1). */
-void core_enable(struct core *c, const struct core_caller *who, const struct core_enable_args *args,
-                 core_done done, void *ctx);
+/* Creates the relationship on both hosts and starts (or schedules) the initial replication: JobType
+ * 94. On a replica VM it makes the extended relationship (number 1). */
+void core_enable(struct core *c,
+                 const struct core_caller *who,
+                 const struct core_enable_args *args,
+                 core_done done,
+                 void *ctx);
 /* Removes the relationship here and, as far as it answers, at the peer. Images stay. */
-void core_disable(struct core *c, const struct core_caller *who, const struct vr_uuid *vm,
-                  int rel_number, core_done done, void *ctx);
-/* RequestReplicationStateChange: 7 pause, 3 resume (also 11 -> 10), 9 cancel. Anything else: 32773. */
-void core_state_change(struct core *c, const struct core_caller *who, const struct vr_uuid *vm,
-                       int rel_number, uint16_t requested, core_done done, void *ctx);
+void core_disable(struct core *c,
+                  const struct core_caller *who,
+                  const struct vr_uuid *vm,
+                  int rel_number,
+                  core_done done,
+                  void *ctx);
+/* RequestReplicationStateChange: 7 pause, 3 resume (also 11 -> 10), 9 cancel. Anything else: 32773.
+ * */
+void core_state_change(struct core *c,
+                       const struct core_caller *who,
+                       const struct vr_uuid *vm,
+                       int rel_number,
+                       uint16_t requested,
+                       core_done done,
+                       void *ctx);
 /* Forced failover, on the replica host. force must be true. */
-void core_failover(struct core *c, const struct core_caller *who, const struct vr_uuid *vm,
-                   bool force, core_done done, void *ctx);
+void core_failover(struct core *c,
+                   const struct core_caller *who,
+                   const struct vr_uuid *vm,
+                   bool force,
+                   core_done done,
+                   void *ctx);
 /* Takes the replica's present generation as ours: a person decided. Leaves state 9. */
-void core_adopt(struct core *c, const struct core_caller *who, const struct vr_uuid *vm,
-                int rel_number, core_done done, void *ctx);
-void core_auth_add(struct core *c, const struct core_caller *who, const struct vr_auth_entry *e,
-                   core_done done, void *ctx);
-void core_auth_remove(struct core *c, const struct core_caller *who, const char *host,
-                      core_done done, void *ctx);
-void core_peer_test(struct core *c, const struct core_caller *who, const char *point,
-                    core_done done, void *ctx);
-void core_bandwidth(struct core *c, const struct core_caller *who, const struct vr_uuid *vm,
-                    int rel_number, uint64_t bytes_s, core_done done, void *ctx);
+void core_adopt(struct core *c,
+                const struct core_caller *who,
+                const struct vr_uuid *vm,
+                int rel_number,
+                core_done done,
+                void *ctx);
+void core_auth_add(struct core *c,
+                   const struct core_caller *who,
+                   const struct vr_auth_entry *e,
+                   core_done done,
+                   void *ctx);
+void core_auth_remove(
+    struct core *c, const struct core_caller *who, const char *host, core_done done, void *ctx);
+void core_peer_test(
+    struct core *c, const struct core_caller *who, const char *point, core_done done, void *ctx);
+void core_bandwidth(struct core *c,
+                    const struct core_caller *who,
+                    const struct vr_uuid *vm,
+                    int rel_number,
+                    uint64_t bytes_s,
+                    core_done done,
+                    void *ctx);
 /*
- * CIM_ConcreteJob.RequestStateChange: 2 start (resume), 3 suspend, 4 terminate, 5 kill. Returns that method's own
- * values: 0, 4096, 4097 invalid transition, 5 invalid parameter, 6 in use, 4 failed.
+ * CIM_ConcreteJob.RequestStateChange: 2 start (resume), 3 suspend, 4 terminate, 5 kill. Returns
+ * that method's own values: 0, 4096, 4097 invalid transition, 5 invalid parameter, 6 in use, 4
+ * failed.
  */
-uint32_t core_job_state_change(struct core *c, const struct core_caller *who, uint64_t job_id,
-                               uint16_t requested, struct vr_err *err);
+uint32_t core_job_state_change(struct core *c,
+                               const struct core_caller *who,
+                               uint64_t job_id,
+                               uint16_t requested,
+                               struct vr_err *err);
 
 /* --- what the world tells --- */
 void core_on_progress(struct core *c, uint64_t job_id, const struct vr_progress *p);
-/* The lane proved both roots equal and wants to COMMIT as `proposed`; answered by CORE_LANE_PROPOSED_SAVED, or by
- * CORE_LANE_CANCEL when it cannot be saved. */
+/* The lane proved both roots equal and wants to COMMIT as `proposed`; answered by
+ * CORE_LANE_PROPOSED_SAVED, or by CORE_LANE_CANCEL when it cannot be saved. */
 void core_on_proposed(struct core *c, uint64_t job_id, const struct vr_uuid *proposed);
 void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_transfer_result *res);
 void core_on_peer_reply(struct core *c, uint64_t call_id, const struct vr_peer_reply *reply);
-/* Replica side: a request of an authenticated peer. For OPEN with result 0 the caller runs a target lane and tells its
- * end. *ret_rel is the relationship it belongs to. */
-void core_serve_peer(struct core *c, const char *peer_identity, const struct vr_peer_request *req,
-                     struct vr_peer_reply *reply, struct vr_rel *ret_rel);
-void core_on_target_end(struct core *c, const struct vr_uuid *vm, uint8_t number,
+/* Replica side: a request of an authenticated peer. For OPEN with result 0 the caller runs a target
+ * lane and tells its end. *ret_rel is the relationship it belongs to. */
+void core_serve_peer(struct core *c,
+                     const char *peer_identity,
+                     const struct vr_peer_request *req,
+                     struct vr_peer_reply *reply,
+                     struct vr_rel *ret_rel);
+void core_on_target_end(struct core *c,
+                        const struct vr_uuid *vm,
+                        uint8_t number,
                         const struct core_transfer_result *res);
-/* Does what is due; returns when it wants to be called next (wall us, 0 = nothing planned). What a verb or core_on_*
- * changed may bring that forward: call it again after any of them. */
+/* Does what is due; returns when it wants to be called next (wall us, 0 = nothing planned). What a
+ * verb or core_on_* changed may bring that forward: call it again after any of them. */
 uint64_t core_tick(struct core *c);
 
 /* --- looking; pointers are borrowed until the next call that is not a look --- */
@@ -206,9 +276,11 @@ const struct vr_job *core_job_by_uuid(struct core *c, const struct vr_uuid *id);
 const struct vr_rel *core_rel_at(struct core *c, size_t i);
 const struct vr_job *core_job_at(struct core *c, size_t i);
 const struct vr_auth_entry *core_auth_at(struct core *c, size_t i);
-/* What a source asks about a relationship: identity, geometry (vm: included disks; NULL for none) and lineage, the present
- * generation first. The caller adds what only OPEN has. */
-void core_peer_request(const struct vr_rel *rel, const struct vr_vm *vm, enum vr_peer_op op,
+/* What a source asks about a relationship: identity, geometry (vm: included disks; NULL for none)
+ * and lineage, the present generation first. The caller adds what only OPEN has. */
+void core_peer_request(const struct vr_rel *rel,
+                       const struct vr_vm *vm,
+                       enum vr_peer_op op,
                        struct vr_peer_request *ret);
 /* This host's part in relationship 0 of the VM (or 1, when it is an extended replica). */
 enum vr_mode core_vm_mode(struct core *c, const struct vr_uuid *vm);

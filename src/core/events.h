@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The events of replication, once: X(name, number, syslog priority, stable id). A number or id is never reused or
- * changed: people filter their logs by them. 29242 and 29244 are the ones monitoring products of the field know.
+ * The events of replication, once: X(name, number, syslog priority, stable id). A number or id is
+ * never reused or changed: people filter their logs by them. 29242 and 29244 are the ones
+ * monitoring products of the field know.
  */
 #pragma once
 

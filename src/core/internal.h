@@ -122,7 +122,10 @@ int core_source_vm(struct core *c,
                    struct vr_vm *ret,
                    struct vr_err *err);
 /* The same with all its disks. */
-int core_whole_vm(struct core *c, const struct vr_uuid *vm, uint8_t number, struct vr_vm *ret,
+int core_whole_vm(struct core *c,
+                  const struct vr_uuid *vm,
+                  uint8_t number,
+                  struct vr_vm *ret,
                   struct vr_err *err);
 /* Takes out what `vm` or the names exclude. */
 void core_include_only(struct vr_vm *vm, const char (*excluded)[VR_NAME_MAX], uint32_t nexcluded);

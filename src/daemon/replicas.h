@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The replicas of this host that are in use, and by whom. A replica's images are locked (QEMU's
- * locks, by us) while anybody here uses them. The users of one replica: one writer    a target
- * session, or the control thread for a moment; it alone touches struct replica readers       source
- * lanes that send it on to an extended replica; they open the images by themselves Compare and
- * staging go on beside readers; the commit does not: replicas_commit_gate. Any thread.
+ * locks, by us) while anybody here uses them. The users of one replica:
+ *     one writer    a target session, or the control thread for a moment; it alone touches struct
+ *                   replica
+ *     readers       source lanes that send it on to an extended replica; they open the images by
+ *                   themselves
+ * Compare and staging go on beside readers; the commit does not: replicas_commit_gate. Any thread.
  */
 #pragma once
 #include "resync/replica.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The front: one HTTP server and the routes of its services. Handlers run on the control thread
- * (http_config.post). POST, M-POST of application/xml or text/xml, to any other path   cimxml
+ * (http_config.post).
+ *     POST, M-POST of application/xml or text/xml, to any other path   cimxml
  *     /api/v1/...                                                      rest
  *     GET /metrics                                                     metrics
  */

@@ -2,10 +2,9 @@
 /*
  * The life of a request:
  *
- *     headers -> authenticate -> read the body (or throw it away, when the answer is settled) ->
- * route
- *             -> suspend the connection, post to the control thread -> http_reply, deadline or stop
- * -> resume -> send
+ *     headers -> authenticate -> read the body (or throw it away, when the answer is settled)
+ *             -> route -> suspend the connection, post to the control thread
+ *             -> http_reply, deadline or stop -> resume -> send
  *
  * Ownership: a request has two references while it is handled, the connection's and the handler's;
  * whoever comes last frees it. INV: a connection is suspended if and only if its request is in the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The domain's nouns as plain data: no pointers to free but where said, copied by assignment, no I/O.
- * Times are microseconds since 1970 UTC, 0 = never/none. Sizes are bytes.
+ * The domain's nouns as plain data: no pointers to free but where said, copied by assignment, no
+ * I/O. Times are microseconds since 1970 UTC, 0 = never/none. Sizes are bytes.
  */
 #pragma once
 #include <stdbool.h>
@@ -11,12 +11,12 @@
 #include "model/states.h"
 #include "util/uuid.h"
 
-#define VR_NAME_MAX 128  /* a VM's or disk's name, with NUL */
-#define VR_HOST_MAX 256  /* a connection point "name[:port]", with NUL */
-#define VR_PATH_MAX 1024 /* a file's path, with NUL */
-#define VR_FORMAT_MAX 16 /* "raw", "qcow2" ... with NUL */
-#define VR_TEXT_MAX 256  /* a reason for a person, with NUL */
-#define VR_DISKS_MAX 16  /* disks of one VM */
+#define VR_NAME_MAX 128   /* a VM's or disk's name, with NUL */
+#define VR_HOST_MAX 256   /* a connection point "name[:port]", with NUL */
+#define VR_PATH_MAX 1024  /* a file's path, with NUL */
+#define VR_FORMAT_MAX 16  /* "raw", "qcow2" ... with NUL */
+#define VR_TEXT_MAX 256   /* a reason for a person, with NUL */
+#define VR_DISKS_MAX 16   /* disks of one VM */
 #define VR_HISTORY_MAX 32 /* generations a source remembers of a relationship */
 #define VR_PEER_PORT 8650
 
@@ -39,8 +39,9 @@ struct vr_vm {
 };
 
 /*
- * A generation of all disks of a VM. uuid is new with every commit; parent is what it was made from; sequence counts
- * commits; the epoch rises with every change of role, and an older epoch is refused.
+ * A generation of all disks of a VM. uuid is new with every commit; parent is what it was made
+ * from; sequence counts commits; the epoch rises with every change of role, and an older epoch is
+ * refused.
  */
 struct vr_generation {
     struct vr_uuid uuid, parent;
@@ -48,37 +49,41 @@ struct vr_generation {
     uint32_t epoch;
 };
 
-/* INV-1: at most one relationship (vm, number) on a host; number 0 = primary->replica, 1 = replica->extended. */
+/* INV-1: at most one relationship (vm, number) on a host; number 0 = primary->replica, 1 =
+ * replica->extended. */
 struct vr_rel {
     struct vr_uuid vm_id;
     uint8_t number;
     bool is_source; /* this host sends (primary of 0, replica of 1) */
     enum vr_rel_state state;
     enum vr_health health;
-    char reason[VR_TEXT_MAX];    /* why the state or health is what it is; "" = nothing to say */
-    char peer[VR_HOST_MAX];      /* connection point of the other host */
+    char reason[VR_TEXT_MAX]; /* why the state or health is what it is; "" = nothing to say */
+    char peer[VR_HOST_MAX];   /* connection point of the other host */
     char peer_identity[VR_HOST_MAX]; /* SAN dNSName its certificate must carry */
-    char storage[VR_PATH_MAX];   /* directory of the replica's images; replica side only */
+    char storage[VR_PATH_MAX];       /* directory of the replica's images; replica side only */
     char excluded[VR_DISKS_MAX][VR_NAME_MAX]; /* disk names; source side only */
     uint32_t nexcluded;
-    struct vr_generation generation;         /* what the replica holds, as last known here */
-    struct vr_uuid proposed;                 /* sent with COMMIT, not yet acknowledged; nil = none */
-    struct vr_uuid history[VR_HISTORY_MAX];  /* source: former generations of the replica, newest first */
+    struct vr_generation generation; /* what the replica holds, as last known here */
+    /* sent with COMMIT, not yet acknowledged; nil = none */
+    struct vr_uuid proposed;
+    /* source: former generations of the replica, newest first */
+    struct vr_uuid history[VR_HISTORY_MAX];
     uint32_t nhistory;
-    uint64_t created_us, last_sync_us;  /* last_sync: instant of the last committed transfer */
-    uint64_t bandwidth_bytes_s;         /* 0 = no limit */
-    bool needs_decision;                /* state 8 because of lineage: only force or adopt goes on */
+    uint64_t created_us, last_sync_us; /* last_sync: instant of the last committed transfer */
+    uint64_t bandwidth_bytes_s;        /* 0 = no limit */
+    /* state 8 because of lineage: only force or adopt goes on */
+    bool needs_decision;
 };
 
 struct vr_progress {
     enum vr_phase phase;
-    uint64_t bytes_total;     /* sum of the included disks */
+    uint64_t bytes_total; /* sum of the included disks */
     uint64_t bytes_compared;
-    uint64_t bytes_differing; /* found so far */
-    uint64_t bytes_sent;      /* payload put on the wire, compressed */
-    uint64_t bytes_written;   /* committed to the replica so far */
-    uint64_t bytes_to_write;  /* known at commit */
-    uint64_t bytes_staged;    /* kept from an earlier try */
+    uint64_t bytes_differing;   /* found so far */
+    uint64_t bytes_sent;        /* payload put on the wire, compressed */
+    uint64_t bytes_written;     /* committed to the replica so far */
+    uint64_t bytes_to_write;    /* known at commit */
+    uint64_t bytes_staged;      /* kept from an earlier try */
     uint64_t wire_out, wire_in; /* bytes of the peer session, both directions, framing included */
     uint64_t started_us, updated_us;
 };
@@ -97,7 +102,7 @@ struct vr_job {
     char initiator[VR_NAME_MAX]; /* user, or "schedule" */
     uint64_t submitted_us, scheduled_us, started_us, finished_us, changed_us;
     bool force, restart, cancellable;
-    bool seeded; /* initial replication compares with images that were there already */
+    bool seeded;         /* initial replication compares with images that were there already */
     bool user_suspended; /* paused by a person: not resumed by itself */
     struct vr_progress progress;
 };
@@ -134,16 +139,18 @@ struct vr_event {
     uint64_t time_us;
     int priority; /* syslog */
     uint32_t event_id;
-    char id[48];  /* stable text id */
+    char id[48]; /* stable text id */
     char vm_name[VR_NAME_MAX];
     char text[VR_TEXT_MAX];
 };
 
 /* A name that may become part of a path: 1..127 of [A-Za-z0-9._-], not starting with a dot. */
 bool vr_name_ok(const char *name);
-/* "host" or "host:port" or "[v6]:port". False: not of that form. *ret_port is VR_PEER_PORT when none is given. */
+/* "host" or "host:port" or "[v6]:port". False: not of that form. *ret_port is VR_PEER_PORT when
+ * none is given. */
 bool vr_host_split(const char *point, char *ret_host, size_t cap, uint16_t *ret_port);
-/* Does SAN name `name` match pattern (a name, or "*." + domain: exactly one label)? Case-insensitive. */
+/* Does SAN name `name` match pattern (a name, or "*." + domain: exactly one label)?
+ * Case-insensitive. */
 bool vr_host_matches(const char *pattern, const char *name);
 /* Total bytes of the disks that take part. */
 uint64_t vr_vm_bytes(const struct vr_vm *vm);

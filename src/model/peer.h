@@ -31,8 +31,9 @@ struct vr_peer_request {
     struct vr_uuid vm_id;
     char vm_name[VR_NAME_MAX];
     uint8_t rel_number;
-    uint32_t epoch;                     /* the source's role epoch */
-    uint32_t ndisks;                    /* included disks only; path is empty: paths never cross the wire */
+    uint32_t epoch; /* the source's role epoch */
+    /* included disks only; path is empty: paths never cross the wire */
+    uint32_t ndisks;
     struct vr_disk disks[VR_DISKS_MAX];
     struct vr_uuid history[VR_HISTORY_MAX]; /* generations the source remembers, newest first */
     uint32_t nhistory;
@@ -47,13 +48,13 @@ struct vr_peer_request {
 };
 
 struct vr_peer_reply {
-    int result;                  /* 0 or -VR_E_KIND */
-    char text[VR_TEXT_MAX];      /* reason of a refusal */
-    char host[VR_HOST_MAX];      /* how the answering host calls itself */
+    int result;                      /* 0 or -VR_E_KIND */
+    char text[VR_TEXT_MAX];          /* reason of a refusal */
+    char host[VR_HOST_MAX];          /* how the answering host calls itself */
     struct vr_generation generation; /* what the replica holds (uuid nil: nothing yet) */
-    bool changed_alone;          /* the replica's disks changed without us */
-    bool proposed_done;          /* the replica is at `proposed`: that transfer had completed */
-    uint64_t bytes_staged;       /* kept from an interrupted transfer */
-    uint64_t bytes_free;         /* for staging */
-    uint8_t nonce[32];           /* OPEN */
+    bool changed_alone;              /* the replica's disks changed without us */
+    bool proposed_done;              /* the replica is at `proposed`: that transfer had completed */
+    uint64_t bytes_staged;           /* kept from an interrupted transfer */
+    uint64_t bytes_free;             /* for staging */
+    uint8_t nonce[32];               /* OPEN */
 };

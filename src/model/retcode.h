@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Return codes of Msvm_ReplicationService methods, once. X(name, value, text)
- * The rows of RESYNC_CONDITIONS are the conditions of Resynchronize in the order in which they are judged: where
- * several hold, the first wins. X(condition, code, what a person reads). Tests walk this table; docs are made from it.
+ * The rows of RESYNC_CONDITIONS are the conditions of Resynchronize in the order in which they are
+ * judged: where several hold, the first wins. X(condition, code, what a person reads). Tests walk
+ * this table; docs are made from it.
  */
 #pragma once
 #include <stdint.h>
@@ -31,10 +32,12 @@ enum vr_retcode {
 
 #define VR_RESYNC_CONDITIONS(X)                                                                    \
     X(TYPE, WRONG_TYPE, "a parameter has the wrong type")                                          \
-    X(PARAMETER, INVALID_PARAMETER, "a parameter is missing, names no such VM, or StartTime is out of range") \
+    X(PARAMETER, INVALID_PARAMETER,                                                                \
+      "a parameter is missing, names no such VM, or StartTime is out of range")                    \
     X(ROLE, ACCESS_DENIED, "the caller's role may not do this")                                    \
     X(NO_DISKS, NOT_SUPPORTED, "the host itself, or a VM none of whose disks can be replicated")   \
-    X(UNKNOWN, STATUS_UNKNOWN, "the relationship's state cannot be determined; see vmreplica adopt") \
+    X(UNKNOWN, STATUS_UNKNOWN,                                                                     \
+      "the relationship's state cannot be determined; see vmreplica adopt")                        \
     X(STATE, INVALID_STATE, "replication is not enabled, or its state does not allow this")        \
     X(BUSY, IN_USE, "a job is running on the VM, or somebody else owns its disks")                 \
     X(MISSING_FILE, FILE_NOT_FOUND, "a disk image is missing")                                     \
@@ -50,7 +53,8 @@ enum vr_resync_condition {
 };
 
 const char *vr_retcode_text(uint32_t code); /* "" for an unknown code */
-/* The return code an error kind (VR_E_*, either sign) becomes, at the method call and as a job's ErrorCode. */
+/* The return code an error kind (VR_E_*, either sign) becomes, at the method call and as a job's
+ * ErrorCode. */
 uint32_t vr_retcode_of_error(int r);
 uint32_t vr_condition_code(enum vr_resync_condition c);
 const char *vr_condition_text(enum vr_resync_condition c);

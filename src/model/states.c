@@ -4,7 +4,8 @@
  *
  * Relationship (source side; a replica sees 0, 2, 3, 5, 7 and 8 of them):
  *
- *   READY --start initial--> INITIAL --done--> REPLICATING --(asked / required)--> RESYNCHRONIZING --done--> REPLICATING
+ *   READY --start initial--> INITIAL --done--> REPLICATING
+ *   REPLICATING --asked, required--> RESYNCHRONIZING --done--> REPLICATING
  *   RESYNCHRONIZING --pause--> RESYNC_SUSPENDED --resume--> RESYNCHRONIZING
  *   RESYNCHRONIZING --failed, cancelled--> RESYNC_REQUIRED      --proof failed, lineage--> CRITICAL
  */
@@ -94,6 +95,8 @@ struct move {
     int from, event, to;
 };
 
+/* A move a line. */
+/* clang-format off */
 #define M(from, event, to) {VR_REL_##from, VR_REV_##event, VR_REL_##to}
 static const struct move rel_moves[] = {
     M(READY, START_INITIAL, INITIAL),
@@ -152,6 +155,8 @@ static const struct move job_moves[] = {
     M(SUSPENDED, FAIL, EXCEPTION),
 };
 #undef M
+
+/* clang-format on */
 
 static bool find_move(const struct move *moves, size_t n, int from, int event, int *ret_to)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The numbers a client sees, once: replication states, health, modes, job states and types. X(name, value, text)
- * Values are those of the Msvm classes and never change; they are also what is stored.
+ * The numbers a client sees, once: replication states, health, modes, job states and types. X(name,
+ * value, text) Values are those of the Msvm classes and never change; they are also what is stored.
  */
 #pragma once
 #include <stdbool.h>

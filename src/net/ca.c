@@ -36,7 +36,8 @@ static void pubkey_deinitp(gnutls_pubkey_t *key)
     }
 }
 
-/* Version, serial, dates, key identifier: what both kinds of certificate have. The key must be set. */
+/* Version, serial, dates, key identifier: what both kinds of certificate have. The key must be set.
+ * */
 static int set_common(gnutls_x509_crt_t crt, time_t not_before, time_t not_after)
 {
     uint8_t serial[SERIAL_BYTES], id[KEY_ID_BYTES];
@@ -201,8 +202,12 @@ static int set_leaf(gnutls_x509_crt_t crt, const struct cert_names *names)
     return r;
 }
 
-static int make_leaf(gnutls_x509_crt_t crt, gnutls_pubkey_t key, const struct cert_names *names,
-                     gnutls_x509_crt_t ca, gnutls_x509_privkey_t ca_key, unsigned days)
+static int make_leaf(gnutls_x509_crt_t crt,
+                     gnutls_pubkey_t key,
+                     const struct cert_names *names,
+                     gnutls_x509_crt_t ca,
+                     gnutls_x509_privkey_t ca_key,
+                     unsigned days)
 {
     uint8_t id[64];
     size_t id_len = sizeof id;
@@ -217,7 +222,9 @@ static int make_leaf(gnutls_x509_crt_t crt, gnutls_pubkey_t key, const struct ce
     return r;
 }
 
-static int ca_load(const char *dir, gnutls_x509_crt_t *ret_crt, gnutls_x509_privkey_t *ret_key,
+static int ca_load(const char *dir,
+                   gnutls_x509_crt_t *ret_crt,
+                   gnutls_x509_privkey_t *ret_key,
                    struct vr_err *err)
 {
     char path[PATH_MAX];
@@ -237,8 +244,8 @@ static int ca_load(const char *dir, gnutls_x509_crt_t *ret_crt, gnutls_x509_priv
     return 0;
 }
 
-int ca_sign(const char *ca_dir, const char *request, const char *out, unsigned days,
-            struct vr_err *err)
+int ca_sign(
+    const char *ca_dir, const char *request, const char *out, unsigned days, struct vr_err *err)
 {
     _cleanup_(cert_deinitp) gnutls_x509_crt_t ca = NULL;
     _cleanup_(cert_privkey_deinitp) gnutls_x509_privkey_t ca_key = NULL;

@@ -29,7 +29,9 @@ static int load_or_make_key(const char *dir, gnutls_x509_privkey_t *ret, struct 
     return r < 0 ? r : pem_write_key(path, *ret, err);
 }
 
-static int make_crq(gnutls_x509_crq_t crq, gnutls_x509_privkey_t key, const char *const *names,
+static int make_crq(gnutls_x509_crq_t crq,
+                    gnutls_x509_privkey_t key,
+                    const char *const *names,
                     unsigned n_names)
 {
     int r = gnutls_x509_crq_set_version(crq, 1);
@@ -89,9 +91,10 @@ int cert_request(const char *dir, const char *const *names, unsigned n_names, st
     return r;
 }
 
-/* Does the chain of cert_pem end at a CA of ca_pem? *ret_status: bits of gnutls_certificate_status_t. */
-static int chain_status(const char *cert_path, const char *ca_path, unsigned *ret_status,
-                        struct vr_err *err)
+/* Does the chain of cert_pem end at a CA of ca_pem? *ret_status: bits of
+ * gnutls_certificate_status_t. */
+static int
+chain_status(const char *cert_path, const char *ca_path, unsigned *ret_status, struct vr_err *err)
 {
     _cleanup_(cert_deinitp) gnutls_x509_crt_t crt = NULL;
     _cleanup_(vr_freep) char *ca = NULL;
@@ -166,7 +169,8 @@ static int copy_pem(const char *from, const char *dir, const char *file, struct 
 int cert_install(const char *dir, const char *cert, const char *ca, struct vr_err *err)
 {
     int r = install_check(dir, cert, ca, err);
-    /* The CA first: with the old certificate and the new CA's file a host still starts and says what is wrong. */
+    /* The CA first: with the old certificate and the new CA's file a host still starts and says
+     * what is wrong. */
     r = r < 0 ? r : copy_pem(ca, dir, "ca.pem", err);
     return r < 0 ? r : copy_pem(cert, dir, "cert.pem", err);
 }
@@ -198,7 +202,9 @@ static void fingerprint_text(gnutls_x509_crt_t crt, char *buf, size_t cap)
     }
 }
 
-static void dn_text(char *buf, size_t cap, gnutls_x509_crt_t crt,
+static void dn_text(char *buf,
+                    size_t cap,
+                    gnutls_x509_crt_t crt,
                     int (*get)(gnutls_x509_crt_t, char *, size_t *))
 {
     size_t n = cap;
@@ -208,8 +214,11 @@ static void dn_text(char *buf, size_t cap, gnutls_x509_crt_t crt,
 }
 
 /* The gravest first; one is enough to act on. */
-static void status_warning(const char *dir, const char *cert_path, gnutls_x509_crt_t crt,
-                           const struct cert_names *names, struct cert_status *st)
+static void status_warning(const char *dir,
+                           const char *cert_path,
+                           gnutls_x509_crt_t crt,
+                           const struct cert_names *names,
+                           struct cert_status *st)
 {
     char path[PATH_MAX];
     struct vr_err err = VR_ERR_INIT;

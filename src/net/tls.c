@@ -29,8 +29,8 @@ struct tls_stream {
     const char *want;        /* during the handshake: the name the peer must carry; NULL: any */
     struct vr_err judgement; /* why the peer's certificate was refused */
     /*
-     * Why each direction ended; every later call says the same. Apart, because the other side's last words can still be
-     * read when sending to it has failed.
+     * Why each direction ended; every later call says the same. Apart, because the other side's
+     * last words can still be read when sending to it has failed.
      */
     struct vr_err lost_in, lost_out;
     size_t retry_bytes; /* a record is half sent: the next write begins with these bytes */
@@ -45,7 +45,10 @@ static int on_certificate(gnutls_session_t session)
 }
 
 /* Takes fd and a reference to creds. */
-static int stream_new(struct tls_creds *creds, int take_fd, unsigned role, struct tls_stream **ret,
+static int stream_new(struct tls_creds *creds,
+                      int take_fd,
+                      unsigned role,
+                      struct tls_stream **ret,
                       struct vr_err *err)
 {
     _cleanup_(vr_closep) int fd = take_fd;
@@ -141,8 +144,13 @@ static int handshake(struct tls_stream *s, uint64_t deadline_ms, struct vr_err *
     }
 }
 
-int tls_connect(struct tls_creds *creds, const char *host, uint16_t port, const char *name,
-                uint64_t deadline_ms, struct tls_stream **ret, struct vr_err *err)
+int tls_connect(struct tls_creds *creds,
+                const char *host,
+                uint16_t port,
+                const char *name,
+                uint64_t deadline_ms,
+                struct tls_stream **ret,
+                struct vr_err *err)
 {
     int fd = -1;
     if (!cert_name_ok(name, false)) {
@@ -171,7 +179,10 @@ int tls_connect(struct tls_creds *creds, const char *host, uint16_t port, const 
     return 0;
 }
 
-int tls_accept(struct tls_creds *creds, int take_fd, uint64_t deadline_ms, struct tls_stream **ret,
+int tls_accept(struct tls_creds *creds,
+               int take_fd,
+               uint64_t deadline_ms,
+               struct tls_stream **ret,
                struct vr_err *err)
 {
     char peer[TCP_PEER_LEN];

@@ -36,8 +36,8 @@ static int load_ca(struct tls_creds *c, const char *path, struct vr_err *err)
     return 0;
 }
 
-static int read_own_names(struct tls_creds *c, const char *path, const gnutls_datum_t *pem,
-                          struct vr_err *err)
+static int
+read_own_names(struct tls_creds *c, const char *path, const gnutls_datum_t *pem, struct vr_err *err)
 {
     _cleanup_(cert_deinitp) gnutls_x509_crt_t crt = NULL;
     int r = gnutls_x509_crt_init(&crt);
@@ -97,8 +97,8 @@ static int load_pair(struct tls_creds *c, const char *cert, const char *key, str
     return 0;
 }
 
-int tls_creds_load(const char *cert, const char *key, const char *ca, struct tls_creds **ret,
-                   struct vr_err *err)
+int tls_creds_load(
+    const char *cert, const char *key, const char *ca, struct tls_creds **ret, struct vr_err *err)
 {
     _cleanup_(tls_creds_unrefp) struct tls_creds *c = calloc(1, sizeof *c);
     if (!c) {
@@ -193,7 +193,9 @@ static int judge_names(const struct cert_names *names, const char *want, struct 
                    names->name[0], names->n > 1 ? " and others" : "", want);
 }
 
-int tls_judge_peer(gnutls_session_t session, const char *want, struct cert_names *ret_names,
+int tls_judge_peer(gnutls_session_t session,
+                   const char *want,
+                   struct cert_names *ret_names,
                    struct vr_err *err)
 {
     unsigned n = 0, status = 0;

@@ -19,12 +19,14 @@ struct tls_creds {
  * then its names, which go to *ret_names. want: one of them must match this name (NULL: any). PEER
  * with the reason in words.
  */
-VR_MUST_CHECK int tls_judge_peer(gnutls_session_t session, const char *want,
-                                 struct cert_names *ret_names, struct vr_err *err);
+VR_MUST_CHECK int tls_judge_peer(gnutls_session_t session,
+                                 const char *want,
+                                 struct cert_names *ret_names,
+                                 struct vr_err *err);
 
 /* A non-blocking socket connected to host before deadline_ms. */
-VR_MUST_CHECK int tcp_connect(const char *host, uint16_t port, uint64_t deadline_ms, int *ret_fd,
-                              struct vr_err *err);
+VR_MUST_CHECK int
+tcp_connect(const char *host, uint16_t port, uint64_t deadline_ms, int *ret_fd, struct vr_err *err);
 /* Options every connected socket of ours has. */
 VR_MUST_CHECK int tcp_setup(int fd, struct vr_err *err);
 /* Waits for events (POLLIN, POLLOUT) on fd. TIMEOUT when the deadline passes first. */

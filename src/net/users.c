@@ -73,7 +73,8 @@ static int role_of(const char *text)
     return 0;
 }
 
-/* "$y$parameters$salt$hash", whole: a salt alone would match no password, and nobody would see why. */
+/* "$y$parameters$salt$hash", whole: a salt alone would match no password, and nobody would see why.
+ * */
 static bool hash_ok(const char *hash)
 {
     static const char digits[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -241,8 +242,8 @@ void users_free(struct users *u)
 }
 
 /* A name has no NUL inside: name, NUL, password is one-to-one. */
-static int mac_of(const struct users *u, const char *name, const char *password, uint8_t *ret,
-                  struct vr_err *err)
+static int mac_of(
+    const struct users *u, const char *name, const char *password, uint8_t *ret, struct vr_err *err)
 {
     char text[USERS_NAME_MAX + 1 + USERS_PASSWORD_MAX];
     size_t n = strlen(name) + 1, m = strlen(password);
@@ -284,8 +285,8 @@ static void remember(struct users *u, const uint8_t *mac, uint64_t now_ms)
     pthread_mutex_unlock(&u->lock);
 }
 
-static int hash_matches(struct users *u, const char *password, const char *hash, bool *ret,
-                        struct vr_err *err)
+static int
+hash_matches(struct users *u, const char *password, const char *hash, bool *ret, struct vr_err *err)
 {
     char got[HASH_MAX];
     while (sem_wait(&u->hashing) < 0 && errno == EINTR) {
@@ -303,8 +304,12 @@ static int hash_matches(struct users *u, const char *password, const char *hash,
     return 0;
 }
 
-int users_verify_at(struct users *u, const char *name, const char *password, uint64_t now_ms,
-                    int *ret_role, struct vr_err *err)
+int users_verify_at(struct users *u,
+                    const char *name,
+                    const char *password,
+                    uint64_t now_ms,
+                    int *ret_role,
+                    struct vr_err *err)
 {
     uint8_t mac[MAC_BYTES];
     const struct user *user = name_ok(name) ? find(u, name) : NULL;
@@ -335,8 +340,8 @@ int users_verify_at(struct users *u, const char *name, const char *password, uin
     return 0;
 }
 
-int users_verify(struct users *u, const char *name, const char *password, int *ret_role,
-                 struct vr_err *err)
+int users_verify(
+    struct users *u, const char *name, const char *password, int *ret_role, struct vr_err *err)
 {
     return users_verify_at(u, name, password, vr_mono_ms(), ret_role, err);
 }
@@ -381,7 +386,8 @@ static bool copy_without(struct vr_buf *b, const char *text, const char *name)
     return found;
 }
 
-/* The file's text when every line of it is right: a broken file is not written anew. *ret_n: users in it. */
+/* The file's text when every line of it is right: a broken file is not written anew. *ret_n: users
+ * in it. */
 static int read_checked(const char *path, char **ret_text, size_t *ret_n, struct vr_err *err)
 {
     _cleanup_(users_freep) struct users *u = NULL;
@@ -400,8 +406,8 @@ static int write_back(const char *path, const struct vr_buf *b, struct vr_err *e
                  : vr_write_file_durable(path, b->data, b->len, 0600, err);
 }
 
-int users_add(const char *path, const char *name, int role, const char *password,
-              struct vr_err *err)
+int users_add(
+    const char *path, const char *name, int role, const char *password, struct vr_err *err)
 {
     _cleanup_(vr_freep) char *text = NULL;
     char hash[HASH_MAX];

@@ -3,13 +3,17 @@
  * Commit: from staged runs to the next generation of all disks at once.
  *
  *   RESERVE  space under every staged block is taken; what is overwritten is saved when a person
- * forced this SYNC     staging and its directory are durable INTENT   the sidecar names the runs
- * and the next generation        <- only forward from here HIDE     images lose their public names
+ *            forced this
+ *   SYNC     staging and its directory are durable
+ *   INTENT   the sidecar names the runs and the next generation        <- only forward from here
+ *   HIDE     images lose their public names
  *   REDO     staged blocks are written; repeating this gives the same images
  *   FLUSH    every disk
  *   READBACK what was written is read again and compared; a disk that lies never becomes a
- * generation DONE     the sidecar has the next generation and no intent SHOW     images get their
- * names back, stamps are recorded CLEAN    staging is removed
+ *            generation
+ *   DONE     the sidecar has the next generation and no intent
+ *   SHOW     images get their names back, stamps are recorded
+ *   CLEAN    staging is removed
  *
  * A crash before INTENT leaves the old generation and the staging; a crash after it is repeated
  * from HIDE by replica_open. A failure after INTENT (NOSPACE, IO) leaves the intent: it is retried,

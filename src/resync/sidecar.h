@@ -5,8 +5,8 @@
  * (docs/on-disk.md).
  *
  * INV-2: `intent` is set from before the first byte of a commit is written to an image until every
- * byte is durable. INV-3: while `intent` is set, or while there is no generation, no image has its
- * public name.
+ * byte is durable.
+ * INV-3: while `intent` is set, or while there is no generation, no image has its public name.
  */
 #pragma once
 #include "block/stor.h"

@@ -2,10 +2,11 @@
 /*
  * Frames over a TLS stream.
  *
- * Sending copies into one buffer, whose memory is kept; flush gives it to the stream in as large pieces as there are.
- * Receiving decrypts straight into one buffer of the largest frame and lends frames from there. A large frame is read to
- * its end and not beyond, so that the buffer is empty after it; only the beginning of a frame that came with small ones
- * is ever moved, at most READ_AHEAD_BYTES.
+ * Sending copies into one buffer, whose memory is kept; flush gives it to the stream in as large
+ * pieces as there are. Receiving decrypts straight into one buffer of the largest frame and lends
+ * frames from there. A large frame is read to its end and not beyond, so that the buffer is empty
+ * after it; only the beginning of a frame that came with small ones is ever moved, at most
+ * READ_AHEAD_BYTES.
  */
 #include <errno.h>
 #include <poll.h>
@@ -79,8 +80,13 @@ static int out_reserve(struct tls_link *t, size_t n, struct vr_err *err)
     return 0;
 }
 
-static int tls_link_send(struct link *l, uint8_t type, const void *head, size_t head_len,
-                         const void *body, size_t body_len, struct vr_err *err)
+static int tls_link_send(struct link *l,
+                         uint8_t type,
+                         const void *head,
+                         size_t head_len,
+                         const void *body,
+                         size_t body_len,
+                         struct vr_err *err)
 {
     struct tls_link *t = (struct tls_link *)l;
     if (t->over.kind) {
@@ -128,7 +134,8 @@ static size_t tls_link_pending(struct link *l)
     return t->out_end - t->out_pos;
 }
 
-/* Bytes of the frame that begins at pos, header included; 0: its header is not there yet. PROTOCOL. */
+/* Bytes of the frame that begins at pos, header included; 0: its header is not there yet. PROTOCOL.
+ * */
 static int frame_bytes(const struct tls_link *t, size_t pos, size_t *ret, struct vr_err *err)
 {
     *ret = 0;
@@ -144,7 +151,8 @@ static int frame_bytes(const struct tls_link *t, size_t pos, size_t *ret, struct
     return 0;
 }
 
-/* Reads what is missing of a frame of `need` bytes (0: not known). 1: something came, 0: nothing, <0: over. */
+/* Reads what is missing of a frame of `need` bytes (0: not known). 1: something came, 0: nothing,
+ * <0: over. */
 static int in_fill(struct tls_link *t, size_t need, struct vr_err *err)
 {
     size_t have = t->in_end - t->in_pos;
@@ -167,8 +175,11 @@ static int in_fill(struct tls_link *t, size_t need, struct vr_err *err)
     return n > 0;
 }
 
-static int tls_link_recv(struct link *l, uint8_t *ret_type, const uint8_t **ret_data,
-                         size_t *ret_len, struct vr_err *err)
+static int tls_link_recv(struct link *l,
+                         uint8_t *ret_type,
+                         const uint8_t **ret_data,
+                         size_t *ret_len,
+                         struct vr_err *err)
 {
     struct tls_link *t = (struct tls_link *)l;
     t->in_pos += t->lent;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Session messages: who is there, what is asked, what is answered. Transfer messages are in msg_transfer.c. */
+/* Session messages: who is there, what is asked, what is answered. Transfer messages are in
+ * msg_transfer.c. */
 #include "transport/msg.h"
 
 #include <string.h>
@@ -45,7 +46,9 @@ int msg_get_hello(const void *p, size_t n, struct msg_hello *ret, struct vr_err 
     return rd.failed ? bad(err, "HELLO") : 0;
 }
 
-int msg_negotiate(const struct msg_hello *theirs, uint64_t *ret_features, uint16_t *ret_minor,
+int msg_negotiate(const struct msg_hello *theirs,
+                  uint64_t *ret_features,
+                  uint16_t *ret_minor,
                   struct vr_err *err)
 {
     if (theirs->magic != MSG_MAGIC) {

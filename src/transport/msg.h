@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The peer protocol's bytes (docs/protocol.md). Pure: no I/O, no state. Every decoder checks every length against
- * what is there and against its limit before anything is copied; PROTOCOL is the only error.
+ * The peer protocol's bytes (docs/protocol.md). Pure: no I/O, no state. Every decoder checks every
+ * length against what is there and against its limit before anything is copied; PROTOCOL is the
+ * only error.
  */
 #pragma once
 #include "model/peer.h"
@@ -12,7 +13,8 @@
 #define MSG_MAJOR 1
 #define MSG_MINOR 0
 
-/* Frame types, once. A type of 128 and above that is not known is skipped (optional); below, it ends the session. */
+/* Frame types, once. A type of 128 and above that is not known is skipped (optional); below, it
+ * ends the session. */
 #define MSG_TYPES(X)                                                                               \
     X(HELLO, 1)                                                                                    \
     X(REQUEST, 2)                                                                                  \
@@ -51,7 +53,8 @@ struct msg_hello {
 
 void msg_put_hello(struct vr_buf *b, const struct msg_hello *m);
 VR_MUST_CHECK int msg_get_hello(const void *p, size_t n, struct msg_hello *ret, struct vr_err *err);
-/* Negotiates: PROTOCOL for another magic or major; *ret_features what both have, *ret_minor the lower. */
+/* Negotiates: PROTOCOL for another magic or major; *ret_features what both have, *ret_minor the
+ * lower. */
 VR_MUST_CHECK int msg_negotiate(const struct msg_hello *theirs,
                                 uint64_t *ret_features,
                                 uint16_t *ret_minor,
@@ -64,8 +67,8 @@ VR_MUST_CHECK int
 msg_get_reply(const void *p, size_t n, struct vr_peer_reply *ret, struct vr_err *err);
 
 /*
- * A transfer numbers the nodes (1 MiB ranges) of all its disks in one row: disk 0's first, then disk 1's ... A tag is 16
- * bytes. Declared windows, part of the protocol version:
+ * A transfer numbers the nodes (1 MiB ranges) of all its disks in one row: disk 0's first, then
+ * disk 1's ... A tag is 16 bytes. Declared windows, part of the protocol version:
  */
 #define MSG_TAG 16
 #define MSG_PING_EVERY_US 10000000u /* each side says something at least this often */
@@ -85,9 +88,9 @@ struct msg_digests {
 struct msg_range { /* ZEROES */
     uint64_t first, count;
 };
-struct
-    msg_detail { /* WANT (no tags) and DETAIL. mask 0: one tag for each 64 KiB; else one for each 4 KiB of the 64 KiB
-                       pieces whose bit is set */
+/* WANT (no tags) and DETAIL. mask 0: one tag for each 64 KiB; else one for each 4 KiB of the 64 KiB
+ * pieces whose bit is set. */
+struct msg_detail {
     uint64_t node;
     uint16_t mask;
     uint32_t count;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls that do not compile here: each has a bounded or reentrant form. Included by the build before every file. */
+/* Calls that do not compile here: each has a bounded or reentrant form. Included by the build
+ * before every file. */
 #pragma once
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,4 +13,5 @@
 #undef sprintf
 #undef vsprintf
 #undef strtok
-#pragma GCC poison strcpy strncpy strcat strncat sprintf vsprintf strtok atoi atol atof gmtime localtime
+#pragma GCC poison strcpy strncpy strcat strncat sprintf vsprintf strtok atoi atol atof gmtime     \
+    localtime

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bounded bytes in and out. Every integer from outside goes through vr_rd: it never reads past its end, and after
- * the first short read it stays failed and gives zeroes, so a decoder checks once at its end.
+ * Bounded bytes in and out. Every integer from outside goes through vr_rd: it never reads past its
+ * end, and after the first short read it stays failed and gives zeroes, so a decoder checks once at
+ * its end.
  *
  *     struct vr_rd rd = vr_rd_init(p, n);
  *     m->off = vr_rd_u64(&rd);
@@ -31,13 +32,15 @@ uint64_t vr_rd_u64(struct vr_rd *rd);
 const void *vr_rd_bytes(struct vr_rd *rd, size_t n);
 /* Copies n bytes to dst; zeroes dst on failure. */
 void vr_rd_copy(struct vr_rd *rd, void *dst, size_t n);
-/* u16 length + bytes into a NUL-terminated dst of size cap; fails when too long or when a NUL is inside. */
+/* u16 length + bytes into a NUL-terminated dst of size cap; fails when too long or when a NUL is
+ * inside. */
 void vr_rd_str(struct vr_rd *rd, char *dst, size_t cap);
 size_t vr_rd_left(const struct vr_rd *rd);
 /* Nothing failed and nothing is left. */
 bool vr_rd_done(const struct vr_rd *rd);
 
-/* A growing byte buffer with a hard limit. Failed (no memory, over the limit) is sticky; check once. */
+/* A growing byte buffer with a hard limit. Failed (no memory, over the limit) is sticky; check
+ * once. */
 struct vr_buf {
     uint8_t *data;
     size_t len, cap, max;

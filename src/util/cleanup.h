@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owning locals that free themselves:  _cleanup_(vr_freep) char *s = NULL;  ...  return TAKE_PTR(s); */
+/* Owning locals that free themselves:  _cleanup_(vr_freep) char *s = NULL;  ...  return
+ * TAKE_PTR(s); */
 #pragma once
 #include <stdio.h>
 #include <stdlib.h>

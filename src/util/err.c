@@ -13,10 +13,9 @@ struct kind_row {
     int cim, http, exit_code;
 };
 
-static const struct kind_row kinds[] = {
-    [VR_E_NONE] = {"NONE", "no error", 0, 200, 0},
+static const struct kind_row kinds[] = {[VR_E_NONE] = {"NONE", "no error", 0, 200, 0},
 #define X(name, number, text, cim, http, exit_code) [number] = {#name, text, cim, http, exit_code},
-    VR_ERR_KINDS(X)
+                                        VR_ERR_KINDS(X)
 #undef X
 };
 
@@ -78,8 +77,13 @@ static enum vr_err_kind refine_kind(enum vr_err_kind kind, int sys_errno)
     }
 }
 
-int vr_err_set(struct vr_err *err, enum vr_err_kind kind, int sys_errno, const char *file, int line,
-               const char *fmt, ...)
+int vr_err_set(struct vr_err *err,
+               enum vr_err_kind kind,
+               int sys_errno,
+               const char *file,
+               int line,
+               const char *fmt,
+               ...)
 {
     kind = refine_kind(kind, sys_errno);
     if (!err) {

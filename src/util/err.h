@@ -12,8 +12,9 @@
  *         if (r < 0)
  *             return vr_wrap(err, r, "disk image '%s'", path);     // prefix, kind and origin stay
  *
- * The error is set where it happens, given a prefix on the way up, never overwritten, never allocated.
- * `err` may be NULL when the caller needs only the kind. A broken invariant is vr_assert, not an error.
+ * The error is set where it happens, given a prefix on the way up, never overwritten, never
+ * allocated. `err` may be NULL when the caller needs only the kind. A broken invariant is
+ * vr_assert, not an error.
  */
 #pragma once
 #include <stdbool.h>
@@ -42,11 +43,17 @@ struct vr_err {
 #define VR_ERR_INIT ((struct vr_err){0})
 
 /* Sets *err (when not NULL) and returns -kind. Use through the macros. */
-int vr_err_set(struct vr_err *err, enum vr_err_kind kind, int sys_errno, const char *file, int line,
-               const char *fmt, ...) VR_PRINTF(6, 7);
+int vr_err_set(struct vr_err *err,
+               enum vr_err_kind kind,
+               int sys_errno,
+               const char *file,
+               int line,
+               const char *fmt,
+               ...) VR_PRINTF(6, 7);
 
 #define vr_fail(err, kind, ...) vr_err_set((err), (kind), 0, __FILE__, __LINE__, __VA_ARGS__)
-/* As vr_fail, and appends ": <strerror(errno)>". ENOENT, EACCES, ENOSPC, ENOMEM, ETIMEDOUT ... given as VR_E_IO become the kind they are. */
+/* As vr_fail, and appends ": <strerror(errno)>". ENOENT, EACCES, ENOSPC, ENOMEM, ETIMEDOUT ...
+ * given as VR_E_IO become the kind they are. */
 #define vr_fail_errno(err, kind, ...)                                                              \
     vr_err_set((err), (kind), errno, __FILE__, __LINE__, __VA_ARGS__)
 #define vr_fail_nomem(err) vr_fail((err), VR_E_NOMEM, "out of memory")

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kinds of error, once. X(name, number, text, CIM status, HTTP status, exit code)
- * The number is what crosses the peer protocol and is stored: never reuse one. A function returns -number.
- * CIM status: DSP0200 table "CIM status codes".
+ * The kinds of error, once. X(name, number, text, CIM status, HTTP status, exit code) The number is
+ * what crosses the peer protocol and is stored: never reuse one. A function returns -number. CIM
+ * status: DSP0200 table "CIM status codes".
  */
 #define VR_ERR_KINDS(X)                                                                            \
     X(INVALID, 1, "invalid input", 4, 400, 2)                                                      \

@@ -88,8 +88,8 @@ int vr_fsync_dir(const char *dir, struct vr_err *err)
     return vr_wrap(err, vr_fsync(fd, err), "directory '%s'", dir);
 }
 
-static int read_open_file(int fd, const char *path, size_t max, char **ret_text, size_t *ret_len,
-                          struct vr_err *err)
+static int read_open_file(
+    int fd, const char *path, size_t max, char **ret_text, size_t *ret_len, struct vr_err *err)
 {
     size_t cap = 4096, len = 0;
     _cleanup_(vr_freep) char *text = malloc(cap + 1);
@@ -137,8 +137,8 @@ int vr_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len,
     return read_open_file(fd, path, max, ret_text, ret_len, err);
 }
 
-int vr_read_secret_file(const char *path, size_t max, char **ret_text, size_t *ret_len,
-                        struct vr_err *err)
+int vr_read_secret_file(
+    const char *path, size_t max, char **ret_text, size_t *ret_len, struct vr_err *err)
 {
     _cleanup_(vr_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
@@ -178,8 +178,8 @@ static int write_and_sync(int fd, const void *p, size_t n, mode_t mode, struct v
     return r < 0 ? r : vr_fsync(fd, err);
 }
 
-int vr_write_file_durable(const char *path, const void *p, size_t n, mode_t mode,
-                          struct vr_err *err)
+int vr_write_file_durable(
+    const char *path, const void *p, size_t n, mode_t mode, struct vr_err *err)
 {
     char tmp[PATH_MAX];
     int len = snprintf(tmp, sizeof tmp, "%s.XXXXXX", path);

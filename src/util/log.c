@@ -36,11 +36,10 @@ void vr_log(enum vr_log_level level, const char *id, const char *fmt, ...)
         return;
     }
     char line[2048], when[VR_ISO_TIME_LEN];
-    int n = log_journal
-                ? snprintf(line, sizeof line, "<%d>%s: ", (int)level, id)
-                : snprintf(line, sizeof line, "%s %s %s %s: ",
-                           vr_iso_time(vr_wall_us(), when, sizeof when), log_program,
-                           level_name(level), id);
+    int n = log_journal ? snprintf(line, sizeof line, "<%d>%s: ", (int)level, id)
+                        : snprintf(line, sizeof line,
+                                   "%s %s %s %s: ", vr_iso_time(vr_wall_us(), when, sizeof when),
+                                   log_program, level_name(level), id);
     va_list ap;
     va_start(ap, fmt);
     int m = vsnprintf(line + n, sizeof line - (size_t)n - 1, fmt, ap);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The log of the daemon: one line an event on standard error, "<N>" priority prefix understood by the journal when
- * VR_LOG_JOURNAL is chosen. Only daemon, front and cli log; lower layers return errors.
+ * The log of the daemon: one line an event on standard error, "<N>" priority prefix understood by
+ * the journal when VR_LOG_JOURNAL is chosen. Only daemon, front and cli log; lower layers return
+ * errors.
  *     vr_log(VR_LOG_WARNING, "peer-lost", "rel=%s peer=%s: will retry in %u s", ...);
  * Never a secret; text from outside goes through vr_log_quote.
  */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 16-byte identifiers; all zero = none. Text form RFC 4122, upper case as WBEM clients of Hyper-V show it. */
+/* 16-byte identifiers; all zero = none. Text form RFC 4122, upper case as WBEM clients of Hyper-V
+ * show it. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

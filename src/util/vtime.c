@@ -42,7 +42,13 @@ const char *vr_iso_time(uint64_t wall_us, char *buf, size_t cap)
     return buf;
 }
 
-bool vr_civil_to_us(int year, int month, int day, int hour, int minute, int second, uint32_t us,
+bool vr_civil_to_us(int year,
+                    int month,
+                    int day,
+                    int hour,
+                    int minute,
+                    int second,
+                    uint32_t us,
                     uint64_t *ret_wall_us)
 {
     if (year < 1970 || year > 9999 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 ||

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Unit tests on cmocka: include this, write static void test_x(void **state), list them:
- *     int main(void) { const struct CMUnitTest tests[] = {T(test_x), T(test_y)}; return RUN(tests); }
+ *     int main(void)
+ *     {
+ *         const struct CMUnitTest tests[] = {T(test_x), T(test_y)};
+ *         return RUN(tests);
+ *     }
  */
 #pragma once
 #include <setjmp.h>

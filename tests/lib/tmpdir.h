@@ -4,8 +4,8 @@
 #include <ftw.h>
 #include <stdio.h>
 
-static inline int tmpdir_remove_one(const char *path, const struct stat *st, int type,
-                                    struct FTW *where)
+static inline int
+tmpdir_remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
 {
     return remove(path);
 }

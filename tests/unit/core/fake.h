@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A world for core/ in memory: one clock, a store that counts and can fail, peers that answer by script. */
+/* A world for core/ in memory: one clock, a store that counts and can fail, peers that answer by
+ * script. */
 #pragma once
-#include "tests/lib/check.h"
 #include "core/core.h"
+#include "tests/lib/check.h"
 
 #define FAKE_MAX 64
 
@@ -14,8 +15,9 @@ struct fake {
     struct vr_rel rels[FAKE_MAX];
     struct vr_job jobs[FAKE_MAX];
     size_t nrels, njobs;
-    unsigned saves, reports, fail_from, fail_count, injected; /* saves number fail_from.. fail; 0 = none */
-    char log[8192];  /* what was asked of the world, in order: "save_job 1;start 1;..." */
+    /* saves number fail_from.. fail; 0 = none */
+    unsigned saves, reports, fail_from, fail_count, injected;
+    char log[8192]; /* what was asked of the world, in order: "save_job 1;start 1;..." */
     char events[8192];
     /* inventory and disks */
     struct vr_vm vm;

@@ -117,8 +117,12 @@ static void test_request_refuses(void **state)
 }
 
 /* A request as another tool might make it. */
-static void write_request(const char *path, gnutls_x509_subject_alt_name_t type, const void *san,
-                          unsigned len, unsigned count, unsigned rsa_bits)
+static void write_request(const char *path,
+                          gnutls_x509_subject_alt_name_t type,
+                          const void *san,
+                          unsigned len,
+                          unsigned count,
+                          unsigned rsa_bits)
 {
     gnutls_x509_crq_t crq;
     gnutls_x509_privkey_t key;

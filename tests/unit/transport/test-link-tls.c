@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames over a real TLS connection on 127.0.0.1; the other end is a link or a bare stream that misbehaves. */
+/* Frames over a real TLS connection on 127.0.0.1; the other end is a link or a bare stream that
+ * misbehaves. */
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -70,8 +71,8 @@ static int disconnect(void **state)
     return 0;
 }
 
-static int recv_wait(struct link *l, uint8_t *type, const uint8_t **data, size_t *len,
-                     struct vr_err *err)
+static int
+recv_wait(struct link *l, uint8_t *type, const uint8_t **data, size_t *len, struct vr_err *err)
 {
     uint64_t deadline = vr_mono_ms() + 3000;
     for (;;) {

@@ -39,8 +39,7 @@ static void test_unknown_kind_is_internal(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_origin_and_prefix),
-                                       T(test_errno_refines_io_only),
+    const struct CMUnitTest tests[] = {T(test_origin_and_prefix), T(test_errno_refines_io_only),
                                        T(test_long_text_is_cut_not_overrun),
                                        T(test_unknown_kind_is_internal)};
     return RUN(tests);
