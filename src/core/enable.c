@@ -233,8 +233,8 @@ static int start_initial(struct core *c,
 }
 
 /*
- * The replica holds a generation although this host remembers none: its records were lost. What is there is not
- * overwritten unasked; whether it is ours is for a person to say.
+ * The replica holds a generation although this host remembers none: its records were lost. What is
+ * there is not overwritten unasked; whether it is ours is for a person to say.
  */
 static bool replica_is_older(struct core *c, struct vr_rel *rel, const struct vr_peer_reply *reply)
 {

@@ -4,7 +4,8 @@
 #include "transport/link.h"
 #include "util/err.h"
 
-/* Says PING when nothing else was said for MSG_PING_EVERY_US: a waiting side would fall silent otherwise. */
+/* Says PING when nothing else was said for MSG_PING_EVERY_US: a waiting side would fall silent
+ * otherwise. */
 VR_MUST_CHECK int
 lane_ping(struct link *link, uint64_t now_us, uint64_t *last_us, struct vr_err *err);
 /* Tells the other side why this one gives up, as far as the link still carries that. Returns r. */

@@ -187,6 +187,22 @@ static void test_replica_that_is_older_than_our_records(void **state)
     fake_free(f);
 }
 
+/* INV-1: at most one relationship (VM, number) on a host, whatever asks for another. */
+static void test_one_relationship_a_number(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct fake *f = fake_new();
+    struct core_enable_args a = args_of(f);
+    assert_int_equal(enable(f, &a), 4096);
+    snprintf(a.peer, sizeof(a.peer), "c.example:9000");
+    assert_int_not_equal(enable(f, &a), 4096);
+    struct vr_rel again = *fake_get(f, 0);
+    CHECK_FAILS(core_load_rel(f->c, &again, &err), &err, VR_E_EXISTS, "exists already");
+    assert_string_equal(core_rel_at(f->c, 0)->peer, "b.example:9000");
+    assert_null(core_rel_at(f->c, 1));
+    fake_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +213,7 @@ int main(void)
         T(test_failed_saves),
         T(test_extended),
         T(test_replica_that_is_older_than_our_records),
+        T(test_one_relationship_a_number),
     };
     return RUN(tests);
 }
