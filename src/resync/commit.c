@@ -176,6 +176,18 @@ typedef int (*stretch_fn)(struct commit *c,
                           uint16_t disk,
                           const struct walk_stretch *s,
                           struct vr_err *err);
+
+/* After drop_cache every stretch comes from the disk: ask for a chunk's at once, not one by one. */
+static void prefetch_chunk(struct commit *c, const struct walk_chunk *chunk)
+{
+    struct walk_stretch s;
+    for (uint32_t at = 0; walk_stretches(chunk, &at, &s);) {
+        if (s.state == LEAF_DATA) {
+            block_prefetch(c->dev[chunk->disk], s.off, s.len);
+        }
+    }
+}
+
 static int walk_some(struct commit *c, stretch_fn fn, struct vr_err *err)
 {
     if (c->nruns == 0) {
@@ -196,6 +208,9 @@ static int walk_some(struct commit *c, stretch_fn fn, struct vr_err *err)
         if (x == 0) {
             walk_free(TAKE_PTR(c->walk));
             return 0;
+        }
+        if (x > 0 && c->stage == READBACK) {
+            prefetch_chunk(c, &chunk);
         }
         while (x > 0 && walk_stretches(&chunk, &at, &s)) {
             int y = fn(c, chunk.disk, &s, err);
