@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "util/err.h"
 
+#undef vr_err_set
+#undef vr_wrap
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

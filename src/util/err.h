@@ -61,6 +61,17 @@ int vr_err_set(struct vr_err *err,
 /* Puts "prefix: " before the text. Returns r, so that `return vr_wrap(err, r, ...)` reads well. */
 int vr_wrap(struct vr_err *err, int r, const char *fmt, ...) VR_PRINTF(3, 4);
 
+#ifdef __clang_analyzer__
+/* What cannot be seen from another file: a failure is never 0, and a prefix leaves r as it is. */
+#define vr_err_set(...) (vr_err_set(__VA_ARGS__), -VR_E_INTERNAL)
+#define vr_wrap(err, r, ...)                                                                       \
+    ({                                                                                             \
+        int r_ = (r);                                                                              \
+        vr_wrap((err), r_, __VA_ARGS__);                                                           \
+        r_;                                                                                        \
+    })
+#endif
+
 /* Texts and numbers of a kind. r may be -VR_E_KIND or VR_E_KIND; an unknown number is INTERNAL. */
 const char *vr_kind_name(int r); /* "NOT_FOUND" */
 const char *vr_kind_text(int r); /* "not found" */
