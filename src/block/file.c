@@ -220,7 +220,7 @@ static int file_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struc
     uint64_t end = off + len;
     int r = 0;
     while (r == 0 && off < end) {
-        struct block_extent e;
+        struct block_extent e = {0};
         size_t n;
         r = file_extents(dev, off, end - off, &e, 1, &n, err);
         if (r == 0 && e.kind == BLOCK_ZERO) {

@@ -88,7 +88,7 @@ issue_write(struct nbd_dev *d, const void *buf, uint64_t len, uint64_t off, stru
     if (r == 0 && d->write_err.kind != VR_E_NONE) {
         r = conn_again(&d->write_err, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     uint8_t *copy = buf ? malloc(payload) : NULL;

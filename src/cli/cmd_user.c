@@ -39,7 +39,7 @@ static int read_password(const struct cli *cli, char **ret, struct vr_err *err)
     if (r == 0) {
         r = client_prompt_password("once more", &again, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (strcmp(first, again) != 0) {

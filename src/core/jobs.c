@@ -252,7 +252,7 @@ int jobs_accept(struct core *c,
         return r;
     }
     r = c->ops->save_job(c->ctx, job, err);
-    if (r < 0) {
+    if (r != 0) {
         free(e);
         return vr_wrap(err, r, "cannot save the job");
     }
@@ -265,7 +265,7 @@ int jobs_accept(struct core *c,
     if (r == 0 && rel_next) {
         r = core_rel_save(c, rel, rel_next, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         /* As far as the store still answers; what it then holds, core_start puts right. */
         (void)!c->ops->delete_job(c->ctx, job->id, NULL);
         if (scheduled) {

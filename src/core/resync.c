@@ -236,7 +236,7 @@ static void accept_call(struct core *c,
     if (r == 0) {
         r = jobs_accept(c, &job, superseded, rel, now ? &next : NULL, &e, &err);
     }
-    if (r < 0) {
+    if (r != 0) {
         core_answer_err(done, ctx, r, &err);
         return;
     }

@@ -86,7 +86,7 @@ void core_verify(struct core *c,
         core_text(job.status, sizeof(job.status), "queued");
         r = jobs_accept(c, &job, NULL, NULL, NULL, &e, &err);
     }
-    if (r < 0) {
+    if (r != 0) {
         core_answer_err(done, ctx, r, &err);
         return;
     }

@@ -56,7 +56,7 @@ int target_readback_some(struct target *t, bool *ret_done, struct vr_err *err)
 {
     *ret_done = t->check.disk == t->p.open.ndisks;
     for (int i = 0; i < NODES_PER_STEP && !*ret_done; i++) {
-        struct reader_item item;
+        struct reader_item item = {0};
         int r = t->check.reader ? 0 : next_disk(t, err);
         if (r == 0) {
             r = reader_next(t->check.reader, &item, t->active_tags, err);

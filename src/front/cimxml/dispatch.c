@@ -114,7 +114,7 @@ static const char *unescape(struct cim_arena *a, const char *s)
     char *out = cim_strdup(a, s), *w = out;
     for (; out && *s; s++) {
         bool escape = *s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0;
-        *w++ = escape ? (char)(hex(s[1]) << 4 | hex(s[2])) : *s;
+        *w++ = escape ? (char)(hex(s[1]) * 16 + hex(s[2])) : *s;
         s += escape ? 2 : 0;
     }
     if (out) {
