@@ -184,8 +184,9 @@ static int listen_fd(const struct addrinfo *ai, int *ret_fd, uint16_t *ret_port,
     if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
         return vr_fail_errno(err, errno == EADDRINUSE ? VR_E_BUSY : VR_E_IO, "bind");
     }
-    struct sockaddr_storage sa = {0};
+    struct sockaddr_storage sa;
     socklen_t n = sizeof sa;
+    memset(&sa, 0, sizeof sa);
     if (getsockname(fd, (struct sockaddr *)&sa, &n) < 0) {
         return vr_fail_errno(err, VR_E_IO, "getsockname");
     }
