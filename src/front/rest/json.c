@@ -151,15 +151,15 @@ json_t *rest_json_job(const struct vr_job *j)
     return o;
 }
 
-json_t *rest_json_rel(const struct api_rel *a, const char *vm_name)
+json_t *rest_json_rel(const struct api_rel *rel, const char *vm_name)
 {
-    const struct vr_rel *r = &a->rel;
+    const struct vr_rel *r = &rel->rel;
     json_t *o = json_object(), *excluded = json_array();
     set_uuid(o, "vm_id", &r->vm_id);
     set_text(o, "vm_name", vm_name);
     set_u64(o, "number", r->number);
     set_bool(o, "is_source", r->is_source);
-    set_state(o, "mode", (int)a->mode, vr_mode_text((int)a->mode));
+    set_state(o, "mode", (int)rel->mode, vr_mode_text((int)rel->mode));
     set_state(o, "state", (int)r->state, vr_rel_state_text((int)r->state));
     set_state(o, "health", (int)r->health, vr_health_text((int)r->health));
     set_text(o, "reason", r->reason);
@@ -174,9 +174,9 @@ json_t *rest_json_rel(const struct api_rel *a, const char *vm_name)
     set(o, "generation", generation(&r->generation));
     set_time(o, "created", r->created_us);
     set_time(o, "last_sync", r->last_sync_us);
-    set_time(o, "verified", a->verified_us);
+    set_time(o, "verified", rel->verified_us);
     set_u64(o, "bandwidth", r->bandwidth_bytes_s);
-    set(o, "job", a->job ? rest_json_job(a->job) : json_null());
+    set(o, "job", rel->job ? rest_json_job(rel->job) : json_null());
     return o;
 }
 
