@@ -139,6 +139,10 @@ static int cancel(struct core *c, struct rel_entry *rel, bool *ret_pending, stru
 {
     struct job_entry *job = is_active(&rel->r) ? jobs_current(c, &rel->r.vm_id, rel->r.number)
                                                : jobs_suspended(c, &rel->r.vm_id, rel->r.number);
+    if (!job) {
+        job = jobs_scheduled(c, &rel->r.vm_id);
+        job = job && job->j.rel_number == rel->r.number ? job : NULL;
+    }
     bool any = job && job->j.type != VR_JOBTYPE_VERIFY;
     return any ? transfer_cancel(c, job, ret_pending, err)
                : vr_fail(err, VR_E_STATE, "no resynchronization is running; state '%s'",

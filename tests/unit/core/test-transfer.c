@@ -302,6 +302,18 @@ static void test_cancel(void **state)
     cancel_case(VR_REL_REPLICATING, true, 3);
 }
 
+static void test_cancel_before_its_time(void **state)
+{
+    struct fake *f = fake_new();
+    fake_rel(f, 0, true, VR_REL_REPLICATING);
+    assert_int_equal(fake_resync(f, &operator_, T0 + MIN), 4096);
+    assert_int_equal(fake_state(f, 9), 0);
+    assert_int_equal(fake_job(f, 1)->state, VR_JOB_TERMINATED);
+    assert_int_equal(fake_get(f, 0)->state, 3);
+    assert_int_equal(fake_state(f, 9), VR_RC_INVALID_STATE); /* nothing is left */
+    fake_free(f);
+}
+
 static void test_cancel_too_late(void **state)
 {
     struct fake *f = running(VR_REL_RESYNC_REQUIRED);
@@ -368,6 +380,7 @@ int main(void)
         T(test_pause_is_durable),
         T(test_pause_save_fails),
         T(test_cancel),
+        T(test_cancel_before_its_time),
         T(test_cancel_too_late),
         T(test_cancel_while_retrying),
         T(test_unknown_ids),
