@@ -12,7 +12,7 @@ unset VMREPLICA_SOCKET
 failed=0
 L=/nonexistent
 NS=root/virtualization/v2
-JOB_S=60
+JOB_S=30
 
 need() { # TOOL...
     local tool
@@ -137,7 +137,10 @@ last_job() { # HOST
 await_job() { # HOST ID CONDITION
     local i
     for ((i = 0; i < JOB_S * 10; i++)); do
-        [ "$(job_get "$1" "$2" "$3")" != true ] || return 0
+        case $(job_get "$1" "$2" "\"\($3) \(.finished_state)\"") in
+        true*) return 0 ;;
+        *true) break ;;
+        esac
         sleep 0.1
     done
     vr "$1" job "$2"
