@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Disks: an excluded one is never opened, several get one generation, and images of other formats are replicated as
+# what a guest would see.
+# shellcheck disable=SC2317 # scenarios are called by name
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+qemu-img create -q -f raw "$work/a.img" 32M
+qemu-img create -q -f raw "$work/swap.img" 32M
+qemu-img create -q -f qcow2 "$work/c.qcow2" 32M
+qemu-io -f raw -c 'write -q -P 0x31 1M 9M' "$work/a.img"
+qemu-io -f qcow2 -c 'write -q -P 0x32 2M 9M' "$work/c.qcow2"
+make_lab lab --no-replica --exclude vdb --disk "$work/a.img:raw" --disk "$work/swap.img:raw" --disk "$work/c.qcow2:qcow2"
+
+watch_opens() { # HOST: its system calls are written down from now on
+    local i
+    strace -f -qq -e trace=open,openat,openat2,open_by_handle_at -o "$work/$1.trace" -p "$(hvar "$1" PID)" \
+        >"$work/$1.strace" 2>&1 &
+    remember $!
+    for ((i = 0; i < 50; i++)); do
+        vr "$1" vms >/dev/null
+        ! grep -q "TracerPid:.*[1-9]" "/proc/$(hvar "$1" PID)/status" || return 0
+        sleep 0.1
+    done
+    return 1
+}
+
+excluded() {
+    watch_opens h1
+    watch_opens h2
+    vr h2 authorize add h1.localhost --storage "$L/h2/replicas"
+    vr h1 enable "$VM_NAME" --to "$H2_PEER" --wait
+    await_rel h1 '.state == 3 and .job == null'
+    lab env "$L"
+    # shellcheck source=/dev/null
+    . "$L/env"
+    [ "$(rel_get h1 '.excluded | join(" ")')" = vdb ] || [ "$(vr h1 vms --json | jq '[.vms[].disks[] | select(.excluded) | .name] | join(" ")' -r)" = vdb ]
+    vr h1 resync "$VM_NAME" --wait
+    vr h1 verify "$VM_NAME" --wait
+    sleep 0.2
+    grep -q "$work/a.img" "$work/h1.trace" || die 'the trace shows nothing at all'
+    grep -q 'vmreplica.sidecar' "$work/h2.trace" || die 'the trace of h2 shows nothing at all'
+    if grep swap.img "$work/h1.trace"; then
+        die 'h1 opened it'
+    fi
+    if grep vdb "$work/h2.trace"; then
+        die 'h2 has to do with it'
+    fi
+    ls "$L"/h2/replicas/*
+    [ ! -e "$(echo "$L"/h2/replicas/*/vdb.raw)" ]
+}
+
+replica_of() { # NAME: its image on h2
+    echo "$L"/h2/replicas/*/"$1"
+}
+
+one_generation() {
+    local before job
+    before=$(rel_get h1 .generation.sequence)
+    qemu-io -f raw -c 'write -q -P 0x41 5M 1M' "$work/a.img"
+    qemu-io -f qcow2 -c 'write -q -P 0x42 5M 1M' "$work/c.qcow2"
+    job=$(vr h1 resync "$VM_NAME" --json | jq .job_id)
+    await_end h1 "$job"
+    [ "$(rel_get h1 .generation.sequence)" = $((before + 1)) ]
+    [ "$(rel_get h1 .generation.uuid)" = "$(rel_get h2 .generation.uuid)" ]
+    [ "$(vr h1 report "$job" --json | jq -r .report.generation.uuid)" = "$(rel_get h1 .generation.uuid)" ]
+    qemu-img compare -f raw -F raw "$work/a.img" "$(replica_of vda.raw)"
+    qemu-img compare -f qcow2 -F qcow2 "$work/c.qcow2" "$(replica_of vdc.qcow2)"
+}
+
+# A VM with one disk of a format: initial replication, damage on both sides, resynchronization.
+format() { # FORMAT
+    local image=$work/f.$1 id replica
+    qemu-img create -q -f "$1" "$image" 24M
+    qemu-io -f "$1" -c 'write -q -P 0x21 0 1M' -c 'write -q -P 0x22 11M 3M' "$image"
+    id=$(cat /proc/sys/kernel/random/uuid)
+    printf '[vm f-%s]\nuuid = %s\ndisk.vda = %s:%s\n' "$1" "$id" "$1" "$image" >>"$L/h1/inventory.conf"
+    host restart h1
+    vr h1 enable "f-$1" --to "$H2_PEER" --wait
+    VM_ID=${id^^}
+    await_rel h1 '.state == 3 and .job == null'
+    replica=$(echo "$L/h2/replicas/$VM_ID"/vda.*)
+    qemu-img info -f "$1" "$replica" | grep "file format: $1"
+    qemu-img compare -f "$1" -F "$1" "$image" "$replica"
+    qemu-io -f "$1" -c 'write -q -P 0x23 12M 65k' "$image"
+    qemu-io -f "$1" -c 'write -q -P 0x24 20M 65k' "$replica"
+    vr h1 resync "f-$1" --wait
+    qemu-img compare -f "$1" -F "$1" "$image" "$replica"
+}
+
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+    scenario 'an excluded disk is not opened on either side' excluded
+    scenario 'several disks get one generation' one_generation
+else
+    skip 'an excluded disk is not opened on either side' 'no strace here'
+fi
+for f in raw qcow2 vhdx vmdk vdi vpc qed; do
+    if qemu-img create -q -f $f "$work/try.$f" 1M 2>/dev/null && vmreplicad --help >/dev/null; then
+        scenario "format $f" format $f
+    else
+        skip "format $f" "this qemu-img does not write it"
+    fi
+done
+finish
