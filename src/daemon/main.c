@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/certwatch.h"
 #include "daemon/daemon.h"
 #include "daemon/wire.h"
 #include "net/users.h"
@@ -34,6 +35,7 @@ struct options {
 struct running {
     struct daemon d;
     struct wire *wire;
+    struct certwatch certwatch;
     int lock_fd, signal_fd;
     uint64_t stop_deadline_ms;
     char pid_path[VR_PATH_MAX + 16];
@@ -410,10 +412,26 @@ static void stop(struct running *run)
     }
 }
 
+static uint64_t watch_certificate(struct running *run)
+{
+    struct daemon *d = &run->d;
+    char until[VR_ISO_TIME_LEN];
+    int days;
+    uint64_t next, end_us = tls_creds_not_after_us(d->creds);
+    if (certwatch_due(&run->certwatch, end_us, vr_wall_us(), &days, &next)) {
+        daemon_event(d, VR_LOG_WARNING, "certificate-ends", "",
+                     "this host's certificate %s at %s: make a request (vmreplica certs request), "
+                     "have it signed, install it and send SIGHUP",
+                     days < 0 ? "ended" : "ends", vr_iso_time(end_us, until, sizeof until));
+    }
+    return next;
+}
+
 static uint64_t tick(void *arg)
 {
     struct running *run = arg;
-    return core_tick(run->d.core);
+    uint64_t core = core_tick(run->d.core), cert = watch_certificate(run);
+    return core && core < cert ? core : cert;
 }
 
 static int serve(struct running *run)
