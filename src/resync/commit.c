@@ -15,7 +15,7 @@
  *   SHOW     images get their names back, stamps are recorded
  *   CLEAN    staging is removed
  *
- * A crash before INTENT leaves the old generation and the staging; a crash after it is repeated
+ * A crash before SYNC leaves the old generation and the staging, one before INTENT the old generation; a crash after it is repeated
  * from HIDE by replica_open. A failure after INTENT (NOSPACE, IO) leaves the intent: it is retried,
  * never given up.
  */
@@ -330,9 +330,13 @@ static int do_reserve(struct commit *c, struct vr_err *err)
 static int do_sync(struct commit *c, struct vr_err *err)
 {
     close_disks(c); /* names change next */
+    int x = replica_seal_runs(c->r, c->runs, c->nruns, err);
+    if (x < 0) {
+        return x;
+    }
     for (size_t i = 0; i < c->nruns; i++) {
         _cleanup_(stor_file_closep) struct stor_file *f = NULL;
-        int x = stor_open(c->r->stor, c->runs[i].name, false, &f, err);
+        x = stor_open(c->r->stor, c->runs[i].name, false, &f, err);
         if (x == 0) {
             x = stor_file_sync(f, err);
         }

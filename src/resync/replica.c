@@ -99,12 +99,20 @@ int replica_open_disk(
 struct run_list {
     struct run_name runs[64];
     size_t n;
+    bool sealed_too;
 };
+
+static bool is_run(const char *name, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return strncmp(name, prefix, n) == 0 && strlen(name) == n + 6;
+}
 
 static void collect_run(const char *name, void *ctx)
 {
     struct run_list *l = ctx;
-    if (strncmp(name, "run-", 4) == 0 && strlen(name) == 10 && l->n < VR_COUNT(l->runs)) {
+    bool wanted = is_run(name, RUN_PREFIX) || (l->sealed_too && is_run(name, SEALED_PREFIX));
+    if (wanted && l->n < VR_COUNT(l->runs)) {
         snprintf(l->runs[l->n].name, sizeof l->runs[l->n].name, "%s", name);
         l->runs[l->n++].bytes = 0;
     }
@@ -115,9 +123,10 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct run_name *)a)->name, ((const struct run_name *)b)->name);
 }
 
-static int list_runs(struct replica *r, struct run_list *l, struct vr_err *err)
+static int list_runs(struct replica *r, bool sealed_too, struct run_list *l, struct vr_err *err)
 {
     l->n = 0;
+    l->sealed_too = sealed_too;
     int x = stor_list(r->stor, collect_run, l, err);
     qsort(l->runs, l->n, sizeof l->runs[0], by_name);
     return x;
@@ -144,7 +153,7 @@ static int run_is_ours(struct replica *r, const struct run_name *run, struct vr_
 int replica_runs(struct replica *r, struct run_name *ret, size_t *ret_n, struct vr_err *err)
 {
     struct run_list l;
-    int x = list_runs(r, &l, err);
+    int x = list_runs(r, false, &l, err);
     if (x < 0) {
         return x;
     }
@@ -174,10 +183,25 @@ void replica_next_run_name(const struct run_name *runs, size_t n, char *buf, siz
     snprintf(buf, cap, "run-%06llu", (unsigned long long)(last + 1) % 1000000);
 }
 
+int replica_seal_runs(struct replica *r, struct run_name *runs, size_t n, struct vr_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct run_name sealed = runs[i];
+        snprintf(sealed.name, sizeof sealed.name, SEALED_PREFIX "%.6s",
+                 runs[i].name + strlen(RUN_PREFIX));
+        int x = stor_rename(r->stor, runs[i].name, sealed.name, err);
+        if (x < 0) {
+            return x;
+        }
+        runs[i] = sealed;
+    }
+    return 0;
+}
+
 int replica_discard_staging(struct replica *r, struct vr_err *err)
 {
     struct run_list l;
-    int x = list_runs(r, &l, err);
+    int x = list_runs(r, true, &l, err);
     for (size_t i = 0; x == 0 && i < l.n; i++) {
         x = stor_unlink(r->stor, l.runs[i].name, err);
     }
@@ -314,9 +338,9 @@ static int settle(struct replica *r, struct vr_err *err)
         }
     }
     struct run_list l;
-    int x = list_runs(r, &l, err);
+    int x = list_runs(r, true, &l, err);
     for (size_t i = 0; x == 0 && i < l.n; i++) {
-        int ours = run_is_ours(r, &l.runs[i], err);
+        int ours = is_run(l.runs[i].name, SEALED_PREFIX) ? 0 : run_is_ours(r, &l.runs[i], err);
         x = ours < 0 ? ours : ours ? 0 : stor_unlink(r->stor, l.runs[i].name, err);
     }
     return x < 0 ? x : stor_unlink(r->stor, BALLAST_NAME, err);

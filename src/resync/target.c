@@ -90,6 +90,9 @@ static int open_disks(struct target *t, struct vr_err *err)
         if (r < 0) {
             return r;
         }
+        if (t->direct) { /* an earlier flush may have failed: only what is on the disk counts */
+            block_drop_cache(t->dev[i]);
+        }
     }
     return 0;
 }

@@ -293,7 +293,7 @@ void check_completed(struct host *h, const struct vr_job *job)
                    (unsigned long long)job->id);
         return;
     }
-    if (g->job_id != job->id) {
+    if (w->lane_completed != job->id) {
         world_note(w, SIM_SETTLED_LATE);
     }
     if (g->instant_us < job->submitted_us) {

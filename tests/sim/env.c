@@ -159,6 +159,9 @@ static int check_disks(void *ctx, struct vr_vm *vm, bool source_is_replica, stru
 {
     struct host *h = ctx;
     struct session *s = host_session(h);
+    if (source_is_replica && !h->must) {
+        return vr_fail(err, VR_E_STATE, "the replica holds no generation yet");
+    }
     if (source_is_replica) {
         return s && s->committing ? vr_fail(err, VR_E_BUSY, "a commit is under way") : 0;
     }

@@ -65,6 +65,11 @@ int fs_gate(struct fs *f, enum fs_op op, bool *ret_apply, struct vr_err *err)
     }
     f->ops++;
     f->op_seen[op]++;
+    if (f->then.at && f->ops >= f->plan.at + VR_MAX(f->plan.for_ops, 1u)) {
+        f->plan = f->then;
+        f->plan.at += f->ops;
+        f->then = (struct fs_plan){0};
+    }
     const struct fs_plan *p = &f->plan;
     if (p->at == 0 || f->ops < p->at || f->ops >= p->at + VR_MAX(p->for_ops, 1u)) {
         *ret_apply = true;
@@ -225,13 +230,49 @@ static void apply_torn(struct fs_inode *n, const struct fs_write *w)
     }
 }
 
-static void inode_power(struct fs_inode *n)
+static void undo_all(struct fs_inode *n)
 {
     for (size_t i = n->nlog; i-- > 0;) {
         struct fs_write *w = &n->log[i];
         swap_bytes(n, w);
         n->size = w->old_size;
     }
+}
+
+void fs_drop_cache(struct fs_inode *n)
+{
+    size_t kept = 0, doubts = 0;
+    for (size_t i = 0; i < n->nlog; i++) {
+        doubts += n->log[i].in_doubt;
+    }
+    if (doubts == 0) {
+        return;
+    }
+    undo_all(n);
+    for (size_t i = 0; i < n->nlog; i++) {
+        struct fs_write w = n->log[i];
+        bool dirty = !w.durable && !w.in_doubt;
+        if (dirty || w.durable) {
+            w.old_size = n->size;
+            swap_bytes(n, &w);
+            n->size = w.whole ? w.new_size : VR_MAX(n->size, w.new_size);
+        } else if (rng_chance(n->fs->rng, 50)) {
+            apply_torn(n, &w);
+            n->size = w.whole ? w.new_size : VR_MAX(n->size, w.new_size);
+        }
+        mark_data(n, w.off, w.len, false);
+        if (dirty) {
+            n->log[kept++] = w;
+        } else {
+            free(w.buf);
+        }
+    }
+    n->nlog = kept;
+}
+
+static void inode_power(struct fs_inode *n)
+{
+    undo_all(n);
     unsigned mood = (unsigned)rng_below(n->fs->rng, 4); /* mostly lost, mostly kept, or any */
     for (size_t i = 0; i < n->nlog; i++) {
         struct fs_write *w = &n->log[i];
@@ -348,7 +389,7 @@ void fs_crash(struct fs *f, bool power)
 {
     vr_assert(f->live_handles == 0);
     f->dead = false;
-    f->plan = (struct fs_plan){0};
+    f->plan = f->then = (struct fs_plan){0};
     for (struct fs_inode *n = f->inodes; n; n = n->next) {
         n->readers = 0;
         n->owned = false;

@@ -52,7 +52,7 @@ struct fs_dir;
 
 struct fs {
     struct rng *rng;
-    struct fs_plan plan;
+    struct fs_plan plan, then; /* then: takes over when the plan is done */
     uint64_t ops; /* calls so far */
     bool dead;    /* the plan's crash came */
     enum fs_op died_in;

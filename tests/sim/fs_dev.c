@@ -100,6 +100,11 @@ static int dev_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struct
     return fs_gate(inode_of(dev)->fs, FS_RESERVE, &apply, err);
 }
 
+static void dev_drop_cache(struct block_dev *dev)
+{
+    fs_drop_cache(inode_of(dev));
+}
+
 static void dev_close(struct block_dev *dev)
 {
     inode_of(dev)->fs->live_handles--;
@@ -114,6 +119,7 @@ static const struct block_ops dev_ops = {
     .flush = dev_flush,
     .extents = dev_extents,
     .reserve = dev_reserve,
+    .drop_cache = dev_drop_cache,
     .close = dev_close,
 };
 

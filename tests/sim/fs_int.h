@@ -63,6 +63,8 @@ void fs_change(struct fs_inode *n, uint64_t off, const void *p, uint64_t len);
 void fs_resize(struct fs_inode *n, uint64_t size);
 void fs_synced(struct fs_inode *n);
 void fs_sync_failed(struct fs_inode *n);
+/* What is in doubt is seen as the disk has it. */
+void fs_drop_cache(struct fs_inode *n);
 struct fs_inode *names_find(const struct fs_names *t, const char *name);
 void dir_op(struct fs_dir *d, const char *name, const char *to, struct fs_inode *inode);
 struct fs_dir *fs_dir_of(struct fs *f, const char *path, bool create);

@@ -179,7 +179,10 @@ int lane_start(struct host *h, const struct core_transfer *t, struct vr_err *err
     if (slot == LANES_MAX) {
         return vr_fail(err, VR_E_TIMEOUT, "no lane is free");
     }
-    if (t->source_is_replica && ((s && s->committing) || !h->replica || !h->must)) {
+    if (t->source_is_replica && !h->must) {
+        return vr_fail(err, VR_E_STATE, "the replica holds no generation yet");
+    }
+    if (t->source_is_replica && ((s && s->committing) || !h->replica)) {
         return vr_fail(err, VR_E_TIMEOUT, "the replica is being committed");
     }
     struct lane *l = calloc(1, sizeof *l);
@@ -274,6 +277,7 @@ void lane_end(struct lane *l, int result, const struct vr_err *err)
     if (result == -VR_E_TIMEOUT && strstr(vr_err_text(err), "silent")) {
         world_fail(h->w, "deadlock: job %llu: %s", (unsigned long long)id, vr_err_text(err));
     }
+    h->w->lane_completed = result == 0 ? id : 0;
     if (result == 0) {
         check_numbers(l, o);
     }

@@ -163,6 +163,9 @@ static void plan_fault(struct world *w, enum fs_fault fault)
         .for_ops = rng_chance(&w->rng, 80) ? 1 : 1 + (uint32_t)rng_below(&w->rng, 20),
         .fault = fault,
     };
+    if (fault == FS_EIO && rng_chance(&w->rng, 60)) { /* what a failed sync left in doubt */
+        h->fs.then = (struct fs_plan){.at = rng_below(&w->rng, 25), .fault = FS_DIE_BEFORE};
+    }
 }
 
 static void cut_link(struct world *w)
@@ -327,7 +330,7 @@ static void calm_down(struct world *w)
     sim_alloc.fail_at = 0;
     vm_stops(w);
     for (int i = 0; i < HOSTS; i++) {
-        w->host[i].fs.plan = (struct fs_plan){0};
+        w->host[i].fs.plan = w->host[i].fs.then = (struct fs_plan){0};
         w->host[i].fs.capacity = 0;
     }
     world_log(w, "--- faults end ---");
@@ -409,9 +412,31 @@ static void must_complete(struct world *w, int at)
     snapshot_unref(s);
 }
 
+/* A person decides that the primary wins after all. */
+static void overwrite_promoted(struct world *w)
+{
+    struct host *h = &w->host[0];
+    const struct vr_rel *rel = host_rel(h, 0);
+    if (w->failed || !is_promoted(w, 1) || !rel || rng_chance(&w->rng, 50)) {
+        return;
+    }
+    w->forced = true;
+    world_note(w, SIM_FORCED);
+    resync(w, 0, 0, true, false);
+    run_to_rest(w);
+    if (!w->failed && w->answer.code == VR_RC_JOB_STARTED) {
+        struct snapshot *s = snapshot_of_source(w);
+        if (!replica_equals(&w->host[1], s)) {
+            world_fail(w, "a forced resynchronization left the replica different");
+        }
+        snapshot_unref(s);
+    }
+}
+
 static void finish(struct world *w)
 {
     calm_down(w);
+    overwrite_promoted(w);
     if (!is_promoted(w, 1)) {
         must_complete(w, 0);
         const struct vr_rel *second = host_rel(&w->host[1], 1);
@@ -441,10 +466,35 @@ static void begin(struct world *w, bool extended)
     }
 }
 
+/* Transfers, each with faults in the middle of it. */
+static void trouble(struct world *w)
+{
+    unsigned rounds = 1 + (unsigned)rng_below(&w->rng, 6);
+    for (unsigned i = 0; i < rounds && !w->failed; i++) {
+        guest_writes(w);
+        int at = rng_chance(&w->rng, 75) ? 0 : 1;
+        if (rng_chance(&w->rng, 30)) {
+            change_state(w, at, VR_REL_REPLICATING);
+        }
+        resync(w, at, 0, false, rng_chance(&w->rng, 10));
+        for (unsigned k = (unsigned)rng_below(&w->rng, 4); k > 0; k--) {
+            run_some(w, rng_below(&w->rng, 50));
+            fate_acts(w);
+            if (rng_chance(&w->rng, 15)) {
+                person_acts(w);
+            }
+        }
+        run_some(w, rng_below(&w->rng, 300));
+    }
+}
+
 void scenario_run(struct world *w)
 {
     begin(w, rng_chance(&w->rng, 40));
-    unsigned acts = 3 + (unsigned)rng_below(&w->rng, 14);
+    if (rng_chance(&w->rng, 60)) {
+        trouble(w);
+    }
+    unsigned acts = rng_below(&w->rng, 14);
     bool failover_here = rng_chance(&w->rng, 8);
     for (unsigned i = 0; i < acts && !w->failed; i++) {
         if (rng_chance(&w->rng, 40)) {

@@ -158,6 +158,7 @@ struct world {
     size_t nacked;
     struct core_answer answer; /* of the last verb */
     unsigned answers;
+    uint64_t lane_completed; /* job whose lane just came to its good end */
     uint64_t counts[SIM_COUNT_COUNT];
 };
 
