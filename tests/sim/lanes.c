@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "resync/run.h"
 #include "tests/sim/alloc.h"
 #include "tests/sim/world.h"
 #include "transport/msg.h"
@@ -395,6 +396,7 @@ static void preempt(struct session *s)
         struct lane *l = w->lanes[i];
         struct vr_err err = VR_ERR_INIT;
         if (l && l->host == s->host && l->from_replica) {
+            world_note(w, SIM_PREEMPTED);
             (void)vr_fail(&err, VR_E_CANCELED, "the replica's own commit goes first");
             lane_end(l, -VR_E_CANCELED, &err);
         }
@@ -469,6 +471,9 @@ static int open_session(struct host *to,
     int r = replica_lock(to->replica, err);
     if (r < 0) {
         return r;
+    }
+    if (check_runs(to) >= RUNS_MAX - 1) {
+        world_note(to->w, SIM_RUNS_MERGED);
     }
     struct target_params p = {
         .replica = to->replica,

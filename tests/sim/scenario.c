@@ -87,6 +87,19 @@ static struct fs_inode *source_disk(struct world *w, uint32_t i)
     return fs_lookup(&w->host[0].fs, SRC_DIR, name);
 }
 
+/* What reads it now has no instant any more. */
+static void source_changed(struct world *w)
+{
+    snapshot_unref(w->src_now);
+    w->src_now = NULL;
+    for (size_t i = 0; i < LANES_MAX; i++) {
+        if (w->lanes[i] && !w->lanes[i]->from_replica) {
+            w->lanes[i]->broken = true;
+            w->host[w->lanes[i]->peer].mixed = true;
+        }
+    }
+}
+
 static void scribble(struct world *w)
 {
     uint32_t disk = (uint32_t)rng_below(&w->rng, w->ndisks);
@@ -106,8 +119,18 @@ static void scribble(struct world *w)
         fs_poke(n, off, buf, len);
     }
     free(buf);
-    snapshot_unref(w->src_now);
-    w->src_now = NULL;
+    source_changed(w);
+}
+
+/* More than one buffer of staging. */
+static void scribble_much(struct world *w)
+{
+    uint64_t len = VR_MIN(w->size[0], VR_MIB + rng_below(&w->rng, 2 * VR_MIB));
+    uint8_t *buf = malloc(len);
+    rng_fill(&w->rng, buf, len);
+    fs_poke(source_disk(w, 0), rng_below(&w->rng, w->size[0] - len + 1), buf, len);
+    free(buf);
+    source_changed(w);
 }
 
 static bool source_locked(struct world *w)
@@ -128,12 +151,10 @@ static void guest_writes(struct world *w)
     for (unsigned n = 1 + (unsigned)rng_below(&w->rng, 4); n > 0; n--) {
         scribble(w);
     }
-    world_note(w, during ? SIM_GUEST_DURING : SIM_GUEST_WRITE);
-    for (size_t i = 0; i < LANES_MAX; i++) {
-        if (w->lanes[i] && !w->lanes[i]->from_replica) {
-            w->lanes[i]->broken = true;
-        }
+    if (rng_chance(&w->rng, 5)) {
+        scribble_much(w);
     }
+    world_note(w, during ? SIM_GUEST_DURING : SIM_GUEST_WRITE);
 }
 
 static void damage(struct world *w)
@@ -170,7 +191,7 @@ static void plan_fault(struct world *w, enum fs_fault fault)
 
 static void cut_link(struct world *w)
 {
-    struct lane *l = w->lanes[rng_below(&w->rng, LANES_MAX)];
+    struct lane *l = w->lanes[0] ? w->lanes[0] : w->lanes[rng_below(&w->rng, LANES_MAX)];
     if (!l) {
         return;
     }
@@ -488,11 +509,63 @@ static void trouble(struct world *w)
     }
 }
 
+/* The link is lost again and again while differences are staged; the guest goes on in between. */
+static void bad_line(struct world *w)
+{
+    guest_writes(w);
+    scribble_much(w);
+    resync(w, 0, 0, false, false);
+    unsigned cuts = 5 + (unsigned)rng_below(&w->rng, 14);
+    for (unsigned i = 0; i < 2000 && cuts > 0 && !w->failed; i++) {
+        run_some(w, 1 + rng_below(&w->rng, 6));
+        const struct lane *l = w->lanes[0];
+        bool sending = l && l->session && source_progress(l->source)->bytes_sent > 0;
+        if (!sending || !rng_chance(&w->rng, 60)) {
+            continue;
+        }
+        cut_link(w);
+        for (unsigned k = 0; k < 40 && source_locked(w); k++) {
+            run_some(w, 1);
+        }
+        scribble(w);
+        resync(w, 0, 0, false, false); /* when the job is over; it seldom is */
+        if (rng_chance(&w->rng, 15)) {
+            fate_acts(w);
+        }
+        cuts--;
+    }
+}
+
+/* The middle's commit waits for a slow reader, until it waits no more. */
+static void slow_reader(struct world *w)
+{
+    const struct vr_rel *second = host_rel(&w->host[1], 1);
+    if (!second || !w->host[1].up) {
+        return;
+    }
+    core_bandwidth(w->host[1].core, &admin, &w->vm_id, 1, 1500, answered, &w->host[1]);
+    scribble_much(w);
+    resync(w, 0, 0, false, false);
+    run_to_rest(w);
+    scribble(w);
+    resync(w, 1, 0, false, false);
+    run_some(w, 40);
+    resync(w, 0, 0, false, false);
+    run_some(w, 4000);
+    core_bandwidth(w->host[1].core, &admin, &w->vm_id, 1, 0, answered, &w->host[1]);
+}
+
 void scenario_run(struct world *w)
 {
     begin(w, rng_chance(&w->rng, 40));
     if (rng_chance(&w->rng, 60)) {
         trouble(w);
+    }
+    if (rng_chance(&w->rng, 10) && !w->failed) {
+        bad_line(w);
+    }
+    if (rng_chance(&w->rng, 5) && !w->failed) {
+        slow_reader(w);
     }
     unsigned acts = rng_below(&w->rng, 14);
     bool failover_here = rng_chance(&w->rng, 8);
