@@ -131,7 +131,8 @@ static void check_written(struct host *h, const struct snapshot *old, const stru
         struct fs_inode *n = image(h, i, &hidden);
         for (uint64_t b = 0; n && old && b < vr_div_up(next->size[i], BLOCK); b++) {
             uint64_t off = b * BLOCK, len = VR_MIN((uint64_t)BLOCK, next->size[i] - off);
-            if (!h->mixed && fs_touched(n, b) && memcmp(old->data[i] + off, next->data[i] + off, len) == 0) {
+            if (!h->mixed && fs_touched(n, b) &&
+                memcmp(old->data[i] + off, next->data[i] + off, len) == 0) {
                 world_fail(h->w, "%s: disk %u block %llu was written and did not differ", h->name,
                            (unsigned)i, (unsigned long long)b);
                 return;

@@ -22,8 +22,8 @@
 #define FS_OPS(X)                                                                                  \
     X(APPEND)                                                                                      \
     X(WRITE)                                                                                       \
-    X(ZERO) X(SYNC) X(TRUNCATE) X(RESERVE) X(REPLACE) X(RENAME) X(UNLINK) X(SYNC_DIR) X(CREATE)    \
-        X(SAVE)
+    X(ZERO)                                                                                        \
+    X(SYNC) X(TRUNCATE) X(RESERVE) X(REPLACE) X(RENAME) X(UNLINK) X(SYNC_DIR) X(CREATE) X(SAVE)
 
 enum fs_op {
 #define X(name) FS_##name,
@@ -53,8 +53,8 @@ struct fs_dir;
 struct fs {
     struct rng *rng;
     struct fs_plan plan, then; /* then: takes over when the plan is done */
-    uint64_t ops; /* calls so far */
-    bool dead;    /* the plan's crash came */
+    uint64_t ops;              /* calls so far */
+    bool dead;                 /* the plan's crash came */
     enum fs_op died_in;
     uint64_t injected[FS_FAULT_COUNT];
     uint64_t op_seen[FS_OP_COUNT];

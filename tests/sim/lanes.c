@@ -9,7 +9,8 @@
 #include "transport/msg.h"
 #include "util/num.h"
 
-#define GATE_WAIT_US (300u * 1000000ull) /* then the commit pre-empts who reads */
+#define GATE_WAIT_US                                                                               \
+    (30u * 1000000ull) /* then the commit pre-empts who reads; shorter than a daemon would wait */
 
 /* --- a link that gives only some frames in one step --- */
 

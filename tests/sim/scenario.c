@@ -546,12 +546,12 @@ static void slow_reader(struct world *w)
     core_bandwidth(w->host[1].core, &admin, &w->vm_id, 1, 1500, answered, &w->host[1]);
     scribble_much(w);
     resync(w, 0, 0, false, false);
-    run_to_rest(w);
+    run_some(w, 1000);
     scribble(w);
     resync(w, 1, 0, false, false);
     run_some(w, 40);
     resync(w, 0, 0, false, false);
-    run_some(w, 4000);
+    run_some(w, 2000);
     core_bandwidth(w->host[1].core, &admin, &w->vm_id, 1, 0, answered, &w->host[1]);
 }
 
