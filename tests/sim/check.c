@@ -150,6 +150,9 @@ static void new_generation(struct host *h, const struct sidecar *sc, const char 
     const struct vr_generation *g = &sc->rel.generation;
     struct gen *gen = gen_find(w, &g->uuid);
     bool was_promoted = h->promoted;
+    char text[VR_UUID_TEXT_LEN];
+    world_log(w, "%s: is at generation %.8s, sequence %llu (%s)", h->name,
+              vr_uuid_text(&g->uuid, text), (unsigned long long)g->sequence, when);
     h->promoted = sc->role == REPLICA_ROLE_PROMOTED;
     if (h->promoted && !gen) { /* a new branch, the same contents */
         if (!vr_uuid_eq(&g->parent, &h->at)) {
@@ -349,11 +352,22 @@ void check_end(struct world *w)
 
 /* --- damage --- */
 
+/* A commit of nothing leaves the images in reach; whoever writes there meanwhile is not seen. */
+static bool has_intent(struct host *h)
+{
+    struct sidecar *sc = calloc(1, sizeof *sc);
+    struct stor *stor = fs_stor(&h->fs, h->replica_dir);
+    bool intent = sidecar_read(stor, sc, NULL) < 0 || sc->intent;
+    stor_close(stor);
+    free(sc);
+    return intent;
+}
+
 void damage_replica(struct host *h, uint32_t disk, uint64_t off, const void *p, size_t len)
 {
     bool hidden;
     struct fs_inode *n = image(h, disk, &hidden);
-    if (!n || hidden || !h->must || fs_locked(n)) {
+    if (!n || hidden || !h->must || fs_locked(n) || has_intent(h)) {
         return;
     }
     if (h->must->refs > 1) {
@@ -363,6 +377,8 @@ void damage_replica(struct host *h, uint32_t disk, uint64_t off, const void *p, 
         snapshot_unref(h->must);
         h->must = own;
     }
+    world_log(h->w, "%s: disk %u damaged at %llu, %zu bytes", h->name, (unsigned)disk,
+              (unsigned long long)off, len);
     fs_poke(n, off, p, len);
     memcpy(h->must->data[disk] + off, p, len);
     h->damage_seq++;

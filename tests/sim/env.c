@@ -37,6 +37,10 @@ static int save_rel(void *ctx, const struct vr_rel *rel, struct vr_err *err)
         old = &h->rels[h->nrels++];
     }
     *old = *rel;
+    char at[VR_UUID_TEXT_LEN], proposed[VR_UUID_TEXT_LEN];
+    world_log(h->w, "%s: relationship %u saved: state %d, generation %.8s, proposed %.8s", h->name,
+              rel->number, (int)rel->state, vr_uuid_text(&rel->generation.uuid, at),
+              vr_uuid_text(&rel->proposed, proposed));
     return r;
 }
 

@@ -405,6 +405,11 @@ static void must_complete(struct world *w, int at)
         enable(w, at);
         run_to_rest(w);
     }
+    if (rel && rel->needs_decision && vr_uuid_eq(&rel->generation.uuid, &to->at)) {
+        world_note(w, SIM_STALE_LINEAGE);
+        core_adopt(h->core, &admin, &w->vm_id, at, answered, h);
+        run_to_rest(w);
+    }
     if (stuck(w, at)) { /* see README, "known" */
         world_note(w, SIM_STUCK);
         host_kill(h, false);

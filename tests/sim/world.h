@@ -31,7 +31,7 @@
 /* clang-format on */
 
 /* Shortcomings of core that are known, see README: counted and worked around as a person would. */
-#define SIM_KNOWN(X) X(INITIAL_LOST) X(STUCK) X(STALE_SETTLE)
+#define SIM_KNOWN(X) X(INITIAL_LOST) X(STUCK) X(STALE_SETTLE) X(STALE_LINEAGE)
 
 enum sim_count {
 #define X(name) SIM_##name,
