@@ -175,11 +175,7 @@ static void new_generation(struct host *h, const struct sidecar *sc, const char 
     h->at = g->uuid;
 }
 
-/*
- * INV-2: without an intent no byte of an image differs from its generation.
- * INV-3: with one, an image under its public name is whole.
- */
-static void check_contents(struct host *h, bool intent, const char *when)
+static void check_contents(struct host *h, bool intent, bool settled, const char *when)
 {
     for (uint32_t i = 0; i < h->w->ndisks && h->must; i++) {
         bool hidden;
@@ -192,6 +188,11 @@ static void check_contents(struct host *h, bool intent, const char *when)
         if (intent && hidden) {
             continue; /* out of reach */
         }
+        if (hidden && settled) {
+            world_fail(h->w, "%s: disk %u did not get its name back (%s)", h->name, (unsigned)i,
+                       when);
+            return;
+        }
         if (!same(n, h->must, i, &at)) {
             world_fail(h->w, "%s: disk %u differs from its generation at byte %llu%s (%s)", h->name,
                        (unsigned)i, (unsigned long long)at,
@@ -201,7 +202,7 @@ static void check_contents(struct host *h, bool intent, const char *when)
     }
 }
 
-void check_replica(struct host *h, const char *when)
+void check_replica(struct host *h, bool settled, const char *when)
 {
     if (!h->replica_dir[0]) {
         return;
@@ -221,7 +222,7 @@ void check_replica(struct host *h, const char *when)
         new_generation(h, sc, when);
     }
     if (r == 0) {
-        check_contents(h, sc->intent, when);
+        check_contents(h, sc->intent, settled, when);
     }
     stor_close(stor);
     free(sc);
@@ -314,7 +315,7 @@ void check_completed(struct host *h, const struct vr_job *job)
     if (!to->up || to->fs.dead) {
         return;
     }
-    check_replica(to, "at the end of a job");
+    check_replica(to, false, "at the end of a job");
     if (!to->promoted && !vr_uuid_eq(&to->at, &g->uuid)) {
         world_fail(w, "job %llu completed, the replica is at another generation",
                    (unsigned long long)job->id);
@@ -345,7 +346,7 @@ static void check_acked(struct world *w)
 void check_end(struct world *w)
 {
     for (int i = 0; i < HOSTS; i++) {
-        check_replica(&w->host[i], "at the end");
+        check_replica(&w->host[i], true, "at the end");
     }
     check_acked(w);
 }

@@ -276,7 +276,7 @@ promote(void *ctx, const struct vr_rel *rel, struct vr_generation *ret, struct v
         replica_unlock(h->replica);
     }
     if (r == 0) {
-        check_replica(h, "after a failover");
+        check_replica(h, true, "after a failover");
     }
     if (r < 0) { /* what became durable is found by opening it again */
         replica_close(TAKE_PTR(h->replica));

@@ -122,7 +122,7 @@ static void crash(struct host *h, bool booting)
         h->power_next = rng_chance(&w->rng, 60);
     }
     h->restart_us = w->now_us + 1000000 + rng_below(&w->rng, 60000000);
-    check_replica(h, "right after the crash");
+    check_replica(h, false, "right after the crash");
 }
 
 void host_bury(struct host *h)
@@ -158,7 +158,7 @@ int host_open_replica(struct host *h, struct vr_err *err)
         }
     }
     if (!h->fs.dead) {
-        check_replica(h, r < 0 ? "after a recovery that failed" : "after opening");
+        check_replica(h, r == 0, r < 0 ? "after a recovery that failed" : "after opening");
     }
     if (r == -VR_E_CORRUPT || r == -VR_E_PROTOCOL || r == -VR_E_NOT_FOUND) {
         world_fail(h->w, "%s: the replica cannot be opened any more: %s", h->name,

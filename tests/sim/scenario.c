@@ -339,6 +339,11 @@ static void failover(struct world *w)
     struct host *h = &w->host[1 + rng_chance(&w->rng, 20)];
     if (h->up) {
         world_note(w, SIM_FAILOVER);
+        if (rng_chance(&w->rng, 35)) {
+            h->power_next = rng_chance(&w->rng, 50);
+            h->fs.plan = (struct fs_plan){.at = h->fs.ops + 1 + rng_below(&w->rng, 5),
+                                          .fault = FS_DIE_BEFORE};
+        }
         core_failover(h->core, &admin, &w->vm_id, true, answered, h);
     }
 }
@@ -606,6 +611,14 @@ bool scenario_every_op(struct world *w, int host, uint64_t k, enum fs_fault faul
     resync(w, 0, 0, false, false);
     run_to_rest(w);
     bool reached = h->fs.ops >= before + k;
+    if (fault == FS_EIO &&
+        !w->failed) { /* and again, with a death: what did the first try leave? */
+        h->fs.plan =
+            (struct fs_plan){.at = h->fs.ops + 1 + rng_below(&w->rng, 18), .fault = FS_DIE_BEFORE};
+        h->power_next = true;
+        resync(w, 0, 0, false, false);
+        run_to_rest(w);
+    }
     finish(w);
     return reached;
 }

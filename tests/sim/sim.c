@@ -48,8 +48,8 @@ static int run_one(uint64_t seed, bool verbose, uint64_t *counts)
 static int run_every_op(bool verbose, uint64_t *counts)
 {
     static const enum fs_fault faults[] = {FS_DIE_BEFORE, FS_DIE_AFTER, FS_EIO, FS_NOSPACE};
-    for (unsigned v = 0; v < 16; v++) {
-        enum fs_fault fault = faults[v / 4];
+    for (unsigned v = 0; v < 40; v++) { /* I/O errors with several second deaths */
+        enum fs_fault fault = v < 16 ? faults[v / 4] : FS_EIO;
         int host = (int)(v % 2);
         bool power = v / 2 % 2;
         bool more = true;

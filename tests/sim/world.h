@@ -216,7 +216,9 @@ void snapshot_unref(struct snapshot *s);
 struct gen *gen_find(struct world *w, const struct vr_uuid *uuid);
 struct gen *gen_add(struct world *w, const struct vr_uuid *uuid, struct snapshot *snap);
 /* The replica's directory as it is now: names, intent, generation, contents. */
-void check_replica(struct host *h, const char *when);
+void check_replica(struct host *h,
+                   bool settled,
+                   const char *when); /* settled: recovery is through */
 void check_completed(struct host *h, const struct vr_job *job);
 /* Bytes of 4 KiB blocks in which the snapshot differs from replica + staging. */
 uint64_t check_differing(struct host *h, const struct snapshot *snap, bool *ret_staged);
