@@ -596,26 +596,41 @@ void scenario_run(struct world *w)
     finish(w);
 }
 
-bool scenario_every_op(struct world *w, int host, uint64_t k, enum fs_fault fault, bool power)
+static void plan_at(struct host *h, const struct every_op *e)
 {
-    struct host *h = &w->host[host];
+    h->fs.plan = (struct fs_plan){.at = h->fs.ops + e->k, .fault = e->fault};
+    h->power_next = e->power;
+    h->recovery_depth = 3; /* one death at a time */
+    if (e->then_dies) {
+        h->fs.then = (struct fs_plan){.at = rng_below(&h->w->rng, 10), .fault = FS_DIE_BEFORE};
+    }
+}
+
+bool scenario_every_op(struct world *w, const struct every_op *e)
+{
+    struct host *h = &w->host[e->host];
+    uint64_t before = h->fs.ops;
+    if (e->initial) {
+        plan_at(h, e);
+    }
     enable(w, 0);
     run_to_rest(w);
-    scribble(w);
-    scribble(w);
-    damage(w);
-    h->fs.plan = (struct fs_plan){.at = h->fs.ops + k, .fault = fault};
-    h->power_next = power;
-    h->recovery_depth = 3;
-    uint64_t before = h->fs.ops;
-    resync(w, 0, 0, false, false);
-    run_to_rest(w);
-    bool reached = h->fs.ops >= before + k;
-    if (fault == FS_EIO &&
-        !w->failed) { /* and again, with a death: what did the first try leave? */
+    if (!e->initial) {
+        scribble(w);
+        scribble(w);
+        damage(w);
+        before = h->fs.ops;
+        plan_at(h, e);
+        resync(w, 0, 0, false, false);
+        run_to_rest(w);
+    }
+    bool reached = h->fs.ops >= before + e->k;
+    if (e->fault == FS_EIO && !e->then_dies && !w->failed && h->up) {
+        /* And again, with a death: what did the first try leave? */
         h->fs.plan =
             (struct fs_plan){.at = h->fs.ops + 1 + rng_below(&w->rng, 18), .fault = FS_DIE_BEFORE};
         h->power_next = true;
+        enable(w, 0);
         resync(w, 0, 0, false, false);
         run_to_rest(w);
     }

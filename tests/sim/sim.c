@@ -44,29 +44,41 @@ static int run_one(uint64_t seed, bool verbose, uint64_t *counts)
     return failed ? 1 : 0;
 }
 
-/* enable and resync with a crash at each call of each host in turn. */
-static int run_every_op(bool verbose, uint64_t *counts)
+static int run_op(struct every_op *e, uint64_t seed, bool *ret_more, uint64_t *counts)
+{
+    struct world *w = malloc(sizeof *w);
+    world_init(w, seed, false);
+    *ret_more = scenario_every_op(w, e);
+    bool failed = w->failed;
+    if (failed) {
+        printf("every call: host %d, call %llu, fault %d, power %d, then %d, initial %d: %s\n",
+               e->host, (unsigned long long)e->k, (int)e->fault, e->power, e->then_dies, e->initial,
+               w->why);
+    }
+    world_deinit(w);
+    for (size_t i = 0; i < SIM_COUNT_COUNT; i++) {
+        counts[i] += w->counts[i];
+    }
+    free(w);
+    return failed ? 1 : 0;
+}
+
+/* A first transfer and a resync, with a fault at each call of primary and replica in turn. */
+static int run_every_op(uint64_t *counts)
 {
     static const enum fs_fault faults[] = {FS_DIE_BEFORE, FS_DIE_AFTER, FS_EIO, FS_NOSPACE};
-    for (unsigned v = 0; v < 40; v++) { /* I/O errors with several second deaths */
-        enum fs_fault fault = v < 16 ? faults[v / 4] : FS_EIO;
-        int host = (int)(v % 2);
-        bool power = v / 2 % 2;
+    for (unsigned v = 0; v < 96; v++) {
+        struct every_op e = {
+            .host = (int)(v % 2),
+            .fault = v < 32 ? faults[v / 2 % 4] : FS_EIO,
+            .power = v / 8 % 2,
+            .initial = v / 16 % 2,
+            .then_dies = v >= 64,
+        };
+        e.power = e.power || e.then_dies;
         bool more = true;
-        for (uint64_t k = 1; more; k++) {
-            struct world *w = malloc(sizeof *w);
-            world_init(w, 7 + v, verbose);
-            more = scenario_every_op(w, host, k, fault, power);
-            bool failed = w->failed;
-            if (failed) {
-                printf("every call: variant %u, call %llu: %s\n", v, (unsigned long long)k, w->why);
-            }
-            world_deinit(w);
-            for (size_t i = 0; i < SIM_COUNT_COUNT; i++) {
-                counts[i] += w->counts[i];
-            }
-            free(w);
-            if (failed) {
+        for (e.k = 1; more; e.k++) {
+            if (run_op(&e, 7 + v, &more, counts) != 0) {
                 return 1;
             }
         }
@@ -182,7 +194,7 @@ int main(int argc, char **argv)
     if (o.one) {
         return run_one(o.first, o.verbose, counts);
     }
-    int r = run_every_op(false, counts);
+    int r = run_every_op(counts);
     r = r ? r : o.jobs > 1 ? run_parts(&o, counts) : run_range(&o, o.first, o.seeds, counts);
     return r ? r : tell_counts(&o, counts);
 }

@@ -229,5 +229,14 @@ void damage_replica(struct host *h, uint32_t disk, uint64_t off, const void *p, 
 
 /* --- scenario.c --- */
 void scenario_run(struct world *w);
-/* enable, resync, then a crash of `host` at its k-th call; false: there are fewer calls than k. */
-bool scenario_every_op(struct world *w, int host, uint64_t k, enum fs_fault fault, bool power);
+/* Enable and one resync, with a fault at the k-th call of one host. */
+struct every_op {
+    int host;
+    uint64_t k;
+    enum fs_fault fault;
+    bool power;     /* the death is a loss of power */
+    bool then_dies; /* a death soon after the fault */
+    bool initial;   /* the fault comes in the first transfer */
+};
+/* False: there are fewer calls than k. */
+bool scenario_every_op(struct world *w, const struct every_op *e);
