@@ -602,7 +602,7 @@ static void plan_at(struct host *h, const struct every_op *e)
     h->power_next = e->power;
     h->recovery_depth = 3; /* one death at a time */
     if (e->then_dies) {
-        h->fs.then = (struct fs_plan){.at = rng_below(&h->w->rng, 10), .fault = FS_DIE_BEFORE};
+        h->fs.then = (struct fs_plan){.at = rng_below(&h->w->rng, 7), .fault = FS_DIE_BEFORE};
     }
 }
 

@@ -67,7 +67,7 @@ static int run_op(struct every_op *e, uint64_t seed, bool *ret_more, uint64_t *c
 static int run_every_op(uint64_t *counts)
 {
     static const enum fs_fault faults[] = {FS_DIE_BEFORE, FS_DIE_AFTER, FS_EIO, FS_NOSPACE};
-    for (unsigned v = 0; v < 96; v++) {
+    for (unsigned v = 0; v < 128; v++) {
         struct every_op e = {
             .host = (int)(v % 2),
             .fault = v < 32 ? faults[v / 2 % 4] : FS_EIO,
