@@ -46,7 +46,8 @@ static int rename_images(struct replica *r, bool hide, struct vr_err *err)
         }
         any = true;
     }
-    /* Hidden already does not mean durably: an earlier sync may have failed. What follows writes the images. */
+    /* Hidden already does not mean durably: an earlier sync may have failed, and what follows
+     * writes the images. */
     return any || hide ? stor_sync_dir(r->stor, err) : 0;
 }
 

@@ -31,10 +31,11 @@ VR_MUST_CHECK int replica_open_disk(
 /* The staging runs of the present generation, oldest first. */
 VR_MUST_CHECK int
 replica_runs(struct replica *r, struct run_name *ret, size_t *ret_n, struct vr_err *err);
-/* Gives runs their sealed names, before the first attempt to sync them: once a sync has failed, what the page cache
- * shows may never reach the disk and a later sync may succeed all the same, so no later session may build on it. */
-VR_MUST_CHECK int replica_seal_runs(struct replica *r, struct run_name *runs, size_t n,
-                                    struct vr_err *err);
+/* Gives runs their sealed names, before the first attempt to sync them: once a sync has failed,
+ * what the page cache shows may never reach the disk and a later sync may succeed all the same, so
+ * no later session may build on it. */
+VR_MUST_CHECK int
+replica_seal_runs(struct replica *r, struct run_name *runs, size_t n, struct vr_err *err);
 /* A name for the next run. */
 void replica_next_run_name(const struct run_name *runs, size_t n, char *buf, size_t cap);
 

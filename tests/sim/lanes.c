@@ -12,76 +12,6 @@
 #define GATE_WAIT_US                                                                               \
     (30u * 1000000ull) /* then the commit pre-empts who reads; shorter than a daemon would wait */
 
-/* --- a link that gives only some frames in one step --- */
-
-static struct slow_link *slow_of(struct link *l)
-{
-    return (struct slow_link *)l;
-}
-
-static int slow_send(struct link *l,
-                     uint8_t type,
-                     const void *head,
-                     size_t head_len,
-                     const void *body,
-                     size_t body_len,
-                     struct vr_err *err)
-{
-    return link_send(slow_of(l)->next, type, head, head_len, body, body_len, err);
-}
-
-static int slow_recv(struct link *l,
-                     uint8_t *ret_type,
-                     const uint8_t **ret_data,
-                     size_t *ret_len,
-                     struct vr_err *err)
-{
-    struct slow_link *s = slow_of(l);
-    if (s->budget == 0) {
-        s->starved = true;
-        return 0;
-    }
-    s->budget--;
-    return link_recv(s->next, ret_type, ret_data, ret_len, err);
-}
-
-static int slow_flush(struct link *l, struct vr_err *err)
-{
-    return link_flush(slow_of(l)->next, err);
-}
-
-static size_t slow_pending(struct link *l)
-{
-    return link_pending(slow_of(l)->next);
-}
-
-static void slow_counters(struct link *l, uint64_t *ret_out, uint64_t *ret_in)
-{
-    link_counters(slow_of(l)->next, ret_out, ret_in);
-}
-
-static const struct link_ops slow_ops = {
-    .name = "slow",
-    .send = slow_send,
-    .recv = slow_recv,
-    .flush = slow_flush,
-    .pending = slow_pending,
-    .counters = slow_counters,
-};
-
-static void slow_begin(struct slow_link *s, struct rng *rng)
-{
-    s->starved = false;
-    s->budget = rng_chance(rng, 70) ? 64 : (unsigned)rng_below(rng, 4);
-}
-
-static uint64_t sent_bytes(struct slow_link *s)
-{
-    uint64_t out, in;
-    link_counters(s->next, &out, &in);
-    return out;
-}
-
 /* --- the source's end --- */
 
 static void sim_random(void *ctx, void *p, size_t n)
@@ -140,7 +70,7 @@ static int connect_lane(struct lane *l, const struct core_transfer *t, struct vr
     if (r < 0) {
         return r;
     }
-    l->link = (struct slow_link){.link = {.ops = &slow_ops}, .next = a};
+    l->link = slow_over(a);
     l->far = b;
     l->accept_us = w->now_us + 1000 + rng_below(&w->rng, 500000);
     return source_new(&p, &l->link.link, &l->source, err);
@@ -323,12 +253,12 @@ void lane_step(struct lane *l)
         lane_end(l, -VR_E_CANCELED, &err);
         return;
     }
-    uint64_t before = sent_bytes(&l->link);
+    uint64_t before = slow_sent(&l->link);
     slow_begin(&l->link, &h->w->rng);
     sim_alloc.armed = true;
     int r = source_step(l->source, h->w->now_us, &status, &wait_ms, &err);
     sim_alloc.armed = false;
-    if (l->session && (r != 0 || sent_bytes(&l->link) != before)) {
+    if (l->session && (r != 0 || slow_sent(&l->link) != before)) {
         l->session->eager = true;
     }
     if (r < 0) {
@@ -520,7 +450,7 @@ void lane_accept(struct lane *l)
     }
     vr_assert(slot < SESSIONS_MAX);
     s->host = to;
-    s->link = (struct slow_link){.link = {.ops = &slow_ops}, .next = b};
+    s->link = slow_over(b);
     if (r == 0) {
         r = open_session(to, l, s, &reply, &err);
     }
@@ -584,13 +514,13 @@ void session_step(struct session *s)
     struct vr_err err = VR_ERR_INIT;
     enum lane_status status = LANE_WAIT;
     uint32_t wait_ms = 0;
-    uint64_t before = sent_bytes(&s->link);
+    uint64_t before = slow_sent(&s->link);
     preempt(s);
     slow_begin(&s->link, &h->w->rng);
     sim_alloc.armed = true;
     int r = target_step(s->target, h->w->now_us, &status, &wait_ms, &err);
     sim_alloc.armed = false;
-    if (s->lane && (r != 0 || status == LANE_DONE || sent_bytes(&s->link) != before)) {
+    if (s->lane && (r != 0 || status == LANE_DONE || slow_sent(&s->link) != before)) {
         s->lane->eager = true;
     }
     if (r == -VR_E_TIMEOUT && strstr(vr_err_text(&err), "silent")) {

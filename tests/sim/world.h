@@ -195,6 +195,11 @@ struct host *world_host(struct world *w, const char *name);
 /* --- env.c --- */
 extern const struct core_env_ops sim_env;
 
+/* --- slow.c --- */
+struct slow_link slow_over(struct link *next);
+void slow_begin(struct slow_link *s, struct rng *rng);
+uint64_t slow_sent(struct slow_link *s); /* bytes */
+
 /* --- lanes.c --- */
 int lane_start(struct host *h, const struct core_transfer *t, struct vr_err *err);
 void lane_command(struct host *h, uint64_t job_id, enum core_lane_command cmd, uint64_t value);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The single acts of scenarios: a person's verbs (at: host, 0 = h1), guest's writes, fate's faults. */
+#pragma once
+#include "tests/sim/world.h"
+
+extern const struct core_caller admin;
+void answered(void *ctx, const struct core_answer *a);
+void run_some(struct world *w, uint64_t events);
+void run_to_rest(struct world *w);
+void enable(struct world *w, int at);
+void resync(struct world *w, int at, uint64_t start_us, bool force, bool restart);
+void change_state(struct world *w, int at, uint16_t to);
+void scribble(struct world *w);
+void scribble_much(struct world *w);
+bool source_locked(struct world *w);
+void guest_writes(struct world *w);
+void damage(struct world *w);
+void cut_link(struct world *w);
+void vm_stops(struct world *w);
+void person_acts(struct world *w);
+void fate_acts(struct world *w);
+void failover(struct world *w);
