@@ -46,8 +46,7 @@ static int rename_images(struct replica *r, bool hide, struct vr_err *err)
         }
         any = true;
     }
-    /* Hidden already does not mean durably: an earlier sync may have failed, and what follows
-     * writes the images. */
+    /* Hidden already is not hidden durably: an earlier sync may have failed. */
     return any || hide ? stor_sync_dir(r->stor, err) : 0;
 }
 

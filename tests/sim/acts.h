@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The single acts of scenarios: a person's verbs (at: host, 0 = h1), guest's writes, fate's faults. */
+/* The single acts of scenarios: a person's verbs (at 0: on h1), guest's writes, fate's faults. */
 #pragma once
 #include "tests/sim/world.h"
 
