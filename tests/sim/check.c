@@ -175,6 +175,10 @@ static void new_generation(struct host *h, const struct sidecar *sc, const char 
     h->at = g->uuid;
 }
 
+/*
+ * INV-2: without an intent no byte of an image differs from its generation.
+ * INV-3: with one, an image under its public name is whole.
+ */
 static void check_contents(struct host *h, bool intent, bool settled, const char *when)
 {
     for (uint32_t i = 0; i < h->w->ndisks && h->must; i++) {
