@@ -3,8 +3,11 @@
  * daemon. */
 #include "cli/cli.h"
 
+#include <poll.h>
+
 #include "cli/show.h"
 #include "resync/replica.h"
+#include "util/vtime.h"
 
 /* qemu-nbd's socket lives here for the moments it is needed. */
 #define RUN_DIR "/tmp"
@@ -22,16 +25,34 @@ static const char *role_text(enum replica_role role)
     return "unknown";
 }
 
+/* A daemon that was killed takes its qemu-nbd with it, which may last a moment longer. */
+#define BUSY_WAIT_MS 5000
+#define BUSY_STEP_MS 100
+
+static int open_patiently(const char *dir, struct replica **ret, struct vr_err *err)
+{
+    uint64_t deadline_ms = vr_mono_ms() + BUSY_WAIT_MS;
+    for (;;) {
+        struct stor *stor;
+        struct vr_err why = VR_ERR_INIT;
+        int r = stor_dir_open(dir, false, RUN_DIR, &stor, &why);
+        if (r == 0) {
+            r = replica_open(stor, ret, &why);
+        }
+        if (r != -VR_E_BUSY || vr_mono_ms() >= deadline_ms) {
+            *err = why;
+            return r;
+        }
+        poll(NULL, 0, BUSY_STEP_MS);
+    }
+}
+
 int cmd_recover(struct cli *cli)
 {
     struct vr_err err = VR_ERR_INIT;
-    struct stor *stor = NULL;
     _cleanup_(replica_closep) struct replica *replica = NULL;
     const char *dir = cli->args[0];
-    int r = stor_dir_open(dir, false, RUN_DIR, &stor, &err);
-    if (r == 0) {
-        r = replica_open(stor, &replica, &err);
-    }
+    int r = open_patiently(dir, &replica, &err);
     if (r == -VR_E_BUSY) {
         return cli_fail(vr_wrap(&err, r, "'%s' is in use (stop vmreplicad or the VM first)", dir),
                         &err);
