@@ -307,6 +307,16 @@ static int release_ballast(struct commit *c, uint64_t bytes, struct vr_err *err)
     return stor_file_truncate(c->ballast, c->ballast_bytes, err);
 }
 
+/* What the commit writes at most. */
+static uint64_t staged_bytes(const struct commit *c)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < c->nruns; i++) {
+        sum += c->runs[i].bytes;
+    }
+    return sum;
+}
+
 static int do_reserve(struct commit *c, struct vr_err *err)
 {
     int x = open_disks(c, c->nruns ? 0 : BLOCK_READ_ONLY, err);
@@ -314,6 +324,10 @@ static int do_reserve(struct commit *c, struct vr_err *err)
         return x;
     }
     x = walk_some(c, reserve_stretch, err);
+    if (x == -VR_E_NOSPACE) {
+        return vr_wrap(err, x, "the commit needs up to %llu MiB of free space",
+                       (unsigned long long)(staged_bytes(c) >> 20) + 1);
+    }
     if (x != 0) {
         return x < 0 ? vr_wrap(err, x, "cannot make room for the commit") : 0;
     }
