@@ -16,7 +16,7 @@ struct child {
     int pid_fd;  /* -1: none */
     int text_fd; /* what it says on stdout and stderr; what is not read in time is dropped */
     int status;  /* as waitpid gives it, once reaped */
-    char text[160];
+    char text[512];
 };
 
 /* argv[0] is looked up in PATH. NOT_FOUND is seen as an early exit with status 127. */

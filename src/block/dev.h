@@ -135,6 +135,10 @@ VR_MUST_CHECK int block_image_open(const char *path,
  * know. */
 VR_MUST_CHECK int
 block_image_create(const char *path, const char *format, uint64_t size_bytes, struct vr_err *err);
+/* Makes a format's own tables consistent again after a writer of the image died or met an error;
+ * what a guest reads stays the same. The caller holds the image's lock. Nothing for formats that
+ * have no check. */
+VR_MUST_CHECK int block_image_repair(const char *path, const char *format, struct vr_err *err);
 /* Is this one of the formats that block_image_open takes ("raw", "qcow2", "vhdx", "vmdk", "vpc",
  * "vdi", "qed")? */
 bool block_format_known(const char *format);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "block/child.h"
@@ -24,6 +25,7 @@
 #define START_DEADLINE_MS 10000u
 #define STOP_GRACE_MS 10000u
 #define CREATE_DEADLINE_MS 60000u
+#define REPAIR_DEADLINE_MS 600000u
 
 struct image_dev {
     struct block_dev dev;
@@ -49,26 +51,47 @@ static struct image_dev *image_of(struct block_dev *dev)
     return (struct image_dev *)dev;
 }
 
+/* What qemu-nbd said, without our own options in it: "Failed to blk_new_open 'OPTIONS': WHY". */
+static const char *said(const struct child *c)
+{
+    const char *why = strstr(c->text, "': ");
+    return why && strstr(c->text, "blk_new_open '") ? why + 3 : c->text;
+}
+
+/* qemu-nbd drops the connection when a read fails, and tells only its terminal why. */
+static int explain(struct image_dev *i, int r, struct vr_err *err)
+{
+    if (r == 0) {
+        return 0;
+    }
+    (void)child_ended(&i->child, 0);
+    return i->child.text[0] ? vr_wrap(err, r, "%.120s", said(&i->child)) : r;
+}
+
 static int
 image_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err)
 {
-    return block_read(image_of(dev)->next, buf, len, off, err);
+    struct image_dev *i = image_of(dev);
+    return explain(i, block_read(i->next, buf, len, off, err), err);
 }
 
 static int
 image_write(struct block_dev *dev, const void *buf, size_t len, uint64_t off, struct vr_err *err)
 {
-    return block_write(image_of(dev)->next, buf, len, off, err);
+    struct image_dev *i = image_of(dev);
+    return explain(i, block_write(i->next, buf, len, off, err), err);
 }
 
 static int image_zero(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err)
 {
-    return block_zero(image_of(dev)->next, off, len, err);
+    struct image_dev *i = image_of(dev);
+    return explain(i, block_zero(i->next, off, len, err), err);
 }
 
 static int image_flush(struct block_dev *dev, struct vr_err *err)
 {
-    return block_flush(image_of(dev)->next, err);
+    struct image_dev *i = image_of(dev);
+    return explain(i, block_flush(i->next, err), err);
 }
 
 static int image_extents(struct block_dev *dev,
@@ -79,7 +102,8 @@ static int image_extents(struct block_dev *dev,
                          size_t *ret_n,
                          struct vr_err *err)
 {
-    return block_extents(image_of(dev)->next, off, len, ret, max, ret_n, err);
+    struct image_dev *i = image_of(dev);
+    return explain(i, block_extents(i->next, off, len, ret, max, ret_n, err), err);
 }
 
 static void image_prefetch(struct block_dev *dev, uint64_t off, uint64_t len)
@@ -193,7 +217,7 @@ static int connect_server(
         }
         if (child_ended(c, 10)) {
             return vr_fail(err, VR_E_IO, "%s",
-                           c->text[0] ? c->text
+                           c->text[0] ? said(c)
                                       : "qemu-nbd ended without a word; is it installed?");
         }
         if (vr_mono_ms() >= deadline_at) {
@@ -260,6 +284,27 @@ int block_image_open(const char *path,
     return 0;
 }
 
+/* *ret_status: how it exited; a failure carries what it said. */
+static int
+run_qemu_img(char *const argv[], unsigned deadline_ms, int *ret_status, struct vr_err *err)
+{
+    struct child c;
+    int r = child_start(&c, argv, err);
+    if (r < 0) {
+        return r;
+    }
+    if (!child_ended(&c, deadline_ms)) {
+        child_stop(&c, 0);
+        return vr_fail(err, VR_E_TIMEOUT, "qemu-img does not end");
+    }
+    *ret_status = WIFEXITED(c.status) ? WEXITSTATUS(c.status) : -1;
+    if (*ret_status == 1 || *ret_status == 127 || *ret_status < 0) {
+        return vr_fail(err, VR_E_IO, "%s",
+                       c.text[0] ? c.text : "qemu-img failed; is it installed?");
+    }
+    return 0;
+}
+
 /* The file is there already, empty and with its mode; qemu-img fills it. */
 static int
 create_by_qemu(const char *path, const char *format, uint64_t size_bytes, struct vr_err *err)
@@ -275,20 +320,10 @@ create_by_qemu(const char *path, const char *format, uint64_t size_bytes, struct
     char exact[] = "force_size=on", plain[] = "--"; /* vpc rounds the size up unless told */
     char *vpc[] = {name, verb, quiet, f, form, o, exact, plain, file, size, NULL};
     char *other[] = {name, verb, quiet, f, form, plain, file, size, NULL};
-    struct child c;
-    int r = child_start(&c, strcmp(format, "vpc") == 0 ? vpc : other, err);
-    if (r < 0) {
-        return r;
-    }
-    if (!child_ended(&c, CREATE_DEADLINE_MS)) {
-        child_stop(&c, 0);
-        return vr_fail(err, VR_E_TIMEOUT, "qemu-img does not end");
-    }
-    if (c.status != 0) {
-        return vr_fail(err, VR_E_IO, "%s",
-                       c.text[0] ? c.text : "qemu-img failed; is it installed?");
-    }
-    return 0;
+    int status;
+    int r =
+        run_qemu_img(strcmp(format, "vpc") == 0 ? vpc : other, CREATE_DEADLINE_MS, &status, err);
+    return r < 0 ? r : status == 0 ? 0 : vr_fail(err, VR_E_IO, "qemu-img failed");
 }
 
 static int create_raw(int fd, uint64_t size_bytes, struct vr_err *err)
@@ -333,4 +368,36 @@ int block_image_create(const char *path,
         return vr_wrap(err, r, "cannot create disk image '%s'", path);
     }
     return 0;
+}
+
+/* qemu-img check: 0 nothing left to repair, 2 damage is left, 3 only leaks are left (space, no
+ * harm), 63 the format has no check. */
+static int judge_check(int status, struct vr_err *err)
+{
+    if (status == 0 || status == 3 || status == 63) {
+        return 0;
+    }
+    return vr_fail(err, VR_E_IO, "qemu-img check cannot repair it (exit status %d)", status);
+}
+
+int block_image_repair(const char *path, const char *format, struct vr_err *err)
+{
+    if (strcmp(format, "raw") == 0) {
+        return 0;
+    }
+    struct vr_buf b;
+    vr_buf_init(&b, 16384);
+    add_options(&b, path, format);
+    int r = vr_buf_check(&b, err);
+    _cleanup_(vr_freep) char *options = vr_buf_steal(&b);
+    vr_buf_deinit(&b);
+    if (r < 0 || !options) {
+        return r < 0 ? r : vr_fail_nomem(err);
+    }
+    char name[] = "qemu-img", verb[] = "check", quiet[] = "-q", repair[] = "-r", all[] = "all";
+    char image_opts[] = "--image-opts";
+    char *argv[] = {name, verb, quiet, repair, all, image_opts, options, NULL};
+    int status = 0;
+    r = run_qemu_img(argv, REPAIR_DEADLINE_MS, &status, err);
+    return vr_wrap(err, r < 0 ? r : judge_check(status, err), "disk image '%s'", path);
 }

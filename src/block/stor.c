@@ -150,6 +150,12 @@ int stor_create_image(
     return r < 0 ? r : s->ops->create_image(s, name, format, size, err);
 }
 
+int stor_repair_image(struct stor *s, const char *name, const char *format, struct vr_err *err)
+{
+    int r = check_name(name, err);
+    return r < 0 || !s->ops->repair_image ? r : s->ops->repair_image(s, name, format, err);
+}
+
 int stor_image_stamp(struct stor *s, const char *name, uint64_t *ret, struct vr_err *err)
 {
     int r = check_name(name, err);

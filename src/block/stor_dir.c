@@ -418,6 +418,14 @@ static int dir_create_image(
     return r < 0 ? r : block_image_create(path, format, size, err);
 }
 
+static int
+dir_repair_image(struct stor *s, const char *name, const char *format, struct vr_err *err)
+{
+    char path[PATH_MAX];
+    int r = image_path(s, name, path, sizeof path, err);
+    return r < 0 ? r : block_image_repair(path, format, err);
+}
+
 /* splitmix64's finisher: every bit of x reaches every bit of the result. */
 static uint64_t mix(uint64_t h, uint64_t x)
 {
@@ -480,6 +488,7 @@ static const struct stor_ops dir_ops = {
     .lock_image = dir_lock_image,
     .unlock_image = dir_unlock_image,
     .create_image = dir_create_image,
+    .repair_image = dir_repair_image,
     .image_stamp = dir_image_stamp,
     .close = dir_close,
 };

@@ -46,7 +46,7 @@ enum stage {
 struct commit {
     struct replica *r;
     enum stage stage;
-    bool begun, keep_old;
+    bool begun, keep_old, resumed;
     struct vr_generation next, base;
     struct run_name runs[RUNS_MAX];
     size_t nruns;
@@ -110,7 +110,7 @@ int commit_resume(struct replica *r, struct commit **ret, struct vr_err *err)
     c->next = r->sc.next;
     c->nruns = r->sc.nruns;
     memcpy(c->runs, r->sc.runs, sizeof c->runs);
-    c->begun = true;
+    c->begun = c->resumed = true;
     c->stage = HIDE;
     *ret = c;
     return 0;
@@ -382,6 +382,11 @@ static int do_intent(struct commit *c, struct vr_err *err)
 static int do_hide(struct commit *c, struct vr_err *err)
 {
     int x = c->nruns ? replica_hide_images(c->r, err) : 0;
+    /* Who wrote before us died, or met an error: a format's tables may be in between. After a
+     * failed flush a qcow2 can have clusters in use that count as free. */
+    if (x == 0 && c->resumed && c->nruns) {
+        x = replica_repair_images(c->r, err);
+    }
     if (x == 0) {
         x = open_disks(c, 0, err);
     }

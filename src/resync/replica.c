@@ -73,6 +73,21 @@ int replica_record_stamps(struct replica *r, struct vr_err *err)
     return sidecar_write(r->stor, &r->sc, err);
 }
 
+int replica_repair_images(struct replica *r, struct vr_err *err)
+{
+    vr_assert(r->locked);
+    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+        char name[VR_NAME_MAX + 16];
+        const struct vr_disk *d = &r->sc.vm.disks[i];
+        replica_image_name(r, i, name, sizeof name);
+        int x = stor_repair_image(r->stor, name, d->format, err);
+        if (x < 0) {
+            return vr_wrap(err, x, "replica disk '%s'", d->name);
+        }
+    }
+    return 0;
+}
+
 int replica_open_disk(
     struct replica *r, uint32_t disk, unsigned flags, struct block_dev **ret, struct vr_err *err)
 {

@@ -24,6 +24,8 @@ const char *replica_image_name(struct replica *r, uint32_t disk, char *buf, size
 /* Gives every image its hidden, or its public, name. Durable on return. */
 VR_MUST_CHECK int replica_hide_images(struct replica *r, struct vr_err *err);
 VR_MUST_CHECK int replica_show_images(struct replica *r, struct vr_err *err);
+/* The formats' own tables, where a writer may have died. Contents stay; the lock is held. */
+VR_MUST_CHECK int replica_repair_images(struct replica *r, struct vr_err *err);
 /* Stamps of all images into the sidecar, which is written. */
 VR_MUST_CHECK int replica_record_stamps(struct replica *r, struct vr_err *err);
 VR_MUST_CHECK int replica_open_disk(

@@ -85,6 +85,11 @@ static int open_staging(struct target *t, struct vr_err *err)
 
 static int open_disks(struct target *t, struct vr_err *err)
 {
+    /* A former initial transfer may have died while it wrote. */
+    int x = t->direct ? replica_repair_images(t->replica, err) : 0;
+    if (x < 0) {
+        return x;
+    }
     for (uint32_t i = 0; i < t->p.open.ndisks; i++) {
         int r = replica_open_disk(t->replica, i, t->direct ? 0 : BLOCK_READ_ONLY, &t->dev[i], err);
         if (r < 0) {

@@ -268,6 +268,7 @@ static void check_format(const char *format)
     memset(want, 0, 100000);
     CHECK_OK(block_flush(dev, &err), &err);
     block_close(dev);
+    CHECK_OK(block_image_repair(path, format, &err), &err); /* nothing to do, nothing changes */
     CHECK_OK(block_image_open(path, format, BLOCK_READ_ONLY, dir, &dev, &err), &err);
     CHECK_OK(block_read(dev, buf, VR_MIB, 2 * VR_MIB, &err), &err);
     assert_memory_equal(buf, want, VR_MIB);
@@ -388,6 +389,40 @@ static void test_our_qemu_nbd_works_under_our_lock(void **state)
     unlink(path);
 }
 
+/* A new qcow2 begins with header, refcount table, refcount block, L1 table, each in its cluster of
+ * 64 KiB. */
+#define REFCOUNT_BLOCK (2 * 65536)
+
+static void test_repair_under_our_lock(void **state)
+{
+    struct vr_err err;
+    char path[128];
+    uint8_t count[2];
+    char check[256];
+    struct block_dev *dev = open_qcow2(path, sizeof path);
+    CHECK_OK(block_write(dev, "x", 1, 0, &err), &err);
+    CHECK_OK(block_flush(dev, &err), &err);
+    block_close(dev);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    CHECK_OK(image_lock(fd, IMAGE_LOCK_EXCLUSIVE, path, &err), &err);
+    snprintf(check, sizeof check,
+             "qemu-img check -q --image-opts driver=qcow2,file.driver=file,file.locking=off,"
+             "file.filename=%s 2>/dev/null",
+             path);
+    assert_int_equal(system(check), 0);
+    assert_int_equal(pread(fd, count, 2, REFCOUNT_BLOCK + 10), 2);
+    assert_int_equal(count[1], 1); /* the data: in use, then as if it were free */
+    assert_int_equal(pwrite(fd, "\0\0", 2, REFCOUNT_BLOCK + 10), 2);
+    assert_int_not_equal(system(check), 0);
+    CHECK_OK(block_image_repair(path, "qcow2", &err), &err);
+    assert_int_equal(system(check), 0);
+    assert_int_equal(pwrite(fd, "no image", 8, 0), 8);
+    CHECK_FAILS(block_image_repair(path, "qcow2", &err), &err, VR_E_IO, path);
+    CHECK_OK(block_image_repair(path, "raw", &err), &err);
+    close(fd);
+    unlink(path);
+}
+
 static int set_up(void **state)
 {
     if (!mkdtemp(dir)) {
@@ -422,6 +457,7 @@ int main(void)
                                        F(test_bad_image_says_why),
                                        F(test_killed_qemu_nbd_is_an_error),
                                        F(test_qemu_nbd_dies_with_us),
-                                       F(test_our_qemu_nbd_works_under_our_lock)};
+                                       F(test_our_qemu_nbd_works_under_our_lock),
+                                       F(test_repair_under_our_lock)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
