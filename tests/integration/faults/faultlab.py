@@ -295,7 +295,7 @@ class Lab:
     def tell_logs(self):
         for h in self.hosts.values():
             for line in h.tail(6).splitlines():
-                print(f'    {h.name}: {line[:220]}', flush=True)
+                print(f'    {h.name}: {line[:500]}', flush=True)
 
     def replica_dir(self, host='h2'):
         return os.path.join(self.storage.get(host) or os.path.join(self.dir, host, 'replicas'), self.vm_id)
@@ -341,6 +341,8 @@ class Lab:
         for d in sc['disks']:
             expect(d['file'] in names, f'image {d["file"]} is missing: {names}')
             expect(d['file'] + '.unready' not in names, f'{d["file"]} is there twice: {names}')
+            if d['format'] == 'qcow2':
+                run('qemu-img', 'check', '-q', os.path.join(self.replica_dir(host), d['file']))
         return sc
 
     def recover(self, host='h2'):
