@@ -89,12 +89,49 @@ format() { # FORMAT
     qemu-img compare -f "$1" -F "$1" "$image" "$replica"
 }
 
+# The directory of a replica leads to the disks of the VM itself.
+led_astray() {
+    printf '[vm astray]\nuuid = 66666666-6666-4666-8666-666666666666\ndisk.vda = raw:%s\n' "$work/try/vda.raw" \
+        >>"$L/h1/inventory.conf"
+    mkdir "$work/try"
+    qemu-img create -q -f raw "$work/try/vda.raw" 1M
+    cp "$work/try/vda.raw" "$work/before"
+    ln -s "$work/try" "$L/h2/replicas/66666666-6666-4666-8666-666666666666"
+    host restart h1
+    if vr h1 enable astray --to "$H2_PEER" --wait >"$work/said" 2>&1; then
+        die 'it was followed'
+    fi
+    cat "$work/said"
+    cmp "$work/try/vda.raw" "$work/before"
+    [ "$(ls "$work/try")" = vda.raw ]
+}
+
+# Images of a relationship that was removed are in the way, until somebody says that they are the seed.
+seeded() {
+    local replica
+    vr h1 disable f-raw
+    VM_ID=$(vr h1 vms --json | jq -r '.vms[] | select(.name == "f-raw") | .id')
+    replica=$L/h2/replicas/$VM_ID/vda.raw
+    [ -f "$replica" ] || die 'the images are gone'
+    damage "$replica"
+    if vr h1 enable f-raw --to "$H2_PEER" --wait >"$work/said" 2>&1; then
+        die 'images were overwritten that nobody gave away'
+    fi
+    cat "$work/said"
+    grep -q seeded "$work/said"
+    vr h1 enable f-raw --to "$H2_PEER" --seeded --wait
+    await_rel h1 '.state == 3 and .job == null'
+    qemu-img compare -f raw -F raw "$work/f.raw" "$replica"
+}
+
 if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
     scenario 'an excluded disk is not opened on either side' excluded
     scenario 'several disks get one generation' one_generation
 else
     skip 'an excluded disk is not opened on either side' 'no strace here'
 fi
+vr h2 authorize list --json | jq -e '.authorizations | length > 0' >/dev/null ||
+    vr h2 authorize add h1.localhost --storage "$L/h2/replicas"
 for f in raw qcow2 vhdx vmdk vdi vpc qed; do
     if qemu-img create -q -f $f "$work/try.$f" 1M 2>/dev/null && vmreplicad --help >/dev/null; then
         scenario "format $f" format $f
@@ -102,4 +139,6 @@ for f in raw qcow2 vhdx vmdk vdi vpc qed; do
         skip "format $f" "this qemu-img does not write it"
     fi
 done
+scenario 'images of a removed relationship' seeded
+scenario 'a directory that leads elsewhere' led_astray
 finish

@@ -78,7 +78,16 @@ skip() {
     echo "skip $1: $2"
 }
 
+# Whatever the scenarios saw: no daemon may have ended by an assertion or under a sanitizer.
 finish() {
+    local hosts
+    for hosts in "$work"/*/hosts; do
+        [ ! -f "$hosts" ] || lab down "${hosts%/hosts}"
+    done
+    if grep -E 'AddressSanitizer|LeakSanitizer|runtime error:|[Aa]ssertion' "$work"/*/h?/log; then
+        echo 'not ok daemons end in peace'
+        failed=1
+    fi
     exit $failed
 }
 
