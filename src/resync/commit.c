@@ -379,6 +379,21 @@ static int do_intent(struct commit *c, struct vr_err *err)
     return x;
 }
 
+int replica_repair_images(struct replica *r, struct vr_err *err)
+{
+    vr_assert(r->locked);
+    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+        char name[VR_NAME_MAX + 16];
+        const struct vr_disk *d = &r->sc.vm.disks[i];
+        replica_image_name(r, i, name, sizeof name);
+        int x = stor_repair_image(r->stor, name, d->format, err);
+        if (x < 0) {
+            return vr_wrap(err, x, "replica disk '%s'", d->name);
+        }
+    }
+    return 0;
+}
+
 static int do_hide(struct commit *c, struct vr_err *err)
 {
     int x = c->nruns ? replica_hide_images(c->r, err) : 0;

@@ -73,21 +73,6 @@ int replica_record_stamps(struct replica *r, struct vr_err *err)
     return sidecar_write(r->stor, &r->sc, err);
 }
 
-int replica_repair_images(struct replica *r, struct vr_err *err)
-{
-    vr_assert(r->locked);
-    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
-        char name[VR_NAME_MAX + 16];
-        const struct vr_disk *d = &r->sc.vm.disks[i];
-        replica_image_name(r, i, name, sizeof name);
-        int x = stor_repair_image(r->stor, name, d->format, err);
-        if (x < 0) {
-            return vr_wrap(err, x, "replica disk '%s'", d->name);
-        }
-    }
-    return 0;
-}
-
 int replica_open_disk(
     struct replica *r, uint32_t disk, unsigned flags, struct block_dev **ret, struct vr_err *err)
 {
@@ -251,15 +236,14 @@ static int plan_sidecar(const struct vr_rel *rel,
     for (uint32_t i = 0; i < req->ndisks; i++) {
         struct vr_disk *d = &sc->vm.disks[i];
         *d = req->disks[i];
-        if (format_override) {
-            snprintf(d->format, sizeof d->format, "%s", format_override);
-        }
+        const char *form = format_override ? format_override : req->disks[i].format;
+        snprintf(d->format, sizeof d->format, "%s", form);
         if (!vr_name_ok(d->name) || strlen(d->name) + 20 > VR_NAME_MAX ||
             !block_format_known(d->format) || d->size_bytes == 0) {
             return vr_fail(err, VR_E_INVALID, "disk %u: name, format or size cannot be used here",
                            (unsigned)i);
         }
-        snprintf(d->path, sizeof d->path, "%s.%s", d->name, d->format);
+        snprintf(d->path, sizeof d->path, "%s.%s", req->disks[i].name, form);
     }
     return 0;
 }

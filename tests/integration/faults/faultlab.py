@@ -312,22 +312,23 @@ class Lab:
             i += 1
         return found
 
-    def contents(self, host):
-        """One text that is equal exactly when all disks have the same contents."""
-        return ' '.join(self.digest(path, form) for path, form in self.disks_of(host))
+    def contents(self, host, locking='on'):
+        """One text that is equal exactly when all disks have the same contents. Locking off: others read them, too."""
+        return ' '.join(self.digest(path, form, locking) for path, form in self.disks_of(host))
 
-    def digest(self, path, form):
+    def digest(self, path, form, locking):
         st = os.stat(path)
         stamp = (st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
         if self.digests.get(path, (None, None))[0] != stamp:
-            self.digests[path] = (stamp, self.digest_anew(path, form))
+            self.digests[path] = (stamp, self.digest_anew(path, form, locking))
         return self.digests[path][1]
 
-    def digest_anew(self, path, form):
+    def digest_anew(self, path, form, locking):
         if form == 'raw':
             return file_digest(path)
         plain = os.path.join(self.test.work, 'plain')
-        run('qemu-img', 'convert', '-f', form, '-O', 'raw', path, plain)
+        run('qemu-img', 'convert', '--image-opts', '-O', 'raw',
+            f'driver={form},file.driver=file,file.locking={locking},file.filename={path}', plain)
         try:
             return file_digest(plain)
         finally:

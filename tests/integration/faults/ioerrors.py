@@ -136,14 +136,15 @@ def main():
     h1, h2 = e.h1, e.h2
     raw, qcow2 = (path for path, _ in e.lab.disks_of('h1'))
     r_raw, r_qcow2 = (path for path, _ in e.lab.disks_of('h2'))
+    runs = [e.path(f'{prefix}00000{i}') for prefix in ('run-', 'sealed-') for i in range(1, 5)]
     reads, writes = 'pread64,preadv', 'pwrite64,pwritev'
     e.fails('source raw, a read gives EIO', h1, reads, 'error=EIO:when=3', raw)
     e.fails('source qcow2, reads give EIO', h1, reads, 'error=EIO:when=2+', qcow2)
     e.fails('replica raw, a read gives EIO', h2, reads, 'error=EIO:when=3', r_raw)
     e.fails('replica qcow2, reads give EIO', h2, reads, 'error=EIO:when=2+', r_qcow2)
     e.completes()
-    e.fails('staging, a write gives EIO', h2, writes, 'error=EIO:when=1', e.path('run-000001'))
-    e.fails('staging, a flush gives EIO', h2, 'fdatasync,fsync', 'error=EIO:when=1', e.path('run-000001'))
+    e.fails('staging, a write gives EIO', h2, writes, 'error=EIO:when=1', *runs)
+    e.fails('staging, a flush gives EIO', h2, 'fdatasync,fsync', 'error=EIO:when=1', *runs)
     e.blocks('redo raw, a write gives EIO', h2, writes, 'error=EIO:when=2', r_raw + '.unready')
     e.blocks('redo qcow2, writes give EIO', h2, writes, 'error=EIO:when=1+', r_qcow2 + '.unready')
     e.blocks('redo raw, the flush gives EIO', h2, 'fdatasync,fsync', 'error=EIO:when=1', r_raw + '.unready')
@@ -154,7 +155,7 @@ def main():
              text='gives back other bytes')
     e.harmless('EINTR in reads of the source', h1, reads, 'error=EINTR:when=1+3', raw)
     e.harmless('EINTR in reads and writes of the replica', h2, reads + ',' + writes, 'error=EINTR:when=1+3', r_raw,
-               r_raw + '.unready', e.path('run-000001'))
+               r_raw + '.unready', *runs)
     print(f'# {e.total} errors injected', flush=True)
     test.finish()
 
