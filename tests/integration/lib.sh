@@ -84,7 +84,7 @@ finish() {
     for hosts in "$work"/*/hosts; do
         [ ! -f "$hosts" ] || lab down "${hosts%/hosts}"
     done
-    if grep -E 'AddressSanitizer|LeakSanitizer|runtime error:|[Aa]ssertion' "$work"/*/h?/log; then
+    if grep -E 'AddressSanitizer|LeakSanitizer|runtime error:|broken invariant' "$work"/*/h?/log; then
         echo 'not ok daemons end in peace'
         failed=1
     fi
