@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -26,6 +27,9 @@
 #include "vr_config.h"
 
 #define STOP_DEADLINE_MS 40000 /* longer than every deadline of a session's beginning */
+
+#define LOCK_TRIES 20
+#define LOCK_TRY_MS 50
 
 struct options {
     const char *config;
@@ -183,7 +187,12 @@ static int take_dirs(struct running *run, struct vr_err *err)
     if (run->lock_fd < 0) {
         return vr_fail_errno(err, VR_E_IO, "cannot open '%s'", path);
     }
-    if (flock(run->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+    int locked;
+    /* A child that a killed daemon had just forked holds its lock until it notices. */
+    for (int i = 0; (locked = flock(run->lock_fd, LOCK_EX | LOCK_NB)) < 0 && i < LOCK_TRIES; i++) {
+        poll(NULL, 0, LOCK_TRY_MS);
+    }
+    if (locked < 0) {
         if (errno == EWOULDBLOCK) {
             return vr_fail(err, VR_E_BUSY, "another vmreplicad uses '%s'", c->state_dir);
         }

@@ -168,7 +168,7 @@ class Host:
             f.write(f'{pid} {began}\n')
 
     def ready(self):
-        expect(self.child.poll() is None, f'{self.name} ended by itself: {self.tail()}')
+        expect(self.child.poll() is None, f'{self.name} ended by itself ({self.child.returncode}): {self.tail()}')
         try:
             return self.get('jobs') is not None
         except OSError:
