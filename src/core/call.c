@@ -37,6 +37,11 @@ int core_call(struct core *c,
         return vr_fail_nomem(err);
     }
     *call = *tmpl;
+    const struct rel_entry *rel = core_find_rel(c, &call->vm, call->number);
+    if (rel) {
+        call->generation = rel->r.generation.uuid;
+        call->proposed = rel->r.proposed;
+    }
     uint64_t id = call->id = ++c->last_call_id;
     call->next = c->calls;
     c->calls = call;
@@ -49,6 +54,12 @@ int core_call(struct core *c,
         core_on_peer_reply(c, id, &reply);
     }
     return 0;
+}
+
+bool core_call_is_stale(const struct call *call, const struct rel_entry *rel)
+{
+    return !vr_uuid_eq(&call->generation, &rel->r.generation.uuid) ||
+           !vr_uuid_eq(&call->proposed, &rel->r.proposed);
 }
 
 bool core_calling_about(struct core *c, const struct vr_uuid *vm)

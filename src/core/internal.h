@@ -71,6 +71,7 @@ struct call {
     struct vr_uuid vm;
     uint8_t number;
     uint64_t job_id;
+    struct vr_uuid generation, proposed; /* of the relationship when we asked */
     struct core_caller who;
     struct core_resync_args resync;
     struct core_enable_args enable;
@@ -142,6 +143,8 @@ int core_call(struct core *c,
               const char *identity,
               const struct vr_peer_request *req,
               struct vr_err *err);
+/* Did the relationship's lineage move on while the peer was asked? Then the answer says nothing of it. */
+bool core_call_is_stale(const struct call *call, const struct rel_entry *rel);
 bool core_calling_about(struct core *c, const struct vr_uuid *vm);
 
 /* --- event.c --- */

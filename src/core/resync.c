@@ -309,6 +309,9 @@ void resync_reply(struct core *c, const struct call *call, const struct vr_peer_
     args.start_us = 0; /* it was judged "now"; waiting for the answer makes it no later */
     judge(c, &call->who, &args, 0, &vm, &now, &v); /* the world moved while we asked */
     struct rel_entry *rel = core_find_rel(c, &call->vm, call->number);
+    if (!v.code && core_call_is_stale(call, rel)) {
+        refuse(&v, VR_RC_IN_USE, -VR_E_BUSY, "a transfer ended while the peer was asked; try again");
+    }
     if (!v.code) {
         judge_peer(c, rel, reply, args.force, &v);
     }
@@ -416,7 +419,15 @@ void resync_due_reply(struct core *c, const struct call *call, const struct vr_p
     struct vr_err err = VR_ERR_INIT;
     judge_due(c, e, &vm, &v);
     struct rel_entry *rel = core_find_rel(c, &call->vm, call->number);
-    if (!v.code) {
+    if (!v.code && core_call_is_stale(call, rel)) {
+        struct call again = *call;
+        e->calling = true;
+        ask(c, &again, rel, &vm, &v);
+        if (!v.code) {
+            return;
+        }
+        e->calling = false;
+    } else if (!v.code) {
         judge_peer(c, rel, reply, e->j.force, &v);
     }
     if (v.code) {

@@ -58,6 +58,10 @@ static void start_transfer_job(struct core *c, struct job_entry *e)
     }
     bool active =
         verify || rel->r.state == VR_REL_INITIAL || rel->r.state == VR_REL_RESYNCHRONIZING;
+    if (rel->r.state == VR_REL_RESYNC_SUSPENDED && e->j.state == VR_JOB_RUNNING) {
+        suspend(c, e, rel); /* only the job's last save is missing */
+        return;
+    }
     if (!active && e->j.state == VR_JOB_RUNNING) {
         finish_ended(c, e, &rel->r);
         return;

@@ -34,12 +34,12 @@ static enum vr_transfer_kind kind_of(const struct vr_job *j, const struct vr_rel
     if (is_verify(j)) {
         return VR_TRANSFER_VERIFY;
     }
-    if (j->type == VR_JOBTYPE_INITIAL) {
+    bool holds = !vr_uuid_is_nil(&rel->generation.uuid); /* a first transfer whose end was lost */
+    if (j->type == VR_JOBTYPE_INITIAL && !holds) {
         return j->seeded ? VR_TRANSFER_SEEDED : VR_TRANSFER_INITIAL;
     }
     /* A resync after a first transfer that never completed: compare with whatever is there. */
-    return vr_uuid_is_nil(&rel->generation.uuid) && rel->nhistory == 0 ? VR_TRANSFER_SEEDED
-                                                                       : VR_TRANSFER_RESYNC;
+    return holds || rel->nhistory > 0 ? VR_TRANSFER_RESYNC : VR_TRANSFER_SEEDED;
 }
 
 /* Does the relationship's state come from this job? Not from one that is only scheduled or about to
@@ -202,7 +202,8 @@ static void end_requeue(struct core *c, struct job_entry *e, const char *text)
     e->not_before_us = core_now(c) + backoff_us(c, e->tries++);
     e->lost_link = true;
     e->asked = false;
-    core_text(next.status, sizeof(next.status), "link lost, next try at %s: %.160s",
+    core_text(next.status, sizeof(next.status), "%s, next try at %s: %.160s",
+              e->j.progress.phase >= VR_PHASE_COMMIT ? "commit not finished" : "link lost",
               vr_iso_time(e->not_before_us, when, sizeof(when)), text);
     job_put(c, e, &next);
     core_event(c, CORE_EV_LINK_LOST, &next.vm_id, next.vm_name, "job %llu: %s",
@@ -280,6 +281,10 @@ static void end_error(struct core *c, struct job_entry *e, int r, const char *te
         }
         /* fall through */
     default:
+        if (e->j.progress.phase >= VR_PHASE_COMMIT && !is_verify(&e->j)) {
+            end_requeue(c, e, text); /* a begun commit is repeated, never given up */
+            break;
+        }
         end_failed(c, e, VR_REV_RESYNC_FAILED, vr_retcode_of_error(r), text);
         break;
     }
@@ -458,9 +463,13 @@ void transfer_settle_reply(struct core *c,
     if (reply->result == 0 && reply->proposed_done) {
         struct vr_job next = e->j;
         transfer_settle(c, rel, reply);
-        (void)!job_move(c, &next, VR_JEV_START, NULL);
-        e->j = next;
-        end_completed(c, e, NULL, &rel->r.generation);
+        /* What completed is what an earlier job sent. This one is done only when it was that job: one that never
+         * sent anything was asked for a later instant. */
+        if (next.started_us) {
+            (void)!job_move(c, &next, VR_JEV_START, NULL);
+            e->j = next;
+            end_completed(c, e, NULL, &rel->r.generation);
+        }
     } else if (reply->result < 0 && !(reply->result == -VR_E_LINEAGE && e->j.force)) {
         end_error(c, e, reply->result, reply->text[0] ? reply->text : vr_kind_text(reply->result));
     }

@@ -314,7 +314,8 @@ void check_completed(struct host *h, const struct vr_job *job)
         world_note(w, SIM_SETTLED_LATE);
     }
     if (g->instant_us < job->submitted_us) {
-        world_note(w, SIM_STALE_SETTLE);
+        world_fail(w, "job %llu completed with an instant older than its request",
+                   (unsigned long long)job->id);
     }
     if (!to->up || to->fs.dead) {
         return;

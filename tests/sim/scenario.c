@@ -35,19 +35,6 @@ static bool is_promoted(struct world *w, int at)
     return w->host[at].promoted;
 }
 
-/* State 10 (or 2) and no job that would lead out of it: a restart does. */
-static bool stuck(struct world *w, int at)
-{
-    struct host *h = &w->host[at];
-    const struct vr_rel *rel = host_rel(h, (uint8_t)at);
-    bool active = rel && rel->is_source &&
-                  (rel->state == VR_REL_INITIAL || rel->state == VR_REL_RESYNCHRONIZING);
-    for (size_t i = 0; i < h->njobs; i++) {
-        active = active && (h->jobs[i].rel_number != at || vr_job_is_final(h->jobs[i].state));
-    }
-    return active;
-}
-
 /* An explicit resynchronization of the relationship must complete now. */
 static void must_complete(struct world *w, int at)
 {
@@ -56,26 +43,8 @@ static void must_complete(struct world *w, int at)
     if (w->failed) {
         return;
     }
-    if (rel && rel->state == VR_REL_READY && to->must) {
-        /* A first transfer that was committed and whose end was lost: a person disables and
-         * enables. */
-        world_note(w, SIM_INITIAL_LOST);
-        core_disable(h->core, &admin, &w->vm_id, at, answered, h);
-        run_to_rest(w);
-        rel = NULL;
-    }
     if (!rel || rel->state == VR_REL_READY) {
         enable(w, at);
-        run_to_rest(w);
-    }
-    if (rel && rel->needs_decision && vr_uuid_eq(&rel->generation.uuid, &to->at)) {
-        world_note(w, SIM_STALE_LINEAGE);
-        core_adopt(h->core, &admin, &w->vm_id, at, answered, h);
-        run_to_rest(w);
-    }
-    if (stuck(w, at)) { /* see README, "known" */
-        world_note(w, SIM_STUCK);
-        host_kill(h, false);
         run_to_rest(w);
     }
     w->answers = 0;

@@ -30,14 +30,9 @@
     X(SETTLED_LATE) X(RESUMED_STAGING) X(FULL_DISK) X(FORCED) X(RUNS_MERGED) X(PREEMPTED)
 /* clang-format on */
 
-/* Shortcomings of core that are known, see README: counted and worked around as a person would. */
-#define SIM_KNOWN(X) X(INITIAL_LOST) X(STUCK) X(STALE_SETTLE) X(STALE_LINEAGE)
-
 enum sim_count {
 #define X(name) SIM_##name,
-    SIM_COUNTS(X) SIM_FAULTS_END,
-    SIM_KNOWN_BEFORE = SIM_FAULTS_END - 1,
-    SIM_KNOWN(X)
+    SIM_COUNTS(X)
 #undef X
     SIM_COUNT_COUNT
 };
