@@ -143,7 +143,8 @@ int core_call(struct core *c,
               const char *identity,
               const struct vr_peer_request *req,
               struct vr_err *err);
-/* Did the relationship's lineage move on while the peer was asked? Then the answer says nothing of it. */
+/* Did the relationship's lineage move on while the peer was asked? Then the answer says nothing of
+ * it. */
 bool core_call_is_stale(const struct call *call, const struct rel_entry *rel);
 bool core_calling_about(struct core *c, const struct vr_uuid *vm);
 

@@ -310,7 +310,8 @@ void resync_reply(struct core *c, const struct call *call, const struct vr_peer_
     judge(c, &call->who, &args, 0, &vm, &now, &v); /* the world moved while we asked */
     struct rel_entry *rel = core_find_rel(c, &call->vm, call->number);
     if (!v.code && core_call_is_stale(call, rel)) {
-        refuse(&v, VR_RC_IN_USE, -VR_E_BUSY, "a transfer ended while the peer was asked; try again");
+        refuse(&v, VR_RC_IN_USE, -VR_E_BUSY,
+               "a transfer ended while the peer was asked; try again");
     }
     if (!v.code) {
         judge_peer(c, rel, reply, args.force, &v);

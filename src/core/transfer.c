@@ -463,8 +463,8 @@ void transfer_settle_reply(struct core *c,
     if (reply->result == 0 && reply->proposed_done) {
         struct vr_job next = e->j;
         transfer_settle(c, rel, reply);
-        /* What completed is what an earlier job sent. This one is done only when it was that job: one that never
-         * sent anything was asked for a later instant. */
+        /* What completed is what an earlier job sent. This one is done only when it was that job:
+         * one that never sent anything was asked for a later instant. */
         if (next.started_us) {
             (void)!job_move(c, &next, VR_JEV_START, NULL);
             e->j = next;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Says in time that the host's certificate ends: once a day from 30 days before. Pure; control thread. */
+/* Says in time that the host's certificate ends: once a day from 30 days before. Pure. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,7 +13,8 @@ struct certwatch {
 };
 
 /*
- * Is it time to warn? *ret_days: whole days left, negative when it has ended. *ret_next_us: when to ask again (wall).
+ * Is it time to warn? *ret_days: whole days left, negative when it has ended. *ret_next_us: when to
+ * ask again (wall).
  */
 bool certwatch_due(struct certwatch *w,
                    uint64_t not_after_us,

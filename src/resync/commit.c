@@ -15,9 +15,9 @@
  *   SHOW     images get their names back, stamps are recorded
  *   CLEAN    staging is removed
  *
- * A crash before SYNC leaves the old generation and the staging, one before INTENT the old generation; a crash after it is repeated
- * from HIDE by replica_open. A failure after INTENT (NOSPACE, IO) leaves the intent: it is retried,
- * never given up.
+ * A crash before SYNC leaves the old generation and the staging, one before INTENT the old
+ * generation; a crash after it is repeated from HIDE by replica_open. A failure after INTENT
+ * (NOSPACE, IO) leaves the intent: it is retried, never given up.
  */
 #include <stdlib.h>
 #include <string.h>
