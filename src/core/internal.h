@@ -52,6 +52,9 @@ struct job_entry {
     uint64_t not_before_us; /* of the next try */
     core_done done;         /* who waits for the lane to obey */
     void *done_ctx;
+    core_done sync_done; /* the call that made this job waits for its end */
+    void *sync_ctx;
+    uint64_t sync_until_us;
 };
 
 enum call_why {
@@ -156,6 +159,9 @@ void core_event(struct core *c,
                 const char *fmt,
                 ...) VR_PRINTF(5, 6);
 
+/* Answers the call that waits for this job's end, if there is one: 0 and no job when it completed,
+ * else 4096. */
+void job_answer_sync(struct job_entry *e);
 /* --- jobs.c --- */
 bool job_is_transfer(const struct vr_job *j);
 struct job_entry *jobs_find(struct core *c, uint64_t id);

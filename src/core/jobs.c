@@ -194,6 +194,18 @@ void job_put(struct core *c, struct job_entry *e, const struct vr_job *next)
                vr_err_text(&err));
 }
 
+void job_answer_sync(struct job_entry *e)
+{
+    core_done done = e->sync_done;
+    void *ctx = e->sync_ctx;
+    e->sync_done = NULL;
+    if (e->j.state == VR_JOB_COMPLETED) {
+        core_answer_code(done, ctx, VR_RC_COMPLETED, 0, 0, NULL);
+    } else {
+        core_answer_code(done, ctx, VR_RC_JOB_STARTED, e->j.id, 0, NULL);
+    }
+}
+
 void job_finish(
     struct core *c, struct job_entry *e, enum vr_job_event event, uint32_t code, const char *text)
 {
@@ -209,6 +221,7 @@ void job_finish(
                                                   : CORE_EV_JOB_FAILED;
     core_event(c, ev, &next.vm_id, next.vm_name, "job %llu (%s): %s", (unsigned long long)next.id,
                vr_job_type_text((int)next.type), text);
+    job_answer_sync(e);
 }
 
 /* --- acceptance --- */
@@ -231,6 +244,7 @@ static void put_ended(struct core *c, struct job_entry *e, const struct vr_job *
     e->j = *ended;
     core_event(c, CORE_EV_JOB_SUPERSEDED, &ended->vm_id, ended->vm_name, "job %llu: %s",
                (unsigned long long)ended->id, ended->status);
+    job_answer_sync(e);
 }
 
 int jobs_accept(struct core *c,
@@ -430,6 +444,7 @@ static uint64_t next_wish(struct core *c, uint64_t now)
     for (size_t i = 0; i < c->njobs; i++) {
         earlier(&next, c->jobs[i]->dirty ? now + CORE_RESAVE_US : 0);
         earlier(&next, wish_of(c, c->jobs[i], now));
+        earlier(&next, c->jobs[i]->sync_done ? c->jobs[i]->sync_until_us : 0);
     }
     return next;
 }
@@ -441,6 +456,9 @@ uint64_t core_tick(struct core *c)
     for (size_t i = 0; i < c->njobs;) {
         if (!vr_job_is_final(c->jobs[i]->j.state)) {
             do_due(c, c->jobs[i], now);
+            if (c->jobs[i]->sync_done && now >= c->jobs[i]->sync_until_us) {
+                job_answer_sync(c->jobs[i]);
+            }
             i++;
         } else if (!remove_old(c, i, now)) {
             i++;

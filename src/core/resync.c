@@ -246,7 +246,13 @@ static void accept_call(struct core *c,
                    "job %llu: %s forces the replica on %s to be overwritten",
                    (unsigned long long)job.id, who->user, next.peer);
     }
-    core_answer_code(done, ctx, VR_RC_JOB_STARTED, job.id, 0, NULL);
+    if (now && c->config.sync_wait_us) {
+        e->sync_done = done;
+        e->sync_ctx = ctx;
+        e->sync_until_us = core_now(c) + c->config.sync_wait_us;
+    } else {
+        core_answer_code(done, ctx, VR_RC_JOB_STARTED, job.id, 0, NULL);
+    }
     jobs_pump(c);
 }
 

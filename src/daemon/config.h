@@ -35,6 +35,7 @@ struct daemon_config {
     uint64_t staging_reserve_bytes;
     uint32_t commit_wait_s;
     uint64_t read_rate_bytes_s; /* of each source disk; 0 = none */
+    uint32_t sync_wait_s;       /* Resynchronize waits so long for the end before it answers */
     uint32_t retry_first_s;     /* a lost link is tried again this soon, then after minutes */
 };
 

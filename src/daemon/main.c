@@ -250,6 +250,7 @@ static int make_core(struct daemon *d, struct vr_err *err)
                              .job_keep_us = JOB_KEEP_US,
                              .clock_slack_us = 300ull * 1000000,
                              .schedule_max_us = 7ull * 86400 * 1000000,
+                             .sync_wait_us = d->config.sync_wait_s * 1000000ull,
                              .retry_first_us = d->config.retry_first_s * 1000000ull};
     snprintf(cc.host_name, sizeof cc.host_name, "%s", d->host_name);
     int r = core_new(&cc, &daemon_env_ops, d, &d->core, err);

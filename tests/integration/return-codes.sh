@@ -104,6 +104,24 @@ scenario '4096: StartTime as an empty VALUE' started h1 107 "$(start_param '')$(
 scenario '4096: job of type 121 on a replica' started h2 121 "$(vm_param)"
 scenario '4096: equal after all' equal_disks h1 h3
 
+waits() {
+    set_conf h1 limits sync_wait_s 20
+    host restart h1
+    says 0 h1 operator "$(vm_param)"
+    ! grep -q 'NAME="Job"' "$work/answer" || die 'a Job although it is done'
+    set_conf h1 limits sync_wait_s 0
+    host restart h1
+}
+scenario '0: done before the answer was due' waits
+
+grown() {
+    truncate -s +1M "$H1_DISK_0"
+    says 32768 h1 operator "$(vm_param)"
+    truncate -s -1M "$H1_DISK_0"
+    started h1 107 "$(vm_param)"
+}
+scenario '32768: anything else, here a disk that grew' grown
+
 # --- the VM is in use ---
 second_job() {
     local job

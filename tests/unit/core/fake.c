@@ -303,6 +303,7 @@ void fake_restart(struct fake *f)
     struct vr_err err = VR_ERR_INIT;
     struct core_config cc = config;
     cc.retry_first_us = f->retry_first_us;
+    cc.sync_wait_us = f->sync_wait_us;
     core_free(f->c);
     CHECK_OK(core_new(&cc, &ops, f, &f->c, &err), &err);
     for (size_t i = 0; i < f->nrels; i++) {

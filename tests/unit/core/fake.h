@@ -36,7 +36,7 @@ struct fake {
     int create_result, inspect_result;
     struct vr_generation replica_generation;
     unsigned ended_sessions;
-    uint64_t retry_first_us; /* taken at the next fake_restart */
+    uint64_t sync_wait_us, retry_first_us; /* taken at the next fake_restart */
     /* the last verb's answer */
     struct core_answer answer;
     unsigned answers;

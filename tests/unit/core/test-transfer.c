@@ -139,6 +139,36 @@ static void test_preflight_settles(void **state)
     fake_free(f);
 }
 
+/* A configured wait: 0 and no job when it was done in time, else 4096 and the job. */
+static void test_synchronous_wait(void **state)
+{
+    struct fake *f = fake_new();
+    f->sync_wait_us = 20 * SEC;
+    fake_rel(f, 0, true, VR_REL_RESYNC_REQUIRED);
+    fake_restart(f);
+    unsigned answers = f->answers;
+    fake_resync(f, &operator_, 0);
+    assert_int_equal(f->answers, answers); /* it waits */
+    fake_end_done(f, 1, uuid_of(0x31));
+    assert_int_equal(f->answers, answers + 1);
+    assert_int_equal(f->answer.code, 0);
+    assert_int_equal(f->answer.job_id, 0);
+    fake_resync(f, &operator_, 0);
+    assert_int_equal(core_tick(f->c), f->now + 20 * SEC);
+    f->now += 20 * SEC;
+    core_tick(f->c);
+    assert_int_equal(f->answers, answers + 2);
+    assert_int_equal(f->answer.code, 4096);
+    assert_int_equal(f->answer.job_id, 2);
+    fake_end_done(f, 2, uuid_of(0x32)); /* answered once only */
+    fake_resync(f, &operator_, 0);
+    fake_end(f, 3, -VR_E_IO, "disk broken"); /* its end says why */
+    assert_int_equal(f->answers, answers + 3);
+    assert_int_equal(f->answer.code, 4096);
+    assert_int_equal(f->answer.job_id, 3);
+    fake_free(f);
+}
+
 static void test_first_retry_may_be_soon(void **state)
 {
     struct fake *f = fake_new();
@@ -371,6 +401,7 @@ int main(void)
         T(test_lost_acknowledgement),
         T(test_lost_commit),
         T(test_preflight_settles),
+        T(test_synchronous_wait),
         T(test_first_retry_may_be_soon),
         T(test_backoff),
         T(test_no_space),
