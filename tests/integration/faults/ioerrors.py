@@ -101,6 +101,15 @@ class Errors:
             expect(self.lab.contents('h2') == old, 'the replica changed')
             self.completes()
 
+    def retries(self, name, *fault, text='Input/output error'):
+        """Between COMMIT and the intent: nothing was written to a disk, the job says why and tries again by itself."""
+        with self.test.scenario(f'{name}: the job says why and is tried again'):
+            old, job = self.faulty(*fault)
+            expect('next try' in job['status'] and text in job['status'], f'job {job["state_text"]}: {job["status"]}')
+            self.lab.check_whole()
+            expect(self.lab.contents('h2') in (old, self.lab.contents('h1')), 'the replica is neither old nor new')
+            self.completes()
+
     def blocks(self, name, *fault, text='Input/output error'):
         """The commit is blocked, nobody gets a disk, and a restart heals it."""
         with self.test.scenario(f'{name}: the commit is blocked, a restart finishes it'):
@@ -144,7 +153,7 @@ def main():
     e.fails('replica qcow2, reads give EIO', h2, reads, 'error=EIO:when=2+', r_qcow2)
     e.completes()
     e.fails('staging, a write gives EIO', h2, writes, 'error=EIO:when=1', *runs)
-    e.fails('staging, a flush gives EIO', h2, 'fdatasync,fsync', 'error=EIO:when=1', *runs)
+    e.retries('staging, a flush gives EIO', h2, 'fdatasync,fsync', 'error=EIO:when=1', *runs)
     e.blocks('redo raw, a write gives EIO', h2, writes, 'error=EIO:when=2', r_raw + '.unready')
     e.blocks('redo qcow2, writes give EIO', h2, writes, 'error=EIO:when=1+', r_qcow2 + '.unready')
     e.blocks('redo raw, the flush gives EIO', h2, 'fdatasync,fsync', 'error=EIO:when=1', r_raw + '.unready')
