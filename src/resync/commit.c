@@ -236,11 +236,16 @@ save_old(struct commit *c, uint16_t disk, const struct walk_stretch *s, struct v
 {
     if (!c->safety) {
         uint8_t key[32];
-        char name[32];
+        char name[32], uuid[VR_UUID_TEXT_LEN];
         vr_random(key, sizeof key);
-        snprintf(name, sizeof name, "safety-%06llu",
-                 (unsigned long long)c->base.sequence % 1000000);
-        int x = run_writer_new(c->r->stor, name, key, &c->base.uuid, &c->safety, err);
+        vr_uuid_text(&c->base.uuid, uuid);
+        snprintf(name, sizeof name, "safety-%.8s", uuid);
+        /* A try before this one may have left it: nothing was overwritten yet, so it says nothing
+         * that the images do not. */
+        int x = stor_unlink(c->r->stor, name, err);
+        if (x == 0) {
+            x = run_writer_new(c->r->stor, name, key, &c->base.uuid, &c->safety, err);
+        }
         if (x < 0) {
             return x;
         }

@@ -47,7 +47,7 @@ struct commit;
 
 /*
  * Begins a commit of the runs (whole up to their bytes) as generation `next`. Nothing is written
- * yet. keep_old: what is overwritten is first saved to a lasting run "safety-NNNNNN" (a person
+ * yet. keep_old: what is overwritten is first saved to a lasting run "safety-UUUUUUUU" (a person
  * forced this over another lineage).
  */
 VR_MUST_CHECK int commit_new(struct replica *r,

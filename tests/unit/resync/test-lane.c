@@ -308,6 +308,35 @@ static void test_promoted_replica_is_not_overwritten(void **state)
     teardown(&f);
 }
 
+/* A forced transfer first saves what it overwrites; cut anywhere, the next try must not trip over
+ * that. */
+static void test_forced_over_a_promoted_replica_cut_anywhere(void **state)
+{
+    struct fixture f;
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_generation g;
+    bool done = false;
+    setup(&f, false);
+    initial(&f);
+    struct replica *r = open_replica(&f);
+    CHECK_OK(replica_promote(r, &g, &err), &err);
+    replica_close(r);
+    damage(&f, "vda", 8192, "what the promoted replica wrote");
+    f.req.force = true;
+    for (int cut = 1; !done; cut++) {
+        CHECK_OK(transfer(&f, VR_TRANSFER_RESYNC, cut, &done, &err), &err);
+        r = open_replica(&f);
+        done = done || replica_role(r) == REPLICA_ROLE_REPLICA; /* finished when it was opened */
+        replica_close(r);
+        assert_true(cut < 3000);
+    }
+    check_equal(&f);
+    char cmd[128];
+    snprintf(cmd, sizeof cmd, "test $(ls %s | grep -c ^safety-) = 1", f.dir);
+    assert_int_equal(system(cmd), 0);
+    teardown(&f);
+}
+
 static void test_slow_link_is_not_taken_for_a_dead_one(void **state)
 {
     struct fixture f;
@@ -357,6 +386,7 @@ int main(void)
                                        T(test_cut_anywhere_then_resume),
                                        T(test_verify_finds_and_changes_nothing),
                                        T(test_promoted_replica_is_not_overwritten),
+                                       T(test_forced_over_a_promoted_replica_cut_anywhere),
                                        T(test_slow_link_is_not_taken_for_a_dead_one),
                                        T(test_unknown_generation_and_sizes)};
     return RUN(tests);
