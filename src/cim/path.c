@@ -107,13 +107,13 @@ static size_t name_len(const char *s)
 
 /* After the opening quote; a backslash escapes only a quote or a backslash, as clients differ about
  * the rest. */
-static char *read_quoted(struct cim_arena *a, const char **pp)
+static char *read_quoted(struct cim_arena *a, const char **pp, char quote)
 {
     const char *p = *pp;
     char *text = cim_alloc(a, strlen(p) + 1);
     size_t n = 0;
-    for (; *p && *p != '"'; p++) {
-        if (*p == '\\' && (p[1] == '"' || p[1] == '\\')) {
+    for (; *p && *p != quote; p++) {
+        if (*p == '\\' && (p[1] == quote || p[1] == '\\')) {
             p++;
         }
         if (text) {
@@ -121,14 +121,15 @@ static char *read_quoted(struct cim_arena *a, const char **pp)
         }
     }
     *pp = *p ? p + 1 : p;
-    return *p == '"' ? text : NULL;
+    return *p == quote ? text : NULL;
 }
 
 static bool read_key_value(struct cim_arena *a, const char **pp, struct cim_value *ret)
 {
-    if (**pp == '"') {
+    char quote = **pp;
+    if (quote == '"' || quote == '\'') {
         (*pp)++;
-        *ret = cim_str(read_quoted(a, pp));
+        *ret = cim_str(read_quoted(a, pp, quote));
         return !ret->is_null;
     }
     size_t n = strcspn(*pp, ",");

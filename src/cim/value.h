@@ -115,7 +115,7 @@ bool cim_ns_eq(const char *a, const char *b);
 /* Same class and keys in any order; scalar keys compare by their text, class name keys
  * (CreationClassName) and GUIDs without case. */
 bool cim_path_eq(const struct cim_path *a, const struct cim_path *b);
-/* "ns", "ns:Class", "ns:Class.k="v",n=1" (ns may be missing before ':'). INVALID. */
+/* "ns", "ns:Class", "ns:Class.k="v",m='v',n=1" (ns may be missing before ':'). INVALID. */
 VR_MUST_CHECK int
 cim_path_parse(struct cim_arena *a, const char *text, struct cim_path *ret, struct vr_err *err);
 char *cim_path_text(struct cim_arena *a, const struct cim_path *p);
