@@ -50,6 +50,8 @@ void core_free(struct core *c)
     }
     free(c->rels);
     free(c->jobs);
+    free(c->open);
+    free(c->waiting);
     free(c->auths);
     free(c);
 }
@@ -170,7 +172,7 @@ void core_rel_put(struct core *c, struct rel_entry *e, const struct vr_rel *next
     }
     struct vr_rel old = e->r;
     e->r = *next;
-    e->dirty = true;
+    e->dirty = c->unsaved = true;
     core_event(c, CORE_EV_SAVE_FAILED, &next->vm_id, NULL, "%s; trying again", vr_err_text(&err));
     tell_state(c, &old, next);
 }

@@ -108,7 +108,7 @@ struct core_env_ops {
 
 struct core_config {
     char host_name[VR_HOST_MAX]; /* our certificate's SAN, how peers know us */
-    uint32_t transfers_max;      /* concurrent source transfers, default 2 */
+    uint32_t transfers_max;      /* concurrent source transfers, default 2; see queue.c */
     uint64_t job_keep_us;        /* finished jobs stay readable: at least 5 min */
     uint64_t clock_slack_us;     /* StartTime this far in the past is still "now": 300 s */
     uint64_t sync_wait_us; /* Resynchronize waits so long for its end before it answers; 0: not */
@@ -277,6 +277,9 @@ const struct vr_job *core_job_by_uuid(struct core *c, const struct vr_uuid *id);
 const struct vr_rel *core_rel_at(struct core *c, size_t i);
 const struct vr_job *core_job_at(struct core *c, size_t i);
 const struct vr_auth_entry *core_auth_at(struct core *c, size_t i);
+/* The VM's next job in the order of the ids, its first for NULL; NULL: no more. */
+const struct vr_job *
+core_vm_job(struct core *c, const struct vr_uuid *vm, const struct vr_job *after);
 /* What a source asks about a relationship: identity, geometry (vm: included disks; NULL for none)
  * and lineage, the present generation first. The caller adds what only OPEN has. */
 void core_peer_request(const struct vr_rel *rel,

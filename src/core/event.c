@@ -18,12 +18,11 @@ static const struct {
 /* The name a person knows the VM by, when only its id is at hand: that of its latest job. */
 static const char *name_of(struct core *c, const struct vr_uuid *vm)
 {
-    for (size_t i = c->njobs; i > 0; i--) {
-        if (vr_uuid_eq(&c->jobs[i - 1]->j.vm_id, vm)) {
-            return c->jobs[i - 1]->j.vm_name;
-        }
+    const char *name = "";
+    for (struct job_entry *e = jobs_of(c, vm); e; e = jobs_of_next(e)) {
+        name = e->j.vm_name;
     }
-    return "";
+    return name;
 }
 
 void core_event(struct core *c,

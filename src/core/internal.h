@@ -17,6 +17,7 @@
 #define CORE_RELS_MAX 10000
 #define CORE_JOBS_MAX 20000     /* unfinished */
 #define CORE_JOBS_ALL_MAX 40000 /* with the finished ones that are still readable */
+#define CORE_VM_CHAINS 4096
 #define CORE_AUTHS_MAX 1000
 #define CORE_CALLS_MAX 1024   /* questions to peers under way */
 #define CORE_DUE_CALLS_MAX 64 /* of them, those a schedule asks */
@@ -40,11 +41,13 @@ enum job_cmd {
 
 struct job_entry {
     struct vr_job j;
-    bool lane;            /* a lane runs for it */
-    bool calling;         /* the peer is being asked for it */
-    bool asked;           /* the peer was asked what became of rel.proposed */
-    bool was_replicating; /* the relationship was in 3 before: a cancel may lead back there */
-    bool lost_link;       /* since it last got anywhere */
+    struct job_entry *vm_next; /* in its chain of core.vm_jobs, by id */
+    uint64_t turn;             /* in the queue */
+    bool lane;                 /* a lane runs for it */
+    bool calling;              /* the peer is being asked for it */
+    bool asked;                /* the peer was asked what became of rel.proposed */
+    bool was_replicating;      /* the relationship was in 3 before: a cancel may lead back there */
+    bool lost_link;            /* since it last got anywhere */
     bool dirty;
     enum job_cmd cmd; /* what the lane was told */
     char abort_text[VR_TEXT_MAX];
@@ -89,7 +92,15 @@ struct core {
     struct rel_entry **rels; /* by (vm, number) */
     size_t nrels, rels_cap;
     struct job_entry **jobs; /* by id */
-    size_t njobs, jobs_cap;
+    size_t njobs, jobs_cap;  /* jobs_cap: of jobs, open and waiting */
+    struct job_entry **open; /* not finished at the last jobs_sweep, by id */
+    size_t nopen;
+    struct job_entry **waiting; /* room for the queue while it is ordered */
+    struct vm_chain {
+        struct job_entry *first, *last; /* by id */
+    } vm_jobs[CORE_VM_CHAINS];          /* hash table by VM */
+    uint64_t last_turn, forget_us;      /* when to forget a finished job; 0: none */
+    bool unsaved;                       /* some entry is dirty */
     struct vr_auth_entry *auths;
     size_t nauths;
     struct call *calls;
@@ -165,6 +176,9 @@ void job_answer_sync(struct job_entry *e);
 /* --- jobs.c --- */
 bool job_is_transfer(const struct vr_job *j);
 struct job_entry *jobs_find(struct core *c, uint64_t id);
+/* The jobs of a VM in the order of their ids; NULL: no more. */
+struct job_entry *jobs_of(struct core *c, const struct vr_uuid *vm);
+struct job_entry *jobs_of_next(struct job_entry *e);
 /* The unfinished transfer of this relationship that is queued, running or suspended; NULL: none. */
 struct job_entry *jobs_current(struct core *c, const struct vr_uuid *vm, uint8_t number);
 struct job_entry *jobs_suspended(struct core *c, const struct vr_uuid *vm, uint8_t number);
@@ -180,6 +194,9 @@ void jobs_fill(struct core *c,
                const char *initiator);
 int jobs_reserve(struct core *c, struct job_entry **ret, struct vr_err *err);
 void jobs_insert(struct core *c, struct job_entry *take, const struct vr_job *job);
+/* Takes what is finished out of `open`. */
+void jobs_sweep(struct core *c);
+void jobs_remove(struct core *c, size_t i); /* the i-th, which is not in `open` */
 int job_move(struct core *c, struct vr_job *j, enum vr_job_event event, struct vr_err *err);
 int job_save(struct core *c, struct job_entry *e, const struct vr_job *next, struct vr_err *err);
 void job_put(struct core *c, struct job_entry *e, const struct vr_job *next);
@@ -196,10 +213,11 @@ int jobs_accept(struct core *c,
                 const struct vr_rel *rel_next,
                 struct job_entry **ret,
                 struct vr_err *err);
-/* Does what waits for a slot or a time. */
-void jobs_pump(struct core *c);
 /* Is start_us now (true) or later (false)? INVALID when out of range. */
 int jobs_when(struct core *c, uint64_t start_us, bool *ret_now, struct vr_err *err);
+
+/* --- queue.c --- */
+void jobs_pump(struct core *c); /* starts what waits for a place, as far as there is one */
 
 /* --- transfer.c --- */
 void transfer_start(struct core *c, struct job_entry *e);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs: table, life cycle (vr_job_next alone moves one), acceptance, schedule, queue, removal.
+ * Jobs: table, life cycle (vr_job_next alone moves one), acceptance. When they run: queue.c.
+ *
+ * A host may have tens of thousands, nearly all of them finished: those of one VM are found through
+ * a hash table, and what is called for every event walks `open` only. A job that ended stays in
+ * `open` until jobs_sweep.
  *
  * A job is New only while it waits for its time; an immediate one begins as Starting ("queued,
  * 2nd") and runs when one of transfers_max slots is free. Invariant: a relationship is in state 2
@@ -40,13 +44,40 @@ struct job_entry *jobs_find(struct core *c, uint64_t id)
     return at < c->njobs && c->jobs[at]->j.id == id ? c->jobs[at] : NULL;
 }
 
+static struct vm_chain *vm_chain(struct core *c, const struct vr_uuid *vm)
+{
+    uint32_t h = 2166136261u; /* FNV-1a: ids given by people may count up */
+    for (size_t i = 0; i < sizeof(vm->b); i++) {
+        h = (h ^ vm->b[i]) * 16777619u;
+    }
+    return &c->vm_jobs[h % CORE_VM_CHAINS];
+}
+
+static struct job_entry *of_vm(struct job_entry *e, const struct vr_uuid *vm)
+{
+    while (e && !vr_uuid_eq(&e->j.vm_id, vm)) {
+        e = e->vm_next;
+    }
+    return e;
+}
+
+struct job_entry *jobs_of(struct core *c, const struct vr_uuid *vm)
+{
+    return of_vm(vm_chain(c, vm)->first, vm);
+}
+
+struct job_entry *jobs_of_next(struct job_entry *e)
+{
+    return of_vm(e->vm_next, &e->j.vm_id);
+}
+
 struct job_entry *jobs_current(struct core *c, const struct vr_uuid *vm, uint8_t number)
 {
-    for (size_t i = 0; i < c->njobs; i++) {
-        const struct vr_job *j = &c->jobs[i]->j;
+    for (struct job_entry *e = jobs_of(c, vm); e; e = jobs_of_next(e)) {
+        const struct vr_job *j = &e->j;
         bool open = !vr_job_is_final(j->state) && j->state != VR_JOB_NEW && job_is_transfer(j);
-        if (open && j->rel_number == number && vr_uuid_eq(&j->vm_id, vm)) {
-            return c->jobs[i];
+        if (open && j->rel_number == number) {
+            return e;
         }
     }
     return NULL;
@@ -54,10 +85,10 @@ struct job_entry *jobs_current(struct core *c, const struct vr_uuid *vm, uint8_t
 
 struct job_entry *jobs_suspended(struct core *c, const struct vr_uuid *vm, uint8_t number)
 {
-    for (size_t i = 0; i < c->njobs; i++) {
-        const struct vr_job *j = &c->jobs[i]->j;
-        if (j->state == VR_JOB_SUSPENDED && j->rel_number == number && vr_uuid_eq(&j->vm_id, vm)) {
-            return c->jobs[i];
+    for (struct job_entry *e = jobs_of(c, vm); e; e = jobs_of_next(e)) {
+        const struct vr_job *j = &e->j;
+        if (j->state == VR_JOB_SUSPENDED && j->rel_number == number) {
+            return e;
         }
     }
     return NULL;
@@ -65,10 +96,9 @@ struct job_entry *jobs_suspended(struct core *c, const struct vr_uuid *vm, uint8
 
 struct job_entry *jobs_scheduled(struct core *c, const struct vr_uuid *vm)
 {
-    for (size_t i = 0; i < c->njobs; i++) {
-        const struct vr_job *j = &c->jobs[i]->j;
-        if (j->state == VR_JOB_NEW && vr_uuid_eq(&j->vm_id, vm)) {
-            return c->jobs[i];
+    for (struct job_entry *e = jobs_of(c, vm); e; e = jobs_of_next(e)) {
+        if (e->j.state == VR_JOB_NEW) {
+            return e;
         }
     }
     return NULL;
@@ -76,11 +106,9 @@ struct job_entry *jobs_scheduled(struct core *c, const struct vr_uuid *vm)
 
 struct job_entry *jobs_busy(struct core *c, const struct vr_uuid *vm)
 {
-    for (size_t i = 0; i < c->njobs; i++) {
-        const struct vr_job *j = &c->jobs[i]->j;
-        bool busy = j->state == VR_JOB_STARTING || j->state == VR_JOB_RUNNING;
-        if (busy && vr_uuid_eq(&j->vm_id, vm)) {
-            return c->jobs[i];
+    for (struct job_entry *e = jobs_of(c, vm); e; e = jobs_of_next(e)) {
+        if (e->j.state == VR_JOB_STARTING || e->j.state == VR_JOB_RUNNING) {
+            return e;
         }
     }
     return NULL;
@@ -112,30 +140,37 @@ void jobs_fill(struct core *c,
     core_text(ret->initiator, sizeof(ret->initiator), "%s", initiator);
 }
 
-static size_t unfinished(struct core *c)
+/* Room for one more in every table. */
+static int grow(struct core *c, struct vr_err *err)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < c->njobs; i++) {
-        n += vr_job_is_final(c->jobs[i]->j.state) ? 0 : 1;
+    if (c->njobs < c->jobs_cap) {
+        return 0;
     }
-    return n;
+    size_t cap = c->jobs_cap ? c->jobs_cap * 2 : 16;
+    struct job_entry ***tables[] = {&c->jobs, &c->open, &c->waiting};
+    for (size_t i = 0; i < VR_COUNT(tables); i++) {
+        struct job_entry **p = realloc(*tables[i], cap * sizeof(*p));
+        if (!p) {
+            return vr_fail_nomem(err);
+        }
+        *tables[i] = p;
+    }
+    c->jobs_cap = cap;
+    return 0;
 }
 
 int jobs_reserve(struct core *c, struct job_entry **ret, struct vr_err *err)
 {
-    if (c->njobs >= CORE_JOBS_ALL_MAX ||
-        (c->njobs >= CORE_JOBS_MAX && unfinished(c) >= CORE_JOBS_MAX)) {
+    if (c->nopen >= CORE_JOBS_MAX) {
+        jobs_sweep(c);
+    }
+    if (c->njobs >= CORE_JOBS_ALL_MAX || c->nopen >= CORE_JOBS_MAX) {
         return vr_fail(err, VR_E_LIMIT,
                        "this host has as many jobs as it can hold; try again later");
     }
-    if (c->njobs == c->jobs_cap) {
-        size_t cap = c->jobs_cap ? c->jobs_cap * 2 : 16;
-        struct job_entry **p = realloc(c->jobs, cap * sizeof(struct job_entry *));
-        if (!p) {
-            return vr_fail_nomem(err);
-        }
-        c->jobs = p;
-        c->jobs_cap = cap;
+    int r = grow(c, err);
+    if (r < 0) {
+        return r;
     }
     struct job_entry *e = calloc(1, sizeof(*e));
     if (!e) {
@@ -145,15 +180,83 @@ int jobs_reserve(struct core *c, struct job_entry **ret, struct vr_err *err)
     return 0;
 }
 
+/* Jobs come with rising ids, so this is the end of each table nearly always. */
+static void put_in_order(struct job_entry **table, size_t *n, struct job_entry *e)
+{
+    size_t at = (*n)++;
+    for (; at > 0 && table[at - 1]->j.id > e->j.id; at--) {
+        table[at] = table[at - 1];
+    }
+    table[at] = e;
+}
+
+static void chain_in(struct vm_chain *chain, struct job_entry *e)
+{
+    struct job_entry **at = &chain->first;
+    if (chain->last && chain->last->j.id < e->j.id) {
+        at = &chain->last->vm_next;
+    }
+    while (*at && (*at)->j.id < e->j.id) {
+        at = &(*at)->vm_next;
+    }
+    e->vm_next = *at;
+    *at = e;
+    chain->last = e->vm_next ? chain->last : e;
+}
+
+static void chain_out(struct vm_chain *chain, struct job_entry *e)
+{
+    struct job_entry **at = &chain->first, *before = NULL;
+    while (*at != e) {
+        before = *at;
+        at = &before->vm_next;
+    }
+    *at = e->vm_next;
+    chain->last = chain->last == e ? before : chain->last;
+}
+
+static void finished_at(struct core *c, const struct vr_job *j)
+{
+    uint64_t t = j->finished_us + c->config.job_keep_us;
+    c->forget_us = c->forget_us ? VR_MIN(c->forget_us, t) : t;
+}
+
 void jobs_insert(struct core *c, struct job_entry *take, const struct vr_job *job)
 {
     vr_assert(c->njobs < c->jobs_cap);
     take->j = *job;
-    size_t at = job_place(c, job->id);
-    memmove(&c->jobs[at + 1], &c->jobs[at], (c->njobs - at) * sizeof(struct job_entry *));
-    c->jobs[at] = take;
-    c->njobs++;
+    take->turn = ++c->last_turn;
+    put_in_order(c->jobs, &c->njobs, take);
+    if (vr_job_is_final(job->state)) {
+        finished_at(c, job);
+    } else {
+        put_in_order(c->open, &c->nopen, take);
+    }
+    chain_in(vm_chain(c, &job->vm_id), take);
     c->last_job_id = VR_MAX(c->last_job_id, job->id);
+}
+
+void jobs_sweep(struct core *c)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->nopen; i++) {
+        struct job_entry *e = c->open[i];
+        if (!vr_job_is_final(e->j.state)) {
+            c->open[kept++] = e;
+            continue;
+        }
+        finished_at(c, &e->j);
+    }
+    c->nopen = kept;
+}
+
+void jobs_remove(struct core *c, size_t i)
+{
+    struct job_entry *e = c->jobs[i];
+    chain_out(vm_chain(c, &e->j.vm_id), e);
+    c->njobs--;
+    memmove(&c->jobs[i], &c->jobs[i + 1], (c->njobs - i) * sizeof(struct job_entry *));
+    free(e);
 }
 
 int job_move(struct core *c, struct vr_job *j, enum vr_job_event event, struct vr_err *err)
@@ -189,7 +292,7 @@ void job_put(struct core *c, struct job_entry *e, const struct vr_job *next)
         return;
     }
     e->j = *next;
-    e->dirty = true;
+    e->dirty = c->unsaved = true;
     core_event(c, CORE_EV_SAVE_FAILED, &next->vm_id, next->vm_name, "%s; trying again",
                vr_err_text(&err));
 }
@@ -319,155 +422,6 @@ int jobs_when(struct core *c, uint64_t start_us, bool *ret_now, struct vr_err *e
     return 0;
 }
 
-/* --- queue, schedule, removal --- */
-
-static const char *ordinal(size_t n)
-{
-    static const char *const ends[] = {"th", "st", "nd", "rd"};
-    return n % 10 > 3 || n % 100 / 10 == 1 ? ends[0] : ends[n % 10];
-}
-
-static bool waits_for_slot(const struct job_entry *e, uint64_t now)
-{
-    return e->j.state == VR_JOB_STARTING && job_is_transfer(&e->j) && !e->lane && !e->calling &&
-           e->not_before_us <= now;
-}
-
-static void start_waiting(struct core *c)
-{
-    uint64_t now = core_now(c);
-    size_t used = 0, queued = 0;
-    for (size_t i = 0; i < c->njobs; i++) {
-        used += c->jobs[i]->lane ? 1 : 0;
-    }
-    for (size_t i = 0; i < c->njobs; i++) {
-        struct job_entry *e = c->jobs[i];
-        if (!waits_for_slot(e, now)) {
-            continue;
-        }
-        if (used < c->config.transfers_max) {
-            transfer_start(c, e);
-            used += e->lane || e->calling ? 1 : 0;
-            continue;
-        }
-        queued++;
-        core_text(e->j.status, sizeof(e->j.status), "queued, %zu%s", queued, ordinal(queued));
-    }
-}
-
-void jobs_pump(struct core *c)
-{
-    if (!c->started) {
-        return;
-    }
-    if (c->pumping) {
-        c->pump_again = true; /* a start that failed at once leads back here */
-        return;
-    }
-    c->pumping = true;
-    do {
-        c->pump_again = false;
-        start_waiting(c);
-    } while (c->pump_again);
-    c->pumping = false;
-}
-
-static void earlier(uint64_t *next, uint64_t t)
-{
-    if (t != 0 && (*next == 0 || t < *next)) {
-        *next = t;
-    }
-}
-
-/* True: the job is gone from memory. */
-static bool remove_old(struct core *c, size_t i, uint64_t now)
-{
-    struct job_entry *e = c->jobs[i];
-    if (now < e->j.finished_us + c->config.job_keep_us ||
-        c->ops->delete_job(c->ctx, e->j.id, NULL) < 0) {
-        return false;
-    }
-    free(e);
-    c->njobs--;
-    memmove(&c->jobs[i], &c->jobs[i + 1], (c->njobs - i) * sizeof(struct job_entry *));
-    return true;
-}
-
-static bool goes_on_by_itself(const struct job_entry *e)
-{
-    return e->j.state == VR_JOB_SUSPENDED && !e->j.user_suspended;
-}
-
-static void do_due(struct core *c, struct job_entry *e, uint64_t now)
-{
-    if (e->j.state == VR_JOB_NEW && e->j.scheduled_us <= now) {
-        resync_due(c, e);
-    } else if (goes_on_by_itself(e) && e->not_before_us <= now && transfer_resume(c, e, NULL) < 0) {
-        e->not_before_us = now + CORE_MINUTE;
-    }
-}
-
-static void save_dirty(struct core *c)
-{
-    for (size_t i = 0; i < c->nrels; i++) {
-        struct rel_entry *e = c->rels[i];
-        e->dirty = e->dirty && c->ops->save_rel(c->ctx, &e->r, NULL) < 0;
-    }
-    for (size_t i = 0; i < c->njobs; i++) {
-        struct job_entry *e = c->jobs[i];
-        e->dirty = e->dirty && c->ops->save_job(c->ctx, &e->j, NULL) < 0;
-    }
-}
-
-/* When this job wants something next; 0: nothing planned. */
-static uint64_t wish_of(struct core *c, const struct job_entry *e, uint64_t now)
-{
-    uint64_t t = 0;
-    if (vr_job_is_final(e->j.state)) {
-        t = e->j.finished_us + c->config.job_keep_us;
-        return t > now ? t : now + CORE_MINUTE; /* it could not be removed */
-    }
-    if (e->j.state == VR_JOB_NEW) {
-        t = VR_MAX(e->j.scheduled_us, e->not_before_us);
-        return t > now ? t : now + CORE_SEC; /* many were due at once */
-    }
-    bool waits = e->j.state == VR_JOB_STARTING || goes_on_by_itself(e);
-    return waits && e->not_before_us > now ? e->not_before_us : 0;
-}
-
-static uint64_t next_wish(struct core *c, uint64_t now)
-{
-    uint64_t next = 0;
-    for (size_t i = 0; i < c->nrels; i++) {
-        earlier(&next, c->rels[i]->dirty ? now + CORE_RESAVE_US : 0);
-    }
-    for (size_t i = 0; i < c->njobs; i++) {
-        earlier(&next, c->jobs[i]->dirty ? now + CORE_RESAVE_US : 0);
-        earlier(&next, wish_of(c, c->jobs[i], now));
-        earlier(&next, c->jobs[i]->sync_done ? c->jobs[i]->sync_until_us : 0);
-    }
-    return next;
-}
-
-uint64_t core_tick(struct core *c)
-{
-    uint64_t now = core_now(c);
-    save_dirty(c);
-    for (size_t i = 0; i < c->njobs;) {
-        if (!vr_job_is_final(c->jobs[i]->j.state)) {
-            do_due(c, c->jobs[i], now);
-            if (c->jobs[i]->sync_done && now >= c->jobs[i]->sync_until_us) {
-                job_answer_sync(c->jobs[i]);
-            }
-            i++;
-        } else if (!remove_old(c, i, now)) {
-            i++;
-        }
-    }
-    jobs_pump(c);
-    return next_wish(c, now);
-}
-
 /* --- looking --- */
 
 const struct vr_job *core_job(struct core *c, uint64_t id)
@@ -489,4 +443,12 @@ const struct vr_job *core_job_by_uuid(struct core *c, const struct vr_uuid *id)
 const struct vr_job *core_job_at(struct core *c, size_t i)
 {
     return i < c->njobs ? &c->jobs[i]->j : NULL;
+}
+
+const struct vr_job *
+core_vm_job(struct core *c, const struct vr_uuid *vm, const struct vr_job *after)
+{
+    struct job_entry *e = after ? jobs_find(c, after->id) : NULL;
+    e = e ? jobs_of_next(e) : after ? NULL : jobs_of(c, vm);
+    return e ? &e->j : NULL;
 }

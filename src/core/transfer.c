@@ -200,6 +200,7 @@ static void end_requeue(struct core *c, struct job_entry *e, const char *text)
         (void)!job_move(c, &next, VR_JEV_REQUEUE, NULL);
     }
     e->not_before_us = core_now(c) + backoff_us(c, e->tries++);
+    e->turn = ++c->last_turn;
     e->lost_link = true;
     e->asked = false;
     core_text(next.status, sizeof(next.status), "%s, next try at %s: %.160s",
@@ -218,6 +219,7 @@ static void end_suspended(struct core *c, struct job_entry *e, bool by_user, con
     next.user_suspended = by_user;
     core_text(next.status, sizeof(next.status), "%s", text);
     e->not_before_us = by_user ? 0 : core_now(c) + CORE_MINUTE;
+    e->turn = by_user ? e->turn : ++c->last_turn;
     e->asked = false;
     job_put(c, e, &next);
     core_event(c, by_user ? CORE_EV_JOB_SUSPENDED : CORE_EV_NO_SPACE, &next.vm_id, next.vm_name,
@@ -591,5 +593,6 @@ int transfer_cancel(struct core *c, struct job_entry *e, bool *ret_pending, stru
     rel_follow(c, &old, VR_REV_CANCEL, "a resynchronization was cancelled");
     core_event(c, CORE_EV_JOB_CANCELLED, &next.vm_id, next.vm_name, "job %llu: cancelled",
                (unsigned long long)next.id);
+    job_answer_sync(e);
     return 0;
 }

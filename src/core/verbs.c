@@ -408,18 +408,14 @@ static int adopt(struct core *c,
     return r;
 }
 
-static bool belongs(const struct job_entry *e, const struct vr_rel *rel)
-{
-    return e->j.rel_number == rel->number && vr_uuid_eq(&e->j.vm_id, &rel->vm_id);
-}
-
 /* Jobs that wait end with the relationship; one that runs forbids it. */
 static int forget(struct core *c, struct rel_entry *rel, struct vr_err *err)
 {
     int r = 0;
-    for (size_t i = 0; i < c->njobs && r == 0; i++) {
-        struct job_entry *e = c->jobs[i];
-        if (belongs(e, &rel->r) && (e->lane || e->j.state == VR_JOB_RUNNING)) {
+    const struct vr_uuid *vm = &rel->r.vm_id;
+    for (struct job_entry *e = jobs_of(c, vm); e && r == 0; e = jobs_of_next(e)) {
+        bool ours = e->j.rel_number == rel->r.number;
+        if (ours && (e->lane || e->j.state == VR_JOB_RUNNING)) {
             r = vr_fail(err, VR_E_BUSY, "job %llu is running; cancel it first",
                         (unsigned long long)e->j.id);
         }
@@ -431,9 +427,9 @@ static int forget(struct core *c, struct rel_entry *rel, struct vr_err *err)
     if (r == 0) {
         r = c->ops->delete_rel(c->ctx, &rel->r.vm_id, rel->r.number, err);
     }
-    for (size_t i = 0; i < c->njobs && r == 0; i++) {
-        struct job_entry *e = c->jobs[i];
-        if (belongs(e, &rel->r) && !vr_job_is_final(e->j.state)) {
+    for (struct job_entry *e = jobs_of(c, vm); e && r == 0; e = jobs_of_next(e)) {
+        bool ours = e->j.rel_number == rel->r.number;
+        if (ours && !vr_job_is_final(e->j.state)) {
             e->calling = false;
             job_finish(c, e, VR_JEV_CANCEL, 0, "the relationship was removed");
         }

@@ -54,8 +54,9 @@ static bool api_rel_at(void *ctx, size_t i, struct api_rel *ret)
     ret->job = NULL;
     ret->verified_us = 0;
     const struct vr_job *job;
-    for (size_t j = 0; (job = core_job_at(core, j)); j++) {
-        if (!vr_uuid_eq(&job->vm_id, &rel->vm_id) || job->rel_number != rel->number) {
+    for (job = core_vm_job(core, &rel->vm_id, NULL); job;
+         job = core_vm_job(core, &rel->vm_id, job)) {
+        if (job->rel_number != rel->number) {
             continue;
         }
         if (!vr_job_is_final(job->state)) {

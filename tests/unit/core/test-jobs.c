@@ -51,6 +51,53 @@ static void test_queue(void **state)
     fake_free(f);
 }
 
+/* What makes a new replica waits for what keeps one current, and never keeps it waiting. */
+static void test_initial_replication_waits(void **state)
+{
+    struct fake *f = many(6, VR_REL_RESYNC_REQUIRED);
+    struct vr_job job = {.type = VR_JOBTYPE_INITIAL, .state = VR_JOB_STARTING};
+    for (uint8_t i = 1; i <= 4; i++) {
+        job.id = i;
+        job.uuid = job.vm_id = uuid_of(i);
+        f->rels[i - 1].state = VR_REL_INITIAL;
+        f->jobs[f->njobs++] = job;
+    }
+    fake_restart(f);
+    assert_int_equal(f->starts, 2);
+    assert_int_equal(fake_job(f, 2)->state, VR_JOB_RUNNING);
+    assert_string_equal(fake_job(f, 3)->status, "queued, 1st");
+    /* both places are held by first transfers: one more for what may not wait for days */
+    assert_int_equal(resync(f, 5), 5);
+    assert_int_equal(fake_job(f, 5)->state, VR_JOB_RUNNING);
+    assert_int_equal(resync(f, 6), 6);
+    assert_string_equal(fake_job(f, 6)->status, "queued, 1st");
+    assert_string_equal(fake_job(f, 3)->status, "queued, 2nd");
+    assert_int_equal(f->starts, 3);
+    fake_end_done(f, 1, uuid_of(0x50)); /* two places are held still */
+    assert_int_equal(f->starts, 3);
+    fake_end_done(f, 5, uuid_of(0x51));
+    assert_int_equal(fake_job(f, 6)->state, VR_JOB_RUNNING);
+    assert_int_equal(f->starts, 4);
+    assert_string_equal(fake_job(f, 3)->status, "queued, 1st");
+    fake_free(f);
+}
+
+/* A job that lost its link lines up anew. */
+static void test_turns(void **state)
+{
+    struct fake *f = many(4, VR_REL_RESYNC_REQUIRED);
+    for (uint8_t i = 1; i <= 4; i++) {
+        resync(f, i);
+    }
+    fake_end(f, 1, -VR_E_PEER, "gone");
+    assert_int_equal(fake_job(f, 3)->state, VR_JOB_RUNNING); /* it holds no place meanwhile */
+    f->now += MIN;
+    (void)core_tick(f->c);
+    assert_string_equal(fake_job(f, 4)->status, "queued, 1st");
+    assert_string_equal(fake_job(f, 1)->status, "queued, 2nd");
+    fake_free(f);
+}
+
 /* A start that fails at once leaves its slot to the next. */
 static void test_failed_start_frees_slot(void **state)
 {
@@ -150,6 +197,34 @@ static void test_removal(void **state)
     assert_null(core_job(f->c, 1));
     assert_null(core_job_at(f->c, 0));
     assert_int_equal(f->njobs, 0);
+    fake_free(f);
+}
+
+/* Thousands that end in the same hour are forgotten a few at a time; the rest of the VM's jobs stay
+ * in order. */
+static void test_many_forgotten(void **state)
+{
+    struct fake *f = fake_new();
+    struct vr_job job = {.state = VR_JOB_COMPLETED, .finished_us = T0};
+    for (uint64_t i = 1; i <= 20; i++) {
+        job.id = i;
+        job.vm_id = uuid_of((uint8_t)(i % 3));
+        CHECK_OK(core_load_job(f->c, &job, NULL), NULL);
+    }
+    assert_int_equal(core_tick(f->c), T0 + 5 * MIN);
+    f->now += 5 * MIN;
+    assert_int_equal(core_tick(f->c), f->now + SEC);
+    assert_int_equal(core_job_at(f->c, 0)->id, 17);
+    const struct vr_uuid vm = uuid_of(2);
+    const struct vr_job *first = core_vm_job(f->c, &vm, NULL);
+    assert_int_equal(first->id, 17);
+    first = core_vm_job(f->c, &vm, first);
+    assert_int_equal(first->id, 20);
+    assert_null(core_vm_job(f->c, &vm, first));
+    f->now += SEC;
+    assert_int_equal(core_tick(f->c), 0);
+    assert_null(core_job_at(f->c, 0));
+    assert_null(core_vm_job(f->c, &vm, NULL));
     fake_free(f);
 }
 
@@ -256,11 +331,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_queue),
+        T(test_initial_replication_waits),
+        T(test_turns),
         T(test_failed_start_frees_slot),
         T(test_restart),
         T(test_crash_after_every_save),
         T(test_stuck_without_job),
         T(test_removal),
+        T(test_many_forgotten),
         T(test_saved_later),
         T(test_start_not_saved),
         T(test_job_verbs),

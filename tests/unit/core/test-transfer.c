@@ -166,6 +166,11 @@ static void test_synchronous_wait(void **state)
     assert_int_equal(f->answers, answers + 3);
     assert_int_equal(f->answer.code, 4096);
     assert_int_equal(f->answer.job_id, 3);
+    fake_resync(f, &operator_, 0);
+    fake_end(f, 4, -VR_E_PEER, "link gone");
+    assert_int_equal(core_job_state_change(f->c, &operator_, 4, 4, NULL), 0);
+    assert_int_equal(f->answers, answers + 4); /* no lane is left that could end it */
+    assert_int_equal(f->answer.job_id, 4);
     fake_free(f);
 }
 

@@ -128,6 +128,17 @@ const struct vr_job *core_job_at(struct core *c, size_t i)
     return i < VR_COUNT(fake.jobs) ? &fake.jobs[i] : NULL;
 }
 
+const struct vr_job *
+core_vm_job(struct core *c, const struct vr_uuid *vm, const struct vr_job *after)
+{
+    for (size_t i = after ? (size_t)(after - fake.jobs) + 1 : 0; i < VR_COUNT(fake.jobs); i++) {
+        if (vr_uuid_eq(&fake.jobs[i].vm_id, vm)) {
+            return &fake.jobs[i];
+        }
+    }
+    return NULL;
+}
+
 const struct vr_job *core_job(struct core *c, uint64_t id)
 {
     return id == 3 ? &fake.jobs[3] : NULL;

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When jobs run: the queue for a place among the running transfers, the schedule, the end of what
+ * is finished.
+ *
+ * Places: config.transfers_max. What keeps a replica current (resynchronization, verification) goes
+ * before what makes a new one, and gets a place of its own, one more than the maximum, while first
+ * transfers hold them all: those may take days. Beyond that the turn decides, which a job gets when
+ * it enters the queue: one that lost its link lines up behind those that came meanwhile, so that a
+ * peer that is down costs the others little. A job that waits for its next try holds no place.
+ */
+#include <stdlib.h>
+
+#include "core/internal.h"
+#include "util/num.h"
+
+#define FORGET_MAX 16 /* jobs forgotten in one tick */
+
+static const char *ordinal(size_t n)
+{
+    static const char *const ends[] = {"th", "st", "nd", "rd"};
+    return n % 10 > 3 || n % 100 / 10 == 1 ? ends[0] : ends[n % 10];
+}
+
+static bool waits_for_place(const struct job_entry *e, uint64_t now)
+{
+    return e->j.state == VR_JOB_STARTING && job_is_transfer(&e->j) && !e->lane && !e->calling &&
+           e->not_before_us <= now;
+}
+
+static bool is_initial(const struct job_entry *e)
+{
+    return e->j.type == VR_JOBTYPE_INITIAL;
+}
+
+static int by_turn(const void *a, const void *b)
+{
+    const struct job_entry *x = *(struct job_entry *const *)a, *y = *(struct job_entry *const *)b;
+    int d = (int)is_initial(x) - (int)is_initial(y);
+    return d ? d : (x->turn > y->turn) - (x->turn < y->turn);
+}
+
+struct places {
+    size_t used, initial;
+};
+
+static void take_place(struct places *p, const struct job_entry *e)
+{
+    p->used++;
+    p->initial += is_initial(e) ? 1 : 0;
+}
+
+static bool has_place(const struct core *c, const struct places *p, const struct job_entry *e)
+{
+    return p->used < c->config.transfers_max || (p->used == p->initial && !is_initial(e));
+}
+
+static void start_waiting(struct core *c)
+{
+    uint64_t now = core_now(c);
+    struct places p = {0, 0};
+    size_t n = 0, queued = 0;
+    for (size_t i = 0; i < c->nopen; i++) {
+        struct job_entry *e = c->open[i];
+        if (e->lane) {
+            take_place(&p, e);
+        } else if (waits_for_place(e, now)) {
+            c->waiting[n++] = e;
+        }
+    }
+    if (n > 1) {
+        qsort(c->waiting, n, sizeof(*c->waiting), by_turn);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct job_entry *e = c->waiting[i];
+        if (has_place(c, &p, e)) {
+            transfer_start(c, e);
+            if (e->lane || e->calling) {
+                take_place(&p, e);
+            }
+            continue;
+        }
+        queued++;
+        core_text(e->j.status, sizeof(e->j.status), "queued, %zu%s", queued, ordinal(queued));
+    }
+}
+
+void jobs_pump(struct core *c)
+{
+    if (!c->started) {
+        return;
+    }
+    if (c->pumping) {
+        c->pump_again = true; /* a start that failed at once leads back here */
+        return;
+    }
+    c->pumping = true;
+    do {
+        c->pump_again = false;
+        start_waiting(c);
+    } while (c->pump_again);
+    c->pumping = false;
+}
+
+static void earlier(uint64_t *next, uint64_t t)
+{
+    if (t != 0 && (*next == 0 || t < *next)) {
+        *next = t;
+    }
+}
+
+/* A few at a time: each is a transaction, and thousands may have ended in the same hour. */
+static void forget_old(struct core *c, uint64_t now)
+{
+    if (c->forget_us == 0 || c->forget_us > now) {
+        return;
+    }
+    uint64_t next = 0;
+    size_t removed = 0;
+    for (size_t i = 0; i < c->njobs;) {
+        const struct vr_job *j = &c->jobs[i]->j;
+        uint64_t due = vr_job_is_final(j->state) ? j->finished_us + c->config.job_keep_us : 0;
+        if (due != 0 && due <= now) {
+            bool tried = removed < FORGET_MAX;
+            if (tried && c->ops->delete_job(c->ctx, j->id, NULL) == 0) {
+                jobs_remove(c, i);
+                removed++;
+                continue;
+            }
+            due = now + (tried ? CORE_MINUTE : CORE_SEC); /* not possible now; too many at once */
+        }
+        earlier(&next, due);
+        i++;
+    }
+    c->forget_us = next;
+}
+
+static bool goes_on_by_itself(const struct job_entry *e)
+{
+    return e->j.state == VR_JOB_SUSPENDED && !e->j.user_suspended;
+}
+
+static void do_due(struct core *c, struct job_entry *e, uint64_t now)
+{
+    if (e->j.state == VR_JOB_NEW && e->j.scheduled_us <= now) {
+        resync_due(c, e);
+    } else if (goes_on_by_itself(e) && e->not_before_us <= now && transfer_resume(c, e, NULL) < 0) {
+        e->not_before_us = now + CORE_MINUTE;
+    }
+}
+
+static void save_dirty(struct core *c)
+{
+    if (!c->unsaved) {
+        return;
+    }
+    c->unsaved = false;
+    for (size_t i = 0; i < c->nrels; i++) {
+        struct rel_entry *e = c->rels[i];
+        e->dirty = e->dirty && c->ops->save_rel(c->ctx, &e->r, NULL) < 0;
+        c->unsaved = c->unsaved || e->dirty;
+    }
+    for (size_t i = 0; i < c->njobs; i++) {
+        struct job_entry *e = c->jobs[i];
+        e->dirty = e->dirty && c->ops->save_job(c->ctx, &e->j, NULL) < 0;
+        c->unsaved = c->unsaved || e->dirty;
+    }
+}
+
+/* When this job wants something next; 0: nothing planned. */
+static uint64_t wish_of(const struct job_entry *e, uint64_t now)
+{
+    if (e->j.state == VR_JOB_NEW) {
+        uint64_t t = VR_MAX(e->j.scheduled_us, e->not_before_us);
+        return t > now ? t : now + CORE_SEC; /* many were due at once */
+    }
+    bool waits = e->j.state == VR_JOB_STARTING || goes_on_by_itself(e);
+    return waits && e->not_before_us > now ? e->not_before_us : 0;
+}
+
+static uint64_t next_wish(struct core *c, uint64_t now)
+{
+    uint64_t next = c->forget_us;
+    earlier(&next, c->unsaved ? now + CORE_RESAVE_US : 0);
+    for (size_t i = 0; i < c->nopen; i++) {
+        earlier(&next, wish_of(c->open[i], now));
+        earlier(&next, c->open[i]->sync_done ? c->open[i]->sync_until_us : 0);
+    }
+    return next;
+}
+
+uint64_t core_tick(struct core *c)
+{
+    uint64_t now = core_now(c);
+    save_dirty(c);
+    for (size_t i = 0; i < c->nopen; i++) {
+        struct job_entry *e = c->open[i];
+        if (!vr_job_is_final(e->j.state)) {
+            do_due(c, e, now);
+        }
+        if (e->sync_done && now >= e->sync_until_us) {
+            job_answer_sync(e);
+        }
+    }
+    jobs_pump(c);
+    jobs_sweep(c);
+    forget_old(c, now);
+    return next_wish(c, now);
+}
