@@ -2,7 +2,7 @@
 # A short front door to meson; see README.md and CONTRIBUTING.md.
 #   make          build            make check [SAN=1]   every test (installs what it needs)
 #   make demo     the main job, shown on two local hosts
-#   make bench    figures beside the rivals
+#   make bench    figures beside rivals and floors, into docs/performance.md
 BUILD := $(if $(SAN),build-san,build)
 comma := ,
 # Instrumented code makes gcc warn of what is not there; the other build has -Werror.
@@ -26,7 +26,7 @@ demo: all
 	tools/demo $(BUILD)
 
 bench: all
-	tests/bench/run $(BUILD)
+	bench/run $(BUILD) --doc
 
 clean:
 	rm -rf build build-san build-fuzz

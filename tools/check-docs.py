@@ -19,7 +19,7 @@ KEY_ROW = re.compile(r'\bK\(\s*"([^"]+)",\s*"([^"]+)".*?,\s*(NULL|"[^"]*")\s*\)'
 FRAME = re.compile(r'^\s*X\(([A-Z]+),\s*(\d+)\)', re.M)
 WINDOW = re.compile(r'^#define (MSG_(?:WINDOW|DATA|DIGESTS|DETAIL)\w*(?:_MAX|_NODES|_DATA))\b', re.M)
 LINK = re.compile(r'\[[^\]]*\]\(([^)#\s]+)[^)]*\)')
-PATH = re.compile(r'`((?:src|tests|docs|tools|man|schema)/[\w./-]+)`')
+PATH = re.compile(r'`((?:src|tests|bench|docs|tools|man|schema)/[\w./-]+)`')
 INVARIANT = re.compile(r'\bINV-\d+')
 
 

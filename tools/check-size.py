@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Sizes and surface of every C file below src/ and tests/: lines of files and functions, SPDX, tabs, columns.
+"""Sizes and surface of every C file below src/, tests/ and bench/: lines of files and functions, SPDX, tabs, columns.
 
     tools/check-size.py [ROOT]      prints breaches as file:line, warnings with "note:"; exit 1 at a breach
     tools/check-size.py --self-test proves that breaches are found
@@ -43,7 +43,7 @@ def check_text(name, text):
         lines.pop()
     bad, notes = [], []
     header = name.endswith('.h')
-    soft = HEADER_SOFT if header else TEST_SOFT if name.startswith('tests/') else SOURCE_SOFT
+    soft = HEADER_SOFT if header else TEST_SOFT if name.startswith(('tests/', 'bench/')) else SOURCE_SOFT
     hard = max(HEADER_HARD, ALLOWED.get(name, 0)) if header else SOURCE_HARD
     if not lines or lines[0] != SPDX:
         bad.append(f'{name}:1: the first line is not "{SPDX}"')
@@ -72,7 +72,7 @@ def check_text(name, text):
 
 def check(root):
     bad, notes, seen = [], [], set()
-    for top in ('src', 'tests'):
+    for top in ('src', 'tests', 'bench'):
         for where, _, names in os.walk(os.path.join(root, top)):
             for file in sorted(names):
                 if not file.endswith(('.c', '.h')):

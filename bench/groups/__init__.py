@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The groups of rows, in the order they run. One module each, with
+
+    the docstring       its first line is the heading of the group's table
+    cost(bench)         seconds it takes, about
+    run(bench)          measures; records with bench.add(case, who, wall=..., ...), see vrbench/table.py for the figures
+                        that have a column. Raises bench.Missing when this machine cannot do it, bench.Wrong when a
+                        replica is wrong.
+"""
+import importlib
+
+ORDER = ["lan"]
+
+
+def load(name):
+    return importlib.import_module("groups." + name)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machinery of the bench suite; see bench/README.md."""

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a group gets: the arguments, the results, and a few things that every group does."""
+import os
+import random
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Wrong(Exception):
+    """A replica is not what it must be: the one thing that makes the suite fail."""
+
+
+class Missing(Exception):
+    """Something this machine does not have; the rows that need it are left out."""
+
+
+class Bench:
+    """build, dir: folders, the second is this run's own and goes at the end. mib: size of a disk. quick: sizes and
+    rounds that only show that everything works. group: the name of the group that runs."""
+
+    def __init__(self, build, folder, mib, rounds, quick, results):
+        self.build, self.dir, self.mib, self.quick, self.results = build, folder, mib, quick, results
+        self._rounds = rounds
+        self.group = None
+        self.root = os.geteuid() == 0
+        self.failed = False  # a group ended by something unforeseen
+        self._shared = {}
+
+    # --- what groups record ---
+
+    def add(self, case, who, **figures):
+        self.results.add(self.group, case, who, **figures)
+
+    def leave_out(self, what, why):
+        self.say(f"left out: {what}: {why}")
+        self.results.left_out.append({"group": self.group, "what": what, "why": why})
+
+    def note(self, text):
+        self.results.notes.append({"group": self.group, "text": text})
+
+    def say(self, text):
+        print(f"bench: {self.group + ': ' if self.group else ''}{text}", file=sys.stderr, flush=True)
+
+    # --- what groups need ---
+
+    def rounds(self, usual):
+        """How often a row is measured: --rounds, or what is usual for it."""
+        return self._rounds or (1 if self.quick else usual)
+
+    def need(self, *tools):
+        for tool in tools:
+            if not shutil.which(tool):
+                raise Missing(f"no {tool}")
+
+    def need_root(self):
+        if not self.root:
+            raise Missing("needs root")
+
+    def program(self, name):
+        return os.path.join(self.build, name if name.startswith("vmreplica") else "bench/bench-" + name)
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    def shared(self, name, make):
+        """What several groups use is made once, and closed at the end: make() returns it, it has close()."""
+        if name not in self._shared:
+            self._shared[name] = make()
+        return self._shared[name]
+
+    def drop(self, name):
+        thing = self._shared.pop(name, None)
+        if thing:
+            thing.close()
+
+    def close(self):
+        for name in reversed(list(self._shared)):
+            try:
+                self.drop(name)
+            except (OSError, subprocess.SubprocessError) as e:
+                print(f"bench: {name}: {e}", file=sys.stderr)
+
+    def interleave(self, tasks):
+        """tasks: (rounds, title, function). Every round in an order of its own, the same in every run of the suite."""
+        last = max((n for n, _, _ in tasks), default=0)
+        out = set()
+        for number in range(last):
+            batch = [t for t in tasks if t[0] > number]
+            random.Random(1000 + number).shuffle(batch)
+            for _, title, function in batch:
+                if title in out:
+                    continue
+                try:
+                    function()
+                except Missing as e:
+                    out.add(title)
+                    self.leave_out(title, str(e))
+            self.say(f"round {number + 1} of {last} done")
