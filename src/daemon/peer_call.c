@@ -25,10 +25,7 @@ static int ask(struct peer_call *pc, struct vr_err *err)
     _cleanup_(link_closep) struct link *link = NULL;
     int r = session_connect(pc->creds, pc->point, pc->identity, pc->deadline_ms, &link, err);
     if (r == 0) {
-        r = session_hello_client(link, pc->d->host_name, pc->deadline_ms, err);
-    }
-    if (r == 0) {
-        r = session_send_request(link, &pc->req, err);
+        r = session_send_request(link, pc->d->host_name, &pc->req, err);
     }
     return r < 0 ? r : session_get_reply(link, pc->deadline_ms, &pc->reply, err);
 }

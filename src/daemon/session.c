@@ -83,17 +83,17 @@ static int get_frame(struct link *link,
     }
 }
 
-static int send_buf(struct link *link, uint8_t type, struct vr_buf *b, struct vr_err *err)
+static int queue_buf(struct link *link, uint8_t type, struct vr_buf *b, struct vr_err *err)
 {
     int r = vr_buf_check(b, err);
     if (r == 0) {
         r = link_send(link, type, b->data, b->len, NULL, 0, err);
     }
     vr_buf_deinit(b);
-    return r < 0 ? r : link_flush(link, err);
+    return r;
 }
 
-static int send_hello(struct link *link, const char *host_name, struct vr_err *err)
+static int queue_hello(struct link *link, const char *host_name, struct vr_err *err)
 {
     struct msg_hello m = {
         .magic = MSG_MAGIC, .major = MSG_MAJOR, .minor = MSG_MINOR, .features = MSG_FEATURES};
@@ -101,7 +101,7 @@ static int send_hello(struct link *link, const char *host_name, struct vr_err *e
     snprintf(m.host, sizeof m.host, "%s", host_name);
     vr_buf_init(&b, MSG_MAX);
     msg_put_hello(&b, &m);
-    return send_buf(link, MSG_HELLO, &b, err);
+    return queue_buf(link, MSG_HELLO, &b, err);
 }
 
 static int get_hello(struct link *link, uint64_t deadline_ms, struct vr_err *err)
@@ -118,30 +118,32 @@ static int get_hello(struct link *link, uint64_t deadline_ms, struct vr_err *err
     return r < 0 ? r : msg_negotiate(&theirs, &features, &minor, err);
 }
 
-int session_hello_client(struct link *link,
-                         const char *host_name,
-                         uint64_t deadline_ms,
-                         struct vr_err *err)
-{
-    int r = send_hello(link, host_name, err);
-    return r < 0 ? r : get_hello(link, deadline_ms, err);
-}
-
 int session_hello_server(struct link *link,
                          const char *host_name,
                          uint64_t deadline_ms,
                          struct vr_err *err)
 {
     int r = get_hello(link, deadline_ms, err);
-    return r < 0 ? r : send_hello(link, host_name, err);
+    if (r == 0) {
+        r = queue_hello(link, host_name, err);
+    }
+    return r < 0 ? r : link_flush(link, err);
 }
 
-int session_send_request(struct link *link, const struct vr_peer_request *req, struct vr_err *err)
+int session_send_request(struct link *link,
+                         const char *host_name,
+                         const struct vr_peer_request *req,
+                         struct vr_err *err)
 {
     struct vr_buf b;
+    int r = queue_hello(link, host_name, err);
+    if (r < 0) {
+        return r;
+    }
     vr_buf_init(&b, MSG_MAX);
     msg_put_request(&b, req);
-    return send_buf(link, MSG_REQUEST, &b, err);
+    r = queue_buf(link, MSG_REQUEST, &b, err);
+    return r < 0 ? r : link_flush(link, err);
 }
 
 int session_get_request(struct link *link,
@@ -163,7 +165,10 @@ int session_send_reply(struct link *link,
     struct vr_buf b;
     vr_buf_init(&b, MSG_MAX);
     msg_put_reply(&b, reply);
-    int r = send_buf(link, MSG_REPLY, &b, err);
+    int r = queue_buf(link, MSG_REPLY, &b, err);
+    if (r == 0) {
+        r = link_flush(link, err);
+    }
     while (r == 0 && link_pending(link)) {
         uint64_t now = vr_mono_ms();
         if (now >= deadline_ms) {
@@ -184,7 +189,10 @@ int session_get_reply(struct link *link,
 {
     const uint8_t *data;
     size_t len;
-    int r = get_frame(link, MSG_REPLY, deadline_ms, &data, &len, err);
+    int r = get_hello(link, deadline_ms, err);
+    if (r == 0) {
+        r = get_frame(link, MSG_REPLY, deadline_ms, &data, &len, err);
+    }
     return r < 0 ? r : msg_get_reply(data, len, ret, err);
 }
 

@@ -20,17 +20,17 @@ VR_MUST_CHECK int session_connect(struct tls_creds *creds,
                                   uint64_t deadline_ms,
                                   struct link **ret,
                                   struct vr_err *err);
-/* Sends ours, takes theirs. (A source lane does this by itself, see resync/lane.h.) */
-VR_MUST_CHECK int session_hello_client(struct link *link,
-                                       const char *host_name,
-                                       uint64_t deadline_ms,
-                                       struct vr_err *err);
+/* Takes the caller's HELLO, sends ours. */
 VR_MUST_CHECK int session_hello_server(struct link *link,
                                        const char *host_name,
                                        uint64_t deadline_ms,
                                        struct vr_err *err);
-VR_MUST_CHECK int
-session_send_request(struct link *link, const struct vr_peer_request *req, struct vr_err *err);
+/* HELLO and REQUEST at once: the answer is one round trip away. (A source lane does this by itself,
+ * see resync/lane.h.) */
+VR_MUST_CHECK int session_send_request(struct link *link,
+                                       const char *host_name,
+                                       const struct vr_peer_request *req,
+                                       struct vr_err *err);
 VR_MUST_CHECK int session_get_request(struct link *link,
                                       uint64_t deadline_ms,
                                       struct vr_peer_request *ret,
@@ -40,6 +40,7 @@ VR_MUST_CHECK int session_send_reply(struct link *link,
                                      const struct vr_peer_reply *reply,
                                      uint64_t deadline_ms,
                                      struct vr_err *err);
+/* Their HELLO and their REPLY. */
 VR_MUST_CHECK int session_get_reply(struct link *link,
                                     uint64_t deadline_ms,
                                     struct vr_peer_reply *ret,

@@ -32,8 +32,8 @@ struct source_params {
     uint32_t ndisks;                       /* as open.ndisks */
     struct block_dev *disks[VR_DISKS_MAX]; /* borrowed, read-only, frozen at one instant */
     uint64_t bandwidth_bytes_s;            /* 0 = no limit */
-    /* Is the instant still whole (locks held, nothing changed)? Called before the proof and before
-     * COMMIT. */
+    /* Is the instant still whole (locks held, nothing changed)? Called when everything is sent and
+     * again before ROOTS and COMMIT go out. */
     int (*instant_check)(void *ctx, struct vr_err *err);
     void (*random)(void *ctx, void *p, size_t n);
     void *ctx;
@@ -53,8 +53,8 @@ VR_MUST_CHECK int source_step(struct source *s,
                               uint32_t *ret_wait_ms,
                               struct vr_err *err);
 const struct vr_progress *source_progress(struct source *s);
-/* True once the roots are equal and the proposed generation must be made durable; then
- * source_proposed_saved. */
+/* True once everything is sent and the proposed generation must be made durable; then
+ * source_proposed_saved: ROOTS and COMMIT go out. */
 bool source_wants_proposed(struct source *s, struct vr_uuid *ret);
 void source_proposed_saved(struct source *s);
 /* Asks the target to discard its staging. False: COMMIT was sent, it is too late. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The source's session: HELLO, REQUEST(OPEN), REPLY, the stream, ROOTS both ways, the proposed
- * generation made durable by the caller, COMMIT, COMMITTED. After COMMIT was sent nothing is taken
- * back: if the answer is lost, the next session finds the replica at the proposed generation, or
- * not.
+ * The source's session: HELLO, REQUEST(OPEN), REPLY, the stream, the proposed generation made
+ * durable by the caller, ROOTS and COMMIT in one go, the target's ROOTS, COMMITTED. COMMIT does not
+ * wait for the target's roots: the target carries it out only when the roots are equal, and ends
+ * the session otherwise. After it was sent nothing is taken back: if the answer is lost, the next
+ * session finds the replica at the proposed generation, or not.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -193,16 +194,12 @@ static int on_roots(struct source *s, const void *p, size_t n, struct vr_err *er
         s->progress.phase = VR_PHASE_DONE;
         return 0;
     }
-    if (!equal) {
+    if (!equal) { /* the target sees the same and commits nothing */
         return vr_fail(err, VR_E_CORRUPT,
                        "the proof failed: what is staged is not equal to the source's instant; "
                        "nothing was committed");
     }
-    uint8_t random[16];
-    s->p.random(s->p.ctx, random, sizeof random);
-    s->proposed = vr_uuid_from_random(random);
-    s->wants_proposed = true;
-    s->state = SOURCE_PROPOSE;
+    s->proved = true;
     return 0;
 }
 
@@ -212,6 +209,9 @@ static int on_committed(struct source *s, const void *p, size_t n, struct vr_err
     int r = msg_get_committed(p, n, &m, err);
     if (r < 0) {
         return r;
+    }
+    if (!s->proved) {
+        return unexpected(s, MSG_COMMITTED, err);
     }
     if (!vr_uuid_eq(&m.generation.uuid, &s->proposed) || m.count != s->p.open.ndisks) {
         return vr_fail(err, VR_E_PROTOCOL, "the replica host committed another generation");
@@ -244,6 +244,7 @@ static int on_frame(struct source *s, uint8_t type, const void *p, size_t n, str
 {
     enum source_state st = s->state;
     bool streaming = st >= SOURCE_COMPARE && st <= SOURCE_ROOTS;
+    bool awaits_roots = st == SOURCE_ROOTS || (st == SOURCE_COMMIT && !s->proved);
     if (type == MSG_FAIL) {
         return lane_peer_failed("replica host", p, n, err);
     }
@@ -272,7 +273,7 @@ static int on_frame(struct source *s, uint8_t type, const void *p, size_t n, str
     case MSG_CREDIT:
         return on_credit(s, p, n, err);
     case MSG_ROOTS:
-        return st == SOURCE_ROOTS ? on_roots(s, p, n, err) : unexpected(s, type, err);
+        return awaits_roots ? on_roots(s, p, n, err) : unexpected(s, type, err);
     case MSG_COMMITTED:
         return st == SOURCE_COMMIT ? on_committed(s, p, n, err) : unexpected(s, type, err);
     case MSG_PROGRESS:
@@ -304,9 +305,25 @@ static int send_roots(struct source *s, struct vr_err *err)
     return link_send(s->link, MSG_ROOTS, s->msg.data, s->msg.len, NULL, 0, err);
 }
 
+/* The caller is asked to make the proposed generation durable while the last data is on its way. */
+static int propose(struct source *s, struct vr_err *err)
+{
+    uint8_t random[16];
+    int r = check_instant(s, err);
+    if (r < 0) {
+        return r;
+    }
+    s->p.random(s->p.ctx, random, sizeof random);
+    s->proposed = vr_uuid_from_random(random);
+    s->wants_proposed = true;
+    s->state = SOURCE_PROPOSE;
+    s->progress.phase = VR_PHASE_PROVE;
+    return 0;
+}
+
 static int send_commit(struct source *s, struct vr_err *err)
 {
-    int r = check_instant(s, err);
+    int r = send_roots(s, err);
     if (r < 0) {
         return r;
     }
@@ -355,7 +372,7 @@ static int work(struct source *s, bool *ret_worked, struct vr_err *err)
         int r = source_stream(s, ret_worked, err);
         if (r == 0 && source_stream_done(s)) {
             *ret_worked = true;
-            r = send_roots(s, err);
+            r = s->p.open.kind == VR_TRANSFER_VERIFY ? send_roots(s, err) : propose(s, err);
         }
         return r;
     }

@@ -48,9 +48,9 @@ enum source_state {
     SOURCE_HELLO,
     SOURCE_REPLY,
     SOURCE_COMPARE,
-    SOURCE_ROOTS,
-    SOURCE_PROPOSE,
-    SOURCE_COMMIT,
+    SOURCE_PROPOSE, /* everything is sent; the proposed generation is being made durable */
+    SOURCE_ROOTS,   /* of a verify: waiting for the target's */
+    SOURCE_COMMIT,  /* ROOTS and COMMIT were sent: the target proves and commits, or fails */
     SOURCE_CANCELLING,
     SOURCE_DONE
 };
@@ -83,6 +83,9 @@ struct source {
     struct node_tags *spare; /* one tags buffer kept for reuse */
     size_t tags_in_use;
 
+    uint32_t whole_asked; /* nodes whose 4 KiB tags were all asked for at once */
+    bool detailed;        /* the first DETAIL has come */
+
     uint64_t compared; /* nodes decided equal or put on the pending list */
     uint64_t settled, settled_sent;
 
@@ -95,6 +98,7 @@ struct source {
 
     struct vr_uuid proposed;
     bool proposed_saved, wants_proposed;
+    bool proved; /* the target's roots came and are equal */
     bool cancel_asked;
     struct vr_progress progress;
     struct source_outcome out;

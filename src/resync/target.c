@@ -14,7 +14,7 @@
 #include "util/num.h"
 
 #define PROGRESS_EVERY_US 500000u
-#define CREDIT_EVERY (1u << 20)
+#define CREDIT_EVERY (1u << 20) /* far below MSG_WINDOW_DATA: the source never waits for a rest */
 #define FRAMES_PER_STEP 64
 
 /* --- opening --- */
@@ -347,10 +347,9 @@ static int on_frame(struct target *t, uint8_t type, const void *p, size_t n, str
 
 /* --- working --- */
 
-static int send_credit(struct target *t, bool force, struct vr_err *err)
+static int send_credit(struct target *t, struct vr_err *err)
 {
-    if (t->staged_raw == t->credit_sent ||
-        (!force && t->staged_raw - t->credit_sent < CREDIT_EVERY)) {
+    if (t->staged_raw - t->credit_sent < CREDIT_EVERY) {
         return 0;
     }
     t->credit_sent = t->staged_raw;
@@ -442,13 +441,13 @@ static int readback(struct target *t, struct vr_err *err)
     return r;
 }
 
-static int work(struct target *t, bool heard, bool *ret_worked, struct vr_err *err)
+static int work(struct target *t, bool *ret_worked, struct vr_err *err)
 {
     int r;
     switch (t->state) {
     case TARGET_COMPARE:
         r = target_digest_some(t, ret_worked, err);
-        return r < 0 ? r : send_credit(t, !heard, err);
+        return r < 0 ? r : send_credit(t, err);
     case TARGET_GATE:
         if (t->p.commit_gate && !t->p.commit_gate(t->p.ctx)) {
             tell_progress(t);
@@ -508,7 +507,7 @@ int target_step(struct target *t,
     bool any = false, worked = false;
     int r = receive(t, &any, err);
     if (r == 0 && t->state != TARGET_DONE) {
-        r = work(t, any, &worked, err);
+        r = work(t, &worked, err);
     }
     if (r == 0 && t->state != TARGET_DONE) {
         /* a commit tells its progress instead */

@@ -122,8 +122,8 @@ int target_digest_some(struct target *t, bool *ret_worked, struct vr_err *err)
         *ret_worked = true;
     }
     /* What is gathered goes out when the stream pauses, so that the source never waits for a full
-     * batch. */
-    if (r == 0 && (t->batch_n >= 16 || !may_digest(t))) {
+     * batch, and at once as long as the stream is young: the first difference is wanted soon. */
+    if (r == 0 && (t->read_node <= MSG_DIGESTS_MAX || !may_digest(t))) {
         r = flush_batch(t, err);
     }
     return r;

@@ -101,7 +101,7 @@ cut_link() {
     vr h1 bandwidth linked 0
     await_end h1 "$job"
     cmp "$work/l.img" "$L/h2/replicas/$VM_ID/vda.raw"
-    # What had arrived was not sent again, but for a window of 16 MiB.
+    # What had arrived was not sent again, but for what was on its way.
     [ "$(job_get h1 "$job" .progress.bytes_sent)" -le $((40 * 1048576 + 17 * 1048576)) ]
 }
 
