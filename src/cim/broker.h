@@ -14,7 +14,9 @@
 #define CIM_NAMESPACE "root/virtualization/v2"
 #define CIM_PARAMS_MAX 16
 #define CIM_TEXT_MAX 256
+#define CIM_INSTANCE_MAX_BYTES (1024 * 1024) /* memory of one instance while it is looked at */
 
+/* DSP0200 "CIM status codes". */
 enum cim_code {
     CIM_OK = 0,
     CIM_ERR_FAILED = 1,
@@ -24,8 +26,15 @@ enum cim_code {
     CIM_ERR_INVALID_CLASS = 5,
     CIM_ERR_NOT_FOUND = 6,
     CIM_ERR_NOT_SUPPORTED = 7,
+    CIM_ERR_NO_SUCH_PROPERTY = 12,
+    CIM_ERR_TYPE_MISMATCH = 13,
+    CIM_ERR_QUERY_LANGUAGE_NOT_SUPPORTED = 14,
+    CIM_ERR_INVALID_QUERY = 15,
     CIM_ERR_METHOD_NOT_AVAILABLE = 16,
     CIM_ERR_METHOD_NOT_FOUND = 17,
+    CIM_ERR_INVALID_ENUMERATION_CONTEXT = 21,
+    CIM_ERR_INVALID_OPERATION_TIMEOUT = 22,
+    CIM_ERR_CONTINUATION_ON_ERROR_NOT_SUPPORTED = 26,
     CIM_ERR_SERVER_LIMITS_EXCEEDED = 27
 };
 
@@ -99,6 +108,7 @@ struct cim_broker_ops {
 struct cim_broker {
     const struct cim_broker_ops *ops;
     const struct cim_schema *schema;
+    const char *server; /* name of this host */
 };
 
 void cim_fail(struct cim_status *st, int code, const char *fmt, ...) VR_PRINTF(3, 4);
@@ -121,6 +131,24 @@ void cim_broker_enum_instances(struct cim_broker *b,
                                cim_instance_cb cb,
                                void *ctx,
                                struct cim_status *st);
+/* A query for cim_broker_run_query; only WQL is spoken. INVALID_NAMESPACE,
+ * QUERY_LANGUAGE_NOT_SUPPORTED, INVALID_QUERY with the column. */
+struct cim_wql;
+void cim_broker_query(struct cim_broker *b,
+                      const char *ns,
+                      const char *language,
+                      const char *text,
+                      struct cim_arena *a,
+                      struct cim_wql *ret,
+                      struct cim_status *st);
+/* What it selects, of its class and all below. The properties it does not name are there, too. */
+void cim_broker_run_query(struct cim_broker *b,
+                          const struct cim_caller *who,
+                          const char *ns,
+                          const struct cim_wql *q,
+                          cim_instance_cb cb,
+                          void *ctx,
+                          struct cim_status *st);
 /* The class and method of a call to come: INVALID_NAMESPACE, INVALID_CLASS, METHOD_NOT_FOUND. */
 const struct cim_method *cim_broker_method(struct cim_broker *b,
                                            const char *ns,

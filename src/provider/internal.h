@@ -3,7 +3,7 @@
 #pragma once
 #include "provider/provider.h"
 
-#define PROVIDER_INSTANCE_MAX_BYTES (1024 * 1024) /* memory of one instance while it is listed */
+#define PROVIDER_INSTANCE_MAX_BYTES CIM_INSTANCE_MAX_BYTES
 #define JOB_ID_PREFIX "vmreplica:"
 
 extern const unsigned char provider_schema[];

@@ -210,7 +210,8 @@ int provider_new(const struct provider_config *config,
     if (r < 0) {
         return r;
     }
-    p->broker = (struct cim_broker){.ops = &broker_ops, .schema = p->schema};
+    p->broker =
+        (struct cim_broker){.ops = &broker_ops, .schema = p->schema, .server = p->config.host_name};
     *ret = TAKE_PTR(p);
     return 0;
 }

@@ -68,6 +68,13 @@ void put_escaped(struct vr_buf *b, const char *s);
 void put_attr(struct vr_buf *b, const char *name, const char *value); /* ' name="value"' */
 void put_instance_name(struct vr_buf *b, const struct cim_path *p);
 void put_instance(struct vr_buf *b, const struct cim_instance *i, const struct cimxml_options *o);
+/* INSTANCEPATH; host: this server's name */
+void put_instance_path(struct vr_buf *b, const char *host, const struct cim_path *p);
+/* VALUE.OBJECTWITHPATH */
+void put_object_with_path(struct vr_buf *b,
+                          const char *host,
+                          const struct cim_instance *i,
+                          const struct cimxml_options *o);
 void put_class(struct vr_buf *b, const struct cim_class *c, const struct cimxml_options *o);
 void put_value(struct vr_buf *b, const struct cim_value *v);
 void put_return_value(struct vr_buf *b, const struct cim_value *v);

@@ -1,55 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The intrinsic operations. One that is not in the table is NOT_SUPPORTED: clients fall back on
- * that. */
+/* The intrinsic operations and their parameters. One that is not in the table is NOT_SUPPORTED:
+ * clients fall back on that. */
 #include <string.h>
 #include <strings.h>
 
-#include "front/cimxml/internal.h"
+#include "front/cimxml/ops.h"
 #include "util/num.h"
 
-/* X(name) */
-#define BOOLEANS(X)                                                                                \
-    X(LocalOnly)                                                                                   \
-    X(DeepInheritance)                                                                             \
-    X(IncludeQualifiers)                                                                           \
-    X(IncludeClassOrigin)
-
-enum param {
-    P_ClassName,
-    P_InstanceName,
-    P_PropertyList,
-#define X(name) P_##name,
-    BOOLEANS(X)
-#undef X
-    P_COUNT
+enum kind {
+    CLASS,
+    INSTANCE,
+    OBJECT, /* one or the other */
+    LIST,
+    FLAG,
+    TEXT,
+    NUMBER,
+    NODE /* the operation reads it */
 };
 
-static const char *const param_names[P_COUNT] = {"ClassName", "InstanceName", "PropertyList",
-#define X(name) #name,
-                                                 BOOLEANS(X)
+static const struct {
+    const char *name;
+    enum kind kind;
+} params[P_COUNT] = {
+#define X(name, kind) {#name, kind},
+    CIMXML_PARAMS(X)
 #undef X
-};
-
-struct args {
-    bool given[P_COUNT], flag[P_COUNT];
-    struct cim_path path; /* of InstanceName, or class_name of ClassName */
-    const char *list[CIMXML_PROPERTY_LIST_MAX];
-    size_t nlist;
 };
 
 struct op {
     const char *name;
-    unsigned allowed, required; /* bits of enum param */
-    unsigned defaults;          /* booleans TRUE when not given */
-    void (*run)(const struct cimxml_call *call,
-                const struct args *args,
-                struct vr_buf *out,
-                struct cim_status *st);
+    uint32_t allowed, required; /* bits of enum cimxml_param */
+    uint32_t defaults;          /* flags TRUE when not given */
+    cimxml_op run;
 };
 
-#define BIT(name) (1u << P_##name)
+#define BIT(name) (UINT32_C(1) << P_##name)
+_Static_assert(P_COUNT <= 32, "one bit each");
 
-static bool read_list(const struct cimxml_call *call, const xmlNode *v, struct args *args)
+static bool read_list(const struct cimxml_call *call, const xmlNode *v, struct cimxml_args *args)
 {
     if (!node_is(v, "VALUE.ARRAY")) {
         return false;
@@ -64,201 +52,102 @@ static bool read_list(const struct cimxml_call *call, const xmlNode *v, struct a
     return true;
 }
 
-static bool read_flag(const struct cimxml_call *call, const xmlNode *v, bool *ret)
+static bool read_value(const struct cimxml_call *call,
+                       const xmlNode *v,
+                       enum cim_type type,
+                       struct cim_value *ret)
+{
+    const char *text = node_is(v, "VALUE") ? node_text(call->arena, v) : NULL;
+    return text && cim_value_from_text(call->arena, type, text, ret, NULL) == 0;
+}
+
+static bool
+read_one(const struct cimxml_call *call, const xmlNode *v, enum kind kind, struct cimxml_arg *arg)
 {
     struct cim_value value;
-    const char *text = node_is(v, "VALUE") ? node_text(call->arena, v) : NULL;
-    if (!text || cim_value_from_text(call->arena, CIM_BOOLEAN, text, &value, NULL) < 0) {
-        return false;
+    bool ok;
+    switch (kind) {
+    case CLASS:
+        return node_is(v, "CLASSNAME") && node_path(call->arena, v, &arg->path);
+    case INSTANCE:
+        return node_is(v, "INSTANCENAME") && node_path(call->arena, v, &arg->path);
+    case OBJECT:
+        return node_path(call->arena, v, &arg->path);
+    case FLAG:
+        ok = read_value(call, v, CIM_BOOLEAN, &value);
+        arg->flag = ok && value.b;
+        return ok;
+    case NUMBER:
+        ok = read_value(call, v, CIM_UINT32, &value);
+        arg->number = ok ? (uint32_t)value.u : 0;
+        return ok;
+    case TEXT:
+        arg->text = node_is(v, "VALUE") ? node_text(call->arena, v) : NULL;
+        return arg->text != NULL;
+    default:
+        arg->node = v;
+        return true;
     }
-    *ret = value.b;
-    return true;
 }
 
 /* False: malformed. A parameter without a value is one that was not given. */
-static bool read_arg(const struct cimxml_call *call, const xmlNode *n, int which, struct args *args)
+static bool
+read_arg(const struct cimxml_call *call, const xmlNode *n, int which, struct cimxml_args *args)
 {
     xmlNode *v = node_only(n);
     if (!v) {
         return !node_first(n);
     }
-    args->given[which] = true;
-    if (which == P_ClassName) {
-        return node_is(v, "CLASSNAME") && node_path(call->arena, v, &args->path);
-    }
-    if (which == P_InstanceName) {
-        return node_is(v, "INSTANCENAME") && node_path(call->arena, v, &args->path);
-    }
-    if (which == P_PropertyList) {
-        return read_list(call, v, args);
-    }
-    return read_flag(call, v, &args->flag[which]);
+    args->arg[which].given = true;
+    return params[which].kind == LIST ? read_list(call, v, args)
+                                      : read_one(call, v, params[which].kind, &args->arg[which]);
 }
 
 static void read_args(const struct cimxml_call *call,
                       const struct op *op,
-                      struct args *args,
+                      struct cimxml_args *args,
                       struct cim_status *st)
 {
-    unsigned seen = 0;
+    uint32_t seen = 0;
     for (int i = 0; i < P_COUNT; i++) {
-        args->flag[i] = (op->defaults & (1u << i)) != 0;
+        args->arg[i].flag = (op->defaults & (UINT32_C(1) << i)) != 0;
     }
     for (xmlNode *n = node_next(node_first(call->node)); n; n = node_next(n)) {
         const char *name = node_is(n, "IPARAMVALUE") ? node_attr(call->arena, n, "NAME") : NULL;
         int which = 0;
-        while (name && which < P_COUNT && strcasecmp(name, param_names[which]) != 0) {
+        while (name && which < P_COUNT && strcasecmp(name, params[which].name) != 0) {
             which++;
         }
-        if (!name || which == P_COUNT || !(op->allowed & (1u << which))) {
+        if (!name || which == P_COUNT || !(op->allowed & (UINT32_C(1) << which))) {
             cim_fail(st, CIM_ERR_INVALID_PARAMETER, "%s has no parameter '%.60s'", op->name,
                      name ? name : "(no IPARAMVALUE)");
             return;
         }
-        if (seen & (1u << which) || !read_arg(call, n, which, args)) {
+        if (seen & (UINT32_C(1) << which) || !read_arg(call, n, which, args)) {
             cim_fail(st, CIM_ERR_INVALID_PARAMETER, "%s: parameter %s is malformed or given twice",
-                     op->name, param_names[which]);
+                     op->name, params[which].name);
             return;
         }
-        seen |= 1u << which;
+        seen |= UINT32_C(1) << which;
     }
     for (int i = 0; i < P_COUNT; i++) {
-        if ((op->required & (1u << i)) && !args->given[i]) {
+        if ((op->required & (UINT32_C(1) << i)) && !args->arg[i].given) {
             cim_fail(st, CIM_ERR_INVALID_PARAMETER, "%s: parameter %s is missing", op->name,
-                     param_names[i]);
+                     params[i].name);
         }
     }
 }
 
-static struct cimxml_options options_of(const struct args *args)
+struct cimxml_options cimxml_options_of(const struct cimxml_args *args)
 {
     return (struct cimxml_options){
-        .local_only = args->flag[P_LocalOnly],
-        .qualifiers = args->flag[P_IncludeQualifiers],
-        .origin = args->flag[P_IncludeClassOrigin],
-        .has_list = args->given[P_PropertyList],
+        .local_only = args->arg[P_LocalOnly].flag,
+        .qualifiers = args->arg[P_IncludeQualifiers].flag,
+        .origin = args->arg[P_IncludeClassOrigin].flag,
+        .has_list = args->arg[P_PropertyList].given,
         .list = args->list,
         .nlist = args->nlist,
     };
-}
-
-static void get_class(const struct cimxml_call *call,
-                      const struct args *args,
-                      struct vr_buf *out,
-                      struct cim_status *st)
-{
-    struct cimxml_options o = options_of(args);
-    /* DSP0200: a class that does not exist is NOT_FOUND here, INVALID_CLASS elsewhere */
-    const struct cim_class *c =
-        cim_broker_class(call->broker, call->ns, args->path.class_name, CIM_ERR_NOT_FOUND, st);
-    if (c) {
-        put_class(out, c, &o);
-    }
-}
-
-static void enum_classes(const struct cimxml_call *call,
-                         const struct args *args,
-                         struct vr_buf *out,
-                         struct cim_status *st,
-                         bool names)
-{
-    struct cimxml_options o = options_of(args);
-    const char *top_name =
-        args->given[P_ClassName] ? args->path.class_name : call->broker->schema->first->name;
-    const struct cim_class *top =
-        cim_broker_class(call->broker, call->ns, top_name, CIM_ERR_INVALID_CLASS, st);
-    if (!top) {
-        return;
-    }
-    top = args->given[P_ClassName] ? top : NULL;
-    for (const struct cim_class *c = call->broker->schema->first; c; c = c->next) {
-        bool below = !top || (c != top && cim_class_is_a(c, top->name));
-        if (!below || (!args->flag[P_DeepInheritance] && c->super != top)) {
-            continue;
-        }
-        if (names) {
-            vr_buf_printf(out, "<CLASSNAME NAME=\"%s\"/>", c->name);
-        } else {
-            put_class(out, c, &o);
-        }
-    }
-}
-
-static void enumerate_classes(const struct cimxml_call *call,
-                              const struct args *args,
-                              struct vr_buf *out,
-                              struct cim_status *st)
-{
-    enum_classes(call, args, out, st, false);
-}
-
-static void enumerate_class_names(const struct cimxml_call *call,
-                                  const struct args *args,
-                                  struct vr_buf *out,
-                                  struct cim_status *st)
-{
-    enum_classes(call, args, out, st, true);
-}
-
-static void get_instance(const struct cimxml_call *call,
-                         const struct args *args,
-                         struct vr_buf *out,
-                         struct cim_status *st)
-{
-    struct cimxml_options o = options_of(args);
-    struct cim_instance *i = NULL;
-    cim_broker_get_instance(call->broker, call->caller, call->ns, &args->path, call->arena, &i, st);
-    if (st->code == CIM_OK && i) {
-        put_instance(out, i, &o);
-    }
-}
-
-struct listing {
-    struct vr_buf *out;
-    struct cimxml_options options;
-    bool names;
-};
-
-static bool list_one(void *ctx, const struct cim_instance *i)
-{
-    struct listing *l = ctx;
-    if (l->names) {
-        put_instance_name(l->out, &i->path);
-    } else {
-        vr_buf_text(l->out, "<VALUE.NAMEDINSTANCE>");
-        put_instance_name(l->out, &i->path);
-        put_instance(l->out, i, &l->options);
-        vr_buf_text(l->out, "</VALUE.NAMEDINSTANCE>");
-    }
-    return !l->out->failed;
-}
-
-static void list(const struct cimxml_call *call,
-                 const struct args *args,
-                 struct listing *l,
-                 struct cim_status *st)
-{
-    if (!args->flag[P_DeepInheritance]) {
-        l->options.as = cim_schema_class(call->broker->schema, args->path.class_name);
-    }
-    cim_broker_enum_instances(call->broker, call->caller, call->ns, args->path.class_name, list_one,
-                              l, st);
-}
-
-static void enumerate_instances(const struct cimxml_call *call,
-                                const struct args *args,
-                                struct vr_buf *out,
-                                struct cim_status *st)
-{
-    list(call, args, &(struct listing){.out = out, .options = options_of(args)}, st);
-}
-
-static void enumerate_instance_names(const struct cimxml_call *call,
-                                     const struct args *args,
-                                     struct vr_buf *out,
-                                     struct cim_status *st)
-{
-    list(call, args, &(struct listing){.out = out, .names = true}, st);
 }
 
 #define CLASS_FLAGS (BIT(LocalOnly) | BIT(IncludeQualifiers) | BIT(IncludeClassOrigin))
@@ -267,15 +156,17 @@ static void enumerate_instance_names(const struct cimxml_call *call,
  * unless said. */
 static const struct op ops[] = {
     {"GetClass", BIT(ClassName) | BIT(PropertyList) | CLASS_FLAGS, BIT(ClassName),
-     BIT(LocalOnly) | BIT(IncludeQualifiers), get_class},
+     BIT(LocalOnly) | BIT(IncludeQualifiers), op_get_class},
     {"EnumerateClasses", BIT(ClassName) | BIT(DeepInheritance) | CLASS_FLAGS, 0,
-     BIT(LocalOnly) | BIT(IncludeQualifiers), enumerate_classes},
-    {"EnumerateClassNames", BIT(ClassName) | BIT(DeepInheritance), 0, 0, enumerate_class_names},
+     BIT(LocalOnly) | BIT(IncludeQualifiers), op_enumerate_classes},
+    {"EnumerateClassNames", BIT(ClassName) | BIT(DeepInheritance), 0, 0, op_enumerate_class_names},
     {"GetInstance", BIT(InstanceName) | BIT(PropertyList) | CLASS_FLAGS, BIT(InstanceName), 0,
-     get_instance},
+     op_get_instance},
     {"EnumerateInstances", BIT(ClassName) | BIT(DeepInheritance) | BIT(PropertyList) | CLASS_FLAGS,
-     BIT(ClassName), BIT(DeepInheritance), enumerate_instances},
-    {"EnumerateInstanceNames", BIT(ClassName), BIT(ClassName), 0, enumerate_instance_names},
+     BIT(ClassName), BIT(DeepInheritance), op_enumerate_instances},
+    {"EnumerateInstanceNames", BIT(ClassName), BIT(ClassName), 0, op_enumerate_instance_names},
+    {"ExecQuery", BIT(QueryLanguage) | BIT(Query), BIT(QueryLanguage) | BIT(Query), 0,
+     op_exec_query},
 };
 
 void cimxml_intrinsic(const struct cimxml_call *call, struct vr_buf *out, struct cim_status *st)
@@ -288,7 +179,7 @@ void cimxml_intrinsic(const struct cimxml_call *call, struct vr_buf *out, struct
         cim_fail(st, CIM_ERR_NOT_SUPPORTED, "operation '%.60s' is not supported", call->method);
         return;
     }
-    struct args *args = cim_alloc(call->arena, sizeof *args);
+    struct cimxml_args *args = cim_alloc(call->arena, sizeof *args);
     if (!args) {
         cim_fail(st, CIM_ERR_FAILED, "out of memory");
         return;

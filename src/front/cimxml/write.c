@@ -91,7 +91,8 @@ static void put_key(struct vr_buf *b, const struct cim_key *k)
                            : k->value.type == CIM_STRING || k->value.type == CIM_DATETIME
                                ? "string"
                                : "numeric";
-        vr_buf_printf(b, "<KEYVALUE VALUETYPE=\"%s\">", type);
+        vr_buf_printf(b, "<KEYVALUE VALUETYPE=\"%s\" TYPE=\"%s\">", type,
+                      cim_type_text(k->value.type));
         put_escaped(b, cim_value_text(&k->value, num, sizeof num));
         vr_buf_text(b, "</KEYVALUE>");
     }
@@ -107,6 +108,28 @@ void put_instance_name(struct vr_buf *b, const struct cim_path *p)
         put_key(b, &p->keys[i]);
     }
     vr_buf_text(b, "</INSTANCENAME>");
+}
+
+void put_instance_path(struct vr_buf *b, const char *host, const struct cim_path *p)
+{
+    vr_buf_text(b, "<INSTANCEPATH><NAMESPACEPATH><HOST>");
+    put_escaped(b, host);
+    vr_buf_text(b, "</HOST>");
+    put_namespace(b, p->ns ? p->ns : CIM_NAMESPACE);
+    vr_buf_text(b, "</NAMESPACEPATH>");
+    put_instance_name(b, p);
+    vr_buf_text(b, "</INSTANCEPATH>");
+}
+
+void put_object_with_path(struct vr_buf *b,
+                          const char *host,
+                          const struct cim_instance *i,
+                          const struct cimxml_options *o)
+{
+    vr_buf_text(b, "<VALUE.OBJECTWITHPATH>");
+    put_instance_path(b, host, &i->path);
+    put_instance(b, i, o);
+    vr_buf_text(b, "</VALUE.OBJECTWITHPATH>");
 }
 
 /* The embedded instance's XML, escaped once more. */

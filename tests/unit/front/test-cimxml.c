@@ -2,6 +2,7 @@
 /* CIM-XML against a broker of our own that records the call it got; the schema is the shipped one.
  */
 #include <libxml/parser.h>
+#include <libxml/valid.h>
 
 #include "cim/mof.h"
 #include "front/cimxml/cimxml.h"
@@ -18,10 +19,13 @@
 #define VM                                                                                         \
     "<INSTANCENAME CLASSNAME=\"Msvm_ComputerSystem\">" KEY(                                        \
         "CreationClassName", "Msvm_ComputerSystem") KEY("Name", VM_ID) "</INSTANCENAME>"
-/* as we write it: keys in the order of the class */
+/* as we write it: keys in the order of the class, with their type */
+#define KEY_OUT(n, v)                                                                              \
+    "<KEYBINDING NAME=\"" n "\"><KEYVALUE VALUETYPE=\"string\" TYPE=\"string\">" v                 \
+    "</KEYVALUE></KEYBINDING>"
 #define VM_OUT                                                                                     \
-    "<INSTANCENAME CLASSNAME=\"Msvm_ComputerSystem\">" KEY("Name", VM_ID)                          \
-        KEY("CreationClassName", "Msvm_ComputerSystem") "</INSTANCENAME>"
+    "<INSTANCENAME CLASSNAME=\"Msvm_ComputerSystem\">" KEY_OUT("Name", VM_ID)                      \
+        KEY_OUT("CreationClassName", "Msvm_ComputerSystem") "</INSTANCENAME>"
 #define SVC                                                                                        \
     "<INSTANCENAME CLASSNAME=\"Msvm_ReplicationService\">" KEY("SystemCreationClassName",          \
                                                                "Msvm_ComputerSystem")              \
@@ -145,6 +149,23 @@ fake_invoke(struct cim_broker *b, const struct cim_invoke *call, cim_invoke_done
 static const struct cim_broker_ops fake = {
     .name = "fake", .get_instance = fake_get, .enum_instances = fake_enum, .invoke = fake_invoke};
 
+/* With CIMXML_DTD in the environment, a file, every answer must be valid against it. */
+static void validate(xmlDoc *doc, const char *text)
+{
+    static xmlDtd *dtd;
+    const char *file = getenv("CIMXML_DTD");
+    if (!file) {
+        return;
+    }
+    dtd = dtd ? dtd : xmlParseDTD(NULL, (const xmlChar *)file);
+    assert_non_null(dtd);
+    xmlValidCtxt *v = xmlNewValidCtxt();
+    if (xmlValidateDtd(v, doc, dtd) != 1) {
+        fail_msg("not valid: %s", text);
+    }
+    xmlFreeValidCtxt(v);
+}
+
 static void on_answer(void *ctx, const struct cimxml_answer *a)
 {
     struct fixture *f = ctx;
@@ -161,6 +182,7 @@ static void on_answer(void *ctx, const struct cimxml_answer *a)
     if (a->http_status == 200) { /* whatever we answer is well-formed */
         xmlDoc *d = xmlReadMemory(a->body, (int)a->len, NULL, NULL, XML_PARSE_NONET);
         assert_non_null(d);
+        validate(d, f->body);
         xmlFreeDoc(d);
     }
 }
@@ -170,7 +192,7 @@ send_raw(struct fixture *f, const struct cimxml_headers *h, const char *body, si
 {
     struct cim_caller who = {.user = "anna", .role = 2};
     unsigned before = f->answered;
-    f->broker = (struct cim_broker){.ops = &fake, .schema = schema};
+    f->broker = (struct cim_broker){.ops = &fake, .schema = schema, .server = "alpha"};
     f->ref_class[0] = f->ref_name[0] = f->text[0] = '\0';
     f->nparams = 0;
     cimxml_handle(&f->broker, &who, h, body, len, on_answer, f);
@@ -247,7 +269,7 @@ static void test_references(void **state)
     expect_part(
         &f,
         "<PARAMVALUE NAME=\"Job\" PARAMTYPE=\"reference\"><VALUE.REFERENCE><LOCALINSTANCEPATH>" NS
-        "<INSTANCENAME CLASSNAME=\"Msvm_ConcreteJob\">" KEY("InstanceID", "vmreplica:1"));
+        "<INSTANCENAME CLASSNAME=\"Msvm_ConcreteJob\">" KEY_OUT("InstanceID", "vmreplica:1"));
     expect_part(&f, "<MESSAGE ID=\"47&amp;11\" PROTOCOLVERSION=\"1.0\">");
     expect_part(&f, "<METHODRESPONSE NAME=\"Resynchronize\">");
     assert_string_equal(f.user, "anna");
@@ -575,6 +597,49 @@ static void test_instances(void **state)
     free(f.body);
 }
 
+#define QUERY(language, query)                                                                     \
+    ICALL("ExecQuery", IPARAM("QueryLanguage", "<VALUE>" language "</VALUE>")                      \
+                           IPARAM("Query", "<VALUE>" query "</VALUE>"))
+
+static void query(struct fixture *f, const char *body)
+{
+    post(f, "ExecQuery", NS_OBJECT, body);
+}
+
+static void test_exec_query(void **state)
+{
+    struct fixture f = {0};
+    query(&f, QUERY("WQL", "SELECT ElementName FROM CIM_ComputerSystem WHERE Name = \"" VM_ID
+                           "\" AND EnabledState &lt; 3"));
+    expect_part(&f, "<IRETURNVALUE><VALUE.OBJECTWITHPATH><INSTANCEPATH><NAMESPACEPATH><HOST>alpha</"
+                    "HOST>" NS "</NAMESPACEPATH>" VM_OUT
+                    "</INSTANCEPATH><INSTANCE CLASSNAME=\"Msvm_ComputerSystem\"><PROPERTY "
+                    "NAME=\"ElementName\" TYPE=\"string\"><VALUE>");
+    assert_null(strstr(f.body, "\"EnabledState\""));
+    query(&f, QUERY("wql", "select * from Msvm_ComputerSystem where Name != __SERVER"));
+    expect_part(&f, "\"EnabledState\"");
+    query(&f, QUERY("WQL", "SELECT * FROM Msvm_ComputerSystem WHERE Name = __SERVER"));
+    expect_part(&f, "<IRETURNVALUE></IRETURNVALUE>");
+    query(&f, QUERY("DMTF:CQL", "SELECT * FROM Msvm_ComputerSystem"));
+    expect_code(&f, CIM_ERR_QUERY_LANGUAGE_NOT_SUPPORTED);
+    query(&f, QUERY("WQL", "SELECT * FROM Msvm_ComputerSystem WHERE"));
+    expect_code(&f, CIM_ERR_INVALID_QUERY);
+    expect_part(&f, "column 40: expected a property or a value, found the end");
+    query(&f, QUERY("WQL", "SELECT Nope FROM Msvm_ComputerSystem"));
+    expect_code(&f, CIM_ERR_INVALID_QUERY);
+    query(&f, QUERY("WQL", "SELECT * FROM Nope"));
+    expect_code(&f, CIM_ERR_INVALID_QUERY);
+    expect_part(&f, "column 15: no class");
+    query(&f, ICALL("ExecQuery", IPARAM("Query", "<VALUE>SELECT * FROM CIM_Job</VALUE>")));
+    expect_code(&f, CIM_ERR_INVALID_PARAMETER);
+    post(&f, "ExecQuery", "root",
+         REQ("<IMETHODCALL NAME=\"ExecQuery\"><LOCALNAMESPACEPATH><NAMESPACE "
+             "NAME=\"root\"/></LOCALNAMESPACEPATH>" IPARAM("QueryLanguage", "<VALUE>X</VALUE>")
+                 IPARAM("Query", "<VALUE/>") "</IMETHODCALL>"));
+    expect_code(&f, CIM_ERR_INVALID_NAMESPACE);
+    free(f.body);
+}
+
 static void test_cim_errors(void **state)
 {
     static const struct {
@@ -701,10 +766,10 @@ static int free_schema(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_references),         T(test_datetimes),        T(test_malformed_parameters),
-        T(test_answer_later),       T(test_cim_object_forms), T(test_http_refusals),
-        T(test_header_refusals),    T(test_limits),           T(test_get_class),
-        T(test_instances),          T(test_cim_errors),       T(test_embedded_parameter),
-        T(test_property_list_limit)};
+        T(test_references),          T(test_datetimes),        T(test_malformed_parameters),
+        T(test_answer_later),        T(test_cim_object_forms), T(test_http_refusals),
+        T(test_header_refusals),     T(test_limits),           T(test_get_class),
+        T(test_instances),           T(test_cim_errors),       T(test_embedded_parameter),
+        T(test_property_list_limit), T(test_exec_query)};
     return cmocka_run_group_tests(tests, load_schema, free_schema);
 }

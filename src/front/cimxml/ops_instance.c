@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "front/cimxml/ops.h"
+
+void op_get_instance(const struct cimxml_call *call,
+                     const struct cimxml_args *args,
+                     struct vr_buf *out,
+                     struct cim_status *st)
+{
+    struct cimxml_options o = cimxml_options_of(args);
+    struct cim_instance *i = NULL;
+    cim_broker_get_instance(call->broker, call->caller, call->ns, &args->arg[P_InstanceName].path,
+                            call->arena, &i, st);
+    if (st->code == CIM_OK && i) {
+        put_instance(out, i, &o);
+    }
+}
+
+struct listing {
+    struct vr_buf *out;
+    struct cimxml_options options;
+    bool names;
+};
+
+static bool list_one(void *ctx, const struct cim_instance *i)
+{
+    struct listing *l = ctx;
+    if (l->names) {
+        put_instance_name(l->out, &i->path);
+    } else {
+        vr_buf_text(l->out, "<VALUE.NAMEDINSTANCE>");
+        put_instance_name(l->out, &i->path);
+        put_instance(l->out, i, &l->options);
+        vr_buf_text(l->out, "</VALUE.NAMEDINSTANCE>");
+    }
+    return !l->out->failed;
+}
+
+static void list(const struct cimxml_call *call,
+                 const struct cimxml_args *args,
+                 struct listing *l,
+                 struct cim_status *st)
+{
+    const char *name = args->arg[P_ClassName].path.class_name;
+    if (!args->arg[P_DeepInheritance].flag) {
+        l->options.as = cim_schema_class(call->broker->schema, name);
+    }
+    cim_broker_enum_instances(call->broker, call->caller, call->ns, name, list_one, l, st);
+}
+
+void op_enumerate_instances(const struct cimxml_call *call,
+                            const struct cimxml_args *args,
+                            struct vr_buf *out,
+                            struct cim_status *st)
+{
+    list(call, args, &(struct listing){.out = out, .options = cimxml_options_of(args)}, st);
+}
+
+void op_enumerate_instance_names(const struct cimxml_call *call,
+                                 const struct cimxml_args *args,
+                                 struct vr_buf *out,
+                                 struct cim_status *st)
+{
+    list(call, args, &(struct listing){.out = out, .names = true}, st);
+}

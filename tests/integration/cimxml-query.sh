@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# ExecQuery against a real daemon: wbemcli has no such command, so curl sends what other clients send.
+# shellcheck disable=SC2317 # scenarios are called by name
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/cimxml.sh"
+make_lab lab
+
+query() { # LANGUAGE QUERY: the answer is in $work/answer
+    imethod ExecQuery "$(ivalue QueryLanguage "$1")$(ivalue Query "$2")"
+}
+
+by_name() {
+    query WQL "SELECT * FROM Msvm_ComputerSystem WHERE Name = \"$VM_ID\""
+    [ "$(count VALUE.OBJECTWITHPATH)" = 1 ]
+    [ "$(property ReplicationState)" = 3 ]
+}
+
+not_the_host() { # as libvirt asks
+    query WQL 'SELECT * FROM Msvm_ComputerSystem WHERE Name != __SERVER'
+    [ "$(count VALUE.OBJECTWITHPATH)" = 1 ]
+    [ "$(property Name)" = "$VM_ID" ]
+}
+
+selected() {
+    query WQL "select ReplicationState from Msvm_ReplicationRelationship where InstanceID like 'microsoft:%\\\\hvr\\\\0'"
+    [ "$(count INSTANCE)" = 1 ]
+    [ "$(count PROPERTY)" = 1 ]
+}
+
+refused() {
+    query DMTF:CQL 'SELECT * FROM Msvm_ComputerSystem'
+    [ "$(error_code)" = 14 ]
+    query WQL 'SELECT * FROM Msvm_ComputerSystem WHERE Name'
+    [ "$(error_code)" = 15 ]
+    grep -q 'column 45: expected a comparison' "$work/answer"
+}
+
+scenario 'a VM by its name' by_name
+scenario 'all but the host' not_the_host
+scenario 'a property of those LIKE' selected
+scenario 'other languages and broken queries' refused
+finish
