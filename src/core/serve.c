@@ -120,6 +120,7 @@ static int make_replica(struct core *c,
     core_text(rel.peer, sizeof(rel.peer), "%s", identity);
     core_text(rel.peer_identity, sizeof(rel.peer_identity), "%s", identity);
     core_text(rel.storage, sizeof(rel.storage), "%s", auth->storage);
+    core_text(rel.vm_name, sizeof(rel.vm_name), "%s", req->vm_name);
     int r = core_insert_rel(c, &rel, err); /* every limit before anything is made */
     if (r < 0) {
         return r;

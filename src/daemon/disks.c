@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "block/lock.h"
+#include "util/cleanup.h"
 
 static uint64_t ns_of(const struct timespec *t)
 {
@@ -116,4 +117,35 @@ void disks_thaw(struct frozen_disks *d)
         }
     }
     d->n = 0;
+}
+
+#define QCOW2_HEADER 32u
+#define QCOW2_SIZE_AT 24u
+
+static uint64_t qcow2_size(int fd)
+{
+    uint8_t h[QCOW2_HEADER];
+    uint64_t size = 0;
+    if (pread(fd, h, sizeof h, 0) != sizeof h || memcmp(h, "QFI\xfb", 4) != 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < 8; i++) {
+        size = size << 8 | h[QCOW2_SIZE_AT + i];
+    }
+    return size <= INT64_MAX ? size : 0;
+}
+
+void disks_guess_sizes(struct vr_vm *vm)
+{
+    for (uint32_t i = 0; i < vm->ndisks; i++) {
+        struct vr_disk *d = &vm->disks[i];
+        if (d->excluded) {
+            continue;
+        }
+        bool raw = strcmp(d->format, "raw") == 0, qcow2 = strcmp(d->format, "qcow2") == 0;
+        _cleanup_(vr_closep) int fd =
+            raw || qcow2 ? open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) : -1;
+        off_t end = fd >= 0 && raw ? lseek(fd, 0, SEEK_END) : 0;
+        d->size_bytes = fd >= 0 && qcow2 ? qcow2_size(fd) : end > 0 ? (uint64_t)end : 0;
+    }
 }

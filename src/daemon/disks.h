@@ -30,3 +30,6 @@ VR_MUST_CHECK int disks_freeze(
 VR_MUST_CHECK int
 disks_check(const struct frozen_disks *d, const struct vr_vm *vm, struct vr_err *err);
 void disks_thaw(struct frozen_disks *d);
+/* Fills in the sizes of included raw and qcow2 disks from what lies there, for display: nothing is
+ * locked, and what cannot be read stays 0. */
+void disks_guess_sizes(struct vr_vm *vm);

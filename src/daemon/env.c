@@ -103,13 +103,11 @@ void daemon_event(
 static int env_find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err)
 {
     struct daemon *d = ctx;
-    const struct vr_vm *vm = inventory_find(d->inventory, id);
-    if (!vm) {
+    if (!inventory_find(d->inventory, id, ret)) {
         char text[VR_UUID_TEXT_LEN];
         return vr_fail(err, VR_E_NOT_FOUND, "no virtual machine %s in the inventory",
                        vr_uuid_text(id, text));
     }
-    *ret = *vm;
     return 0;
 }
 

@@ -19,6 +19,8 @@ static void settle(struct daemon *d, struct vr_rel *rel)
     struct vr_err err = VR_ERR_INIT;
     struct replica_use *use;
     if (replicas_write(d->replicas, rel, false, 0, &use, &err) == 0) {
+        snprintf(rel->vm_name, sizeof rel->vm_name, "%s",
+                 replica_vm(replica_use_replica(use))->name);
         replica_use_end(use);
         return;
     }
@@ -66,6 +68,7 @@ adopt_sidecar(struct daemon *d, const char *dir, struct replica *replica, struct
     rel.health = VR_HEALTH_CRITICAL;
     rel.generation = *replica_generation(replica);
     snprintf(rel.storage, sizeof rel.storage, "%s", dir);
+    snprintf(rel.vm_name, sizeof rel.vm_name, "%s", vm->name);
     snprintf(rel.reason, sizeof rel.reason, "found on disk without a record; look at it, then %s",
              promoted ? "decide" : "resynchronize or adopt it from its primary");
     int r = store_save_rel(d->store, &rel, err);
@@ -99,11 +102,11 @@ static void look_into(struct daemon *d, const char *dir)
 }
 
 /* Known replicas were settled already and must not be opened a second time. */
-static bool is_known(struct daemon *d, const char *dir)
+static bool is_known(struct daemon *d, const struct vr_uuid *vm, const char *dir)
 {
-    const struct vr_rel *rel;
-    for (size_t i = 0; (rel = core_rel_at(d->core, i)); i++) {
-        if (!rel->is_source && strcmp(rel->storage, dir) == 0) {
+    for (uint8_t number = 0; number <= 1; number++) {
+        const struct vr_rel *rel = core_rel(d->core, vm, number);
+        if (rel && !rel->is_source && strcmp(rel->storage, dir) == 0) {
             return true;
         }
     }
@@ -127,7 +130,7 @@ static void scan_storage(struct daemon *d, const char *storage)
             continue;
         }
         snprintf(sidecar, sizeof sidecar, "%s/%s", path, REPLICA_SIDECAR);
-        if (lstat(sidecar, &st) == 0 && !is_known(d, path)) {
+        if (lstat(sidecar, &st) == 0 && !is_known(d, &vm, path)) {
             look_into(d, path);
         }
     }

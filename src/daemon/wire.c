@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 
+#include "daemon/disks.h"
 #include "front/cimxml/http.h"
 #include "front/front.h"
 #include "front/rest/rest.h"
@@ -34,53 +35,60 @@ struct wire {
 
 /* --- what the provider asks --- */
 
-/* The replicas of this host that the inventory does not name; *ret_n of them in a new array. */
-static struct vr_vm *list_replicas(struct daemon *d, size_t *ret_n)
-{
-    size_t n = 0, rels = 0;
-    while (core_rel_at(d->core, rels)) {
-        rels++;
-    }
-    struct vr_vm *vms = calloc(rels + 1, sizeof *vms);
-    const struct vr_rel *rel;
-    for (size_t i = 0; vms && i < rels && (rel = core_rel_at(d->core, i)); i++) {
-        if (rel->is_source || inventory_find(d->inventory, &rel->vm_id)) {
-            continue;
-        }
-        struct vr_vm *vm = &vms[n++];
-        if (replicas_images(d->replicas, rel, vm, NULL) < 0) {
-            vm->id = rel->vm_id;
-            vm->is_replica = true;
-            vr_uuid_text(&rel->vm_id,
-                         vm->name); /* its name is in the sidecar that cannot be read */
-        }
-    }
-    *ret_n = n;
-    return vms;
-}
-
-static void api_vms(void *ctx, api_vms_done done, void *arg)
+static void api_vm_name(void *ctx, const struct vr_rel *rel, char ret[static VR_NAME_MAX])
 {
     struct daemon *d = ctx;
-    struct vr_err err = VR_ERR_INIT;
-    size_t n = 0, nreplicas = 0;
-    while (inventory_at(d->inventory, n)) {
-        n++;
-    }
-    _cleanup_(vr_freep) struct vr_vm *replicas = list_replicas(d, &nreplicas);
-    _cleanup_(vr_freep) const struct vr_vm **all = calloc(n + nreplicas + 1, sizeof *all);
-    if (!replicas || !all) {
-        int r = vr_fail_nomem(&err);
-        done(arg, r, &err, NULL, 0);
+    const char *name = inventory_name(d->inventory, &rel->vm_id);
+    if (!name && !rel->is_source && !rel->vm_name[0]) {
+        vr_uuid_text(&rel->vm_id, ret); /* its name is in the sidecar that could not be read */
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        all[i] = inventory_at(d->inventory, i);
+    snprintf(ret, VR_NAME_MAX, "%s", name ? name : rel->is_source ? "" : rel->vm_name);
+}
+
+/* *at counts the inventory's VMs, then the relationships. */
+static bool api_vm_next(void *ctx, size_t *at, struct api_vm_name *ret)
+{
+    struct daemon *d = ctx;
+    size_t n = inventory_count(d->inventory);
+    const struct vr_uuid *id = inventory_id_at(d->inventory, *at);
+    if (id) {
+        ret->id = *id;
+        snprintf(ret->name, sizeof ret->name, "%s", inventory_name(d->inventory, id));
+        ++*at;
+        return true;
     }
-    for (size_t i = 0; i < nreplicas; i++) {
-        all[n + i] = &replicas[i];
+    const struct vr_rel *rel;
+    while ((rel = core_rel_at(d->core, *at - n))) {
+        ++*at;
+        if (!rel->is_source && !inventory_name(d->inventory, &rel->vm_id)) {
+            ret->id = rel->vm_id;
+            api_vm_name(d, rel, ret->name);
+            return true;
+        }
     }
-    done(arg, 0, NULL, all, n + nreplicas);
+    return false;
+}
+
+static bool api_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret)
+{
+    struct daemon *d = ctx;
+    if (inventory_find(d->inventory, id, ret)) {
+        disks_guess_sizes(ret);
+        return true;
+    }
+    for (uint8_t number = 0; number <= 1; number++) {
+        const struct vr_rel *rel = core_rel(d->core, id, number);
+        if (!rel || rel->is_source) {
+            continue;
+        }
+        if (replicas_images(d->replicas, rel, ret, NULL) < 0) {
+            *ret = (struct vr_vm){.id = *id, .is_replica = true};
+            api_vm_name(d, rel, ret->name);
+        }
+        return true;
+    }
+    return false;
 }
 
 static void api_report(void *ctx, uint64_t job_id, api_report_done done, void *arg)
@@ -118,8 +126,11 @@ static void api_events(void *ctx, uint32_t limit, api_events_done done, void *ar
     free(list.events);
 }
 
-static const struct provider_api_env api_env = {
-    .vms = api_vms, .report = api_report, .events = api_events};
+static const struct provider_api_env api_env = {.vm_next = api_vm_next,
+                                                .vm = api_vm,
+                                                .report = api_report,
+                                                .events = api_events,
+                                                .vm_name = api_vm_name};
 
 static uint64_t cim_now_us(void *ctx)
 {
@@ -129,8 +140,15 @@ static uint64_t cim_now_us(void *ctx)
 static int cim_list_vms(void *ctx, provider_vm_cb cb, void *cb_ctx, struct vr_err *err)
 {
     struct daemon *d = ctx;
-    const struct vr_vm *vm;
-    for (size_t i = 0; (vm = inventory_at(d->inventory, i)) && cb(cb_ctx, vm); i++) {
+    const struct vr_uuid *id;
+    _cleanup_(vr_freep) struct vr_vm *vm = malloc(sizeof *vm);
+    if (!vm) {
+        return vr_fail_nomem(err);
+    }
+    for (size_t i = 0; (id = inventory_id_at(d->inventory, i)); i++) {
+        if (!inventory_find(d->inventory, id, vm) || !cb(cb_ctx, vm)) {
+            break;
+        }
     }
     return 0;
 }
@@ -138,12 +156,9 @@ static int cim_list_vms(void *ctx, provider_vm_cb cb, void *cb_ctx, struct vr_er
 static int cim_find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err)
 {
     struct daemon *d = ctx;
-    const struct vr_vm *vm = inventory_find(d->inventory, id);
-    if (!vm) {
-        return vr_fail(err, VR_E_NOT_FOUND, "no such VM in the inventory");
-    }
-    *ret = *vm;
-    return 0;
+    return inventory_find(d->inventory, id, ret)
+               ? 0
+               : vr_fail(err, VR_E_NOT_FOUND, "no such VM in the inventory");
 }
 
 static int

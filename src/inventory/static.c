@@ -2,30 +2,53 @@
 /*
  * Two passes: the lines fill entries and are checked one by one; then what concerns several lines
  * (missing uuid, excluded disk that does not exist, the same name, uuid or path twice) is checked
- * over the whole.
+ * over the whole. A struct vr_vm has room for the longest of everything, 18 KiB; an entry keeps
+ * only what is there, some hundred bytes, since a host may have thousands.
  */
 #include "inventory/static.h"
 
 #include "inventory/inifile.h"
 
+struct disk {
+    char *name, *path;
+    char format[VR_FORMAT_MAX];
+    bool excluded;
+    unsigned line;
+};
+
 struct entry {
-    struct vr_vm vm;
+    struct vr_uuid id;
+    char *name, *exclude; /* exclude: the line's text, NULL: none */
+    bool quiesced;
+    struct disk *disks;
+    uint32_t ndisks;
     unsigned line, uuid_line, quiesced_line, exclude_line; /* 0: not seen */
-    unsigned disk_line[VR_DISKS_MAX];
-    char exclude[INI_LINE_MAX + 2];
 };
 
 struct inventory {
     char path[VR_PATH_MAX];
     struct entry *entries;
     size_t n, cap;
+    uint32_t *by_id; /* places in entries, in the order of the ids */
 };
 
 /* One thing that may exist only once, for sorting. */
 struct unique {
-    char text[VR_PATH_MAX];
+    const char *what, *text; /* text NULL: the id */
+    const struct vr_uuid *id;
     unsigned line;
 };
+
+static int keep_text(char **ret, const char *text, struct vr_err *err)
+{
+    char *copy = strdup(text);
+    if (!copy) {
+        return vr_fail_nomem(err);
+    }
+    free(*ret);
+    *ret = copy;
+    return 0;
+}
 
 static int new_entry(struct inventory *inv, struct vr_err *err)
 {
@@ -62,8 +85,7 @@ static int on_section(struct inventory *inv, unsigned line, const char *section,
     }
     struct entry *e = &inv->entries[inv->n - 1];
     e->line = line;
-    snprintf(e->vm.name, sizeof e->vm.name, "%s", name);
-    return 0;
+    return keep_text(&e->name, name, err);
 }
 
 static bool format_known(const char *format, size_t n)
@@ -77,19 +99,27 @@ static bool format_known(const char *format, size_t n)
     return false;
 }
 
+static struct disk *find_disk(const struct entry *e, const char *name, size_t n)
+{
+    for (uint32_t i = 0; i < e->ndisks; i++) {
+        if (strlen(e->disks[i].name) == n && memcmp(e->disks[i].name, name, n) == 0) {
+            return &e->disks[i];
+        }
+    }
+    return NULL;
+}
+
 static int
 on_disk(struct entry *e, unsigned line, const char *name, const char *value, struct vr_err *err)
 {
     if (!vr_name_ok(name)) {
         return vr_fail(err, VR_E_INVALID, "bad disk name '%s'", name);
     }
-    for (uint32_t i = 0; i < e->vm.ndisks; i++) {
-        if (strcmp(e->vm.disks[i].name, name) == 0) {
-            return vr_fail(err, VR_E_INVALID, "disk '%s' is already in line %u", name,
-                           e->disk_line[i]);
-        }
+    const struct disk *same = find_disk(e, name, strlen(name));
+    if (same) {
+        return vr_fail(err, VR_E_INVALID, "disk '%s' is already in line %u", name, same->line);
     }
-    if (e->vm.ndisks == VR_DISKS_MAX) {
+    if (e->ndisks == VR_DISKS_MAX) {
         return vr_fail(err, VR_E_INVALID, "more than %d disks", VR_DISKS_MAX);
     }
     size_t n = strcspn(value, ":");
@@ -99,15 +129,21 @@ on_disk(struct entry *e, unsigned line, const char *name, const char *value, str
                        "qed",
                        value);
     }
-    struct vr_disk *d = &e->vm.disks[e->vm.ndisks];
-    int r = ini_path(value + n + 1, d->path, sizeof d->path, err);
+    char path[VR_PATH_MAX];
+    int r = ini_path(value + n + 1, path, sizeof path, err);
     if (r < 0) {
         return r;
     }
-    snprintf(d->name, sizeof d->name, "%s", name);
+    struct disk *more = realloc(e->disks, (e->ndisks + 1) * sizeof *more);
+    if (!more) {
+        return vr_fail_nomem(err);
+    }
+    e->disks = more;
+    struct disk *d = &e->disks[e->ndisks++];
+    *d = (struct disk){.line = line};
     snprintf(d->format, sizeof d->format, "%.*s", (int)n, value);
-    e->disk_line[e->vm.ndisks++] = line;
-    return 0;
+    r = keep_text(&d->name, name, err);
+    return r < 0 ? r : keep_text(&d->path, path, err);
 }
 
 static int once(unsigned *seen, unsigned line, const char *key, struct vr_err *err)
@@ -122,7 +158,7 @@ static int once(unsigned *seen, unsigned line, const char *key, struct vr_err *e
 static int on_uuid(struct entry *e, unsigned line, const char *value, struct vr_err *err)
 {
     int r = once(&e->uuid_line, line, "uuid", err);
-    if (r == 0 && (!vr_uuid_parse(value, &e->vm.id) || vr_uuid_is_nil(&e->vm.id))) {
+    if (r == 0 && (!vr_uuid_parse(value, &e->id) || vr_uuid_is_nil(&e->id))) {
         r = vr_fail(err, VR_E_INVALID, "'%s' is not a UUID of a VM", value);
     }
     return r;
@@ -151,39 +187,29 @@ static int on_line(void *ctx,
     }
     if (strcmp(key, "quiesced") == 0) {
         int r = once(&e->quiesced_line, line, key, err);
-        return r < 0 ? r : ini_bool(value, &e->vm.quiesced, err);
+        return r < 0 ? r : ini_bool(value, &e->quiesced, err);
     }
     if (strcmp(key, "exclude") == 0) {
-        snprintf(e->exclude, sizeof e->exclude, "%s", value);
-        return once(&e->exclude_line, line, key, err);
+        int r = once(&e->exclude_line, line, key, err);
+        return r < 0 ? r : keep_text(&e->exclude, value, err);
     }
     return vr_fail(err, VR_E_INVALID,
                    "unknown key '%s': known are uuid, quiesced, disk.NAME, exclude", key);
-}
-
-static struct vr_disk *find_disk(struct vr_vm *vm, const char *name, size_t n)
-{
-    for (uint32_t i = 0; i < vm->ndisks; i++) {
-        if (strlen(vm->disks[i].name) == n && memcmp(vm->disks[i].name, name, n) == 0) {
-            return &vm->disks[i];
-        }
-    }
-    return NULL;
 }
 
 static int check_entry(const struct inventory *inv, struct entry *e, struct vr_err *err)
 {
     if (!e->uuid_line) {
         return vr_fail(err, VR_E_INVALID, "%s:%u: VM '%s' has no uuid", inv->path, e->line,
-                       e->vm.name);
+                       e->name);
     }
-    for (const char *p = e->exclude; *p;) {
+    for (const char *p = e->exclude; p && *p;) {
         p += strspn(p, ", \t");
         size_t n = strcspn(p, ", \t");
-        struct vr_disk *d = find_disk(&e->vm, p, n);
+        struct disk *d = find_disk(e, p, n);
         if (n && !d) {
             return vr_fail(err, VR_E_INVALID, "%s:%u: VM '%s' has no disk '%.*s' to exclude",
-                           inv->path, e->exclude_line, e->vm.name, (int)n, p);
+                           inv->path, e->exclude_line, e->name, (int)n, p);
         }
         if (d) {
             d->excluded = true;
@@ -196,22 +222,24 @@ static int check_entry(const struct inventory *inv, struct entry *e, struct vr_e
 static int by_text(const void *a, const void *b)
 {
     const struct unique *x = a, *y = b;
-    int c = strcmp(x->text, y->text);
+    int c = strcmp(x->what, y->what);
+    if (c == 0) {
+        c = x->id ? memcmp(x->id, y->id, sizeof *x->id) : strcmp(x->text, y->text);
+    }
     return c ? c : (x->line > y->line) - (x->line < y->line);
 }
 
-static void put(struct unique **at, const char *what, const char *text, unsigned line)
+static bool is_same(const struct unique *x, const struct unique *y)
 {
-    snprintf((*at)->text, sizeof(*at)->text, "%s '%s'", what, text);
-    (*at)->line = line;
-    (*at)++;
+    return strcmp(x->what, y->what) == 0 &&
+           (x->id ? vr_uuid_eq(x->id, y->id) : strcmp(x->text, y->text) == 0);
 }
 
 static int check_unique(const struct inventory *inv, struct vr_err *err)
 {
     size_t max = 0;
     for (size_t i = 0; i < inv->n; i++) {
-        max += 2 + inv->entries[i].vm.ndisks;
+        max += 2 + inv->entries[i].ndisks;
     }
     _cleanup_(vr_freep) struct unique *all = calloc(max + 1, sizeof *all);
     if (!all) {
@@ -220,20 +248,41 @@ static int check_unique(const struct inventory *inv, struct vr_err *err)
     struct unique *at = all;
     for (size_t i = 0; i < inv->n; i++) {
         const struct entry *e = &inv->entries[i];
-        char uuid[VR_UUID_TEXT_LEN];
-        put(&at, "VM", e->vm.name, e->line);
-        put(&at, "uuid", vr_uuid_text(&e->vm.id, uuid), e->uuid_line);
-        for (uint32_t d = 0; d < e->vm.ndisks; d++) {
-            put(&at, "disk image", e->vm.disks[d].path, e->disk_line[d]);
+        *at++ = (struct unique){"VM", e->name, NULL, e->line};
+        *at++ = (struct unique){"uuid", NULL, &e->id, e->uuid_line};
+        for (uint32_t d = 0; d < e->ndisks; d++) {
+            *at++ = (struct unique){"disk image", e->disks[d].path, NULL, e->disks[d].line};
         }
     }
     qsort(all, max, sizeof *all, by_text);
     for (size_t i = 1; i < max; i++) {
-        if (strcmp(all[i - 1].text, all[i].text) == 0) {
-            return vr_fail(err, VR_E_INVALID, "%s:%u: %s is already in line %u", inv->path,
-                           all[i].line, all[i].text, all[i - 1].line);
+        if (is_same(&all[i - 1], &all[i])) {
+            char id[VR_UUID_TEXT_LEN];
+            return vr_fail(err, VR_E_INVALID, "%s:%u: %s '%s' is already in line %u", inv->path,
+                           all[i].line, all[i].what,
+                           all[i].id ? vr_uuid_text(all[i].id, id) : all[i].text, all[i - 1].line);
         }
     }
+    return 0;
+}
+
+static int by_id(const void *a, const void *b, void *ctx)
+{
+    const struct entry *entries = ctx;
+    return memcmp(&entries[*(const uint32_t *)a].id, &entries[*(const uint32_t *)b].id,
+                  sizeof entries->id);
+}
+
+static int sort(struct inventory *inv, struct vr_err *err)
+{
+    inv->by_id = calloc(inv->n + 1, sizeof *inv->by_id);
+    if (!inv->by_id) {
+        return vr_fail_nomem(err);
+    }
+    for (uint32_t i = 0; i < inv->n; i++) {
+        inv->by_id[i] = i;
+    }
+    qsort_r(inv->by_id, inv->n, sizeof *inv->by_id, by_id, inv->entries);
     return 0;
 }
 
@@ -243,7 +292,8 @@ static int load(struct inventory *inv, struct vr_err *err)
     for (size_t i = 0; r == 0 && i < inv->n; i++) {
         r = check_entry(inv, &inv->entries[i], err);
     }
-    return r < 0 ? r : check_unique(inv, err);
+    r = r < 0 ? r : check_unique(inv, err);
+    return r < 0 ? r : sort(inv, err);
 }
 
 int inventory_load(const char *path, struct inventory **ret, struct vr_err *err)
@@ -278,25 +328,81 @@ int inventory_reload(struct inventory *inv, struct vr_err *err)
     return 0;
 }
 
+static void free_entry(struct entry *e)
+{
+    for (uint32_t i = 0; i < e->ndisks; i++) {
+        free(e->disks[i].name);
+        free(e->disks[i].path);
+    }
+    free(e->disks);
+    free(e->name);
+    free(e->exclude);
+}
+
 void inventory_free(struct inventory *inv)
 {
-    if (inv) {
-        free(inv->entries);
-        free(inv);
+    if (!inv) {
+        return;
+    }
+    for (size_t i = 0; i < inv->n; i++) {
+        free_entry(&inv->entries[i]);
+    }
+    free(inv->entries);
+    free(inv->by_id);
+    free(inv);
+}
+
+static void fill(const struct entry *e, struct vr_vm *ret)
+{
+    *ret = (struct vr_vm){.id = e->id, .ndisks = e->ndisks, .quiesced = e->quiesced};
+    snprintf(ret->name, sizeof ret->name, "%s", e->name);
+    for (uint32_t i = 0; i < e->ndisks; i++) {
+        const struct disk *from = &e->disks[i];
+        struct vr_disk *d = &ret->disks[i];
+        snprintf(d->name, sizeof d->name, "%s", from->name);
+        snprintf(d->path, sizeof d->path, "%s", from->path);
+        memcpy(d->format, from->format, sizeof d->format);
+        d->excluded = from->excluded;
     }
 }
 
-const struct vr_vm *inventory_find(const struct inventory *inv, const struct vr_uuid *id)
+static const struct entry *find(const struct inventory *inv, const struct vr_uuid *id)
 {
-    for (size_t i = 0; i < inv->n; i++) {
-        if (vr_uuid_eq(&inv->entries[i].vm.id, id)) {
-            return &inv->entries[i].vm;
+    size_t lo = 0, hi = inv->n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        const struct entry *e = &inv->entries[inv->by_id[mid]];
+        int c = memcmp(&e->id, id, sizeof *id);
+        if (c == 0) {
+            return e;
         }
+        lo = c < 0 ? mid + 1 : lo;
+        hi = c < 0 ? hi : mid;
     }
     return NULL;
 }
 
-const struct vr_vm *inventory_at(const struct inventory *inv, size_t i)
+bool inventory_find(const struct inventory *inv, const struct vr_uuid *id, struct vr_vm *ret)
 {
-    return i < inv->n ? &inv->entries[i].vm : NULL;
+    const struct entry *e = find(inv, id);
+    if (e) {
+        fill(e, ret);
+    }
+    return e;
+}
+
+const char *inventory_name(const struct inventory *inv, const struct vr_uuid *id)
+{
+    const struct entry *e = find(inv, id);
+    return e ? e->name : NULL;
+}
+
+size_t inventory_count(const struct inventory *inv)
+{
+    return inv->n;
+}
+
+const struct vr_uuid *inventory_id_at(const struct inventory *inv, size_t i)
+{
+    return i < inv->n ? &inv->entries[i].id : NULL;
 }

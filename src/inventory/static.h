@@ -16,7 +16,7 @@
 #include "util/cleanup.h"
 #include "util/err.h"
 
-#define INVENTORY_VMS_MAX 2000
+#define INVENTORY_VMS_MAX 10000
 
 struct inventory;
 
@@ -27,7 +27,10 @@ VR_MUST_CHECK int inventory_reload(struct inventory *inv, struct vr_err *err);
 void inventory_free(struct inventory *inv);
 DEFINE_CLEANUP(struct inventory *, inventory_free)
 
+/* False: no such VM. */
+bool inventory_find(const struct inventory *inv, const struct vr_uuid *id, struct vr_vm *ret);
 /* Borrowed until the next reload; NULL: no such VM. */
-const struct vr_vm *inventory_find(const struct inventory *inv, const struct vr_uuid *id);
-/* The i-th in the order of the file, NULL past the end. */
-const struct vr_vm *inventory_at(const struct inventory *inv, size_t i);
+const char *inventory_name(const struct inventory *inv, const struct vr_uuid *id);
+size_t inventory_count(const struct inventory *inv);
+/* The i-th in the order of the file, NULL past the end. Borrowed until the next reload. */
+const struct vr_uuid *inventory_id_at(const struct inventory *inv, size_t i);

@@ -66,14 +66,18 @@ struct api_answer {
 struct api_rel {
     struct vr_rel rel;
     enum vr_mode mode;
-    const struct vr_job *job; /* the one that is not finished yet, NULL: none. Borrowed */
-    uint64_t verified_us;     /* end of the last verify that completed, 0: none known */
+    const struct vr_job *job;  /* the one that is not finished yet, NULL: none. Borrowed */
+    uint64_t verified_us;      /* end of the last verify that completed, 0: none known */
+    char vm_name[VR_NAME_MAX]; /* "": not known */
+};
+
+struct api_vm_name {
+    struct vr_uuid id;
+    char name[VR_NAME_MAX];
 };
 
 /* r: 0 or -VR_E_KIND with err. */
 typedef void (*api_done)(void *arg, const struct api_answer *answer);
-typedef void (*api_vms_done)(
-    void *arg, int r, const struct vr_err *err, const struct vr_vm *const *vms, size_t n);
 typedef void (*api_report_done)(void *arg,
                                 int r,
                                 const struct vr_err *err,
@@ -87,10 +91,14 @@ struct api_ops {
     const char *name;
     /* How this host calls itself to peers. Borrowed. */
     const char *(*host_name)(void *ctx);
-    /* The VMs this host knows: inventory and replicas. */
-    void (*vms)(void *ctx, api_vms_done done, void *arg);
-    /* The i-th; false or NULL past the end. */
-    bool (*rel_at)(void *ctx, size_t i, struct api_rel *ret);
+    /* The VMs this host knows, those of the inventory and then those it holds only replicas of,
+     * one by one: *at begins as 0. False past the end. */
+    bool (*vm_next)(void *ctx, size_t *at, struct api_vm_name *ret);
+    /* One of them with its disks. False: there is none. */
+    bool (*vm)(void *ctx, const struct vr_uuid *id, struct vr_vm *ret);
+    /* The i-th, of one VM or (vm NULL) of all; false past the end. */
+    bool (*rel_at)(void *ctx, size_t i, const struct vr_uuid *vm, struct api_rel *ret);
+    /* The i-th; NULL past the end. */
     const struct vr_job *(*job_at)(void *ctx, size_t i);
     const struct vr_job *(*job)(void *ctx, uint64_t id);
     const struct vr_auth_entry *(*auth_at)(void *ctx, size_t i);

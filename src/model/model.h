@@ -61,6 +61,7 @@ struct vr_rel {
     char peer[VR_HOST_MAX];   /* connection point of the other host */
     char peer_identity[VR_HOST_MAX]; /* SAN dNSName its certificate must carry */
     char storage[VR_PATH_MAX];       /* directory of the replica's images; replica side only */
+    char vm_name[VR_NAME_MAX];       /* replica side only, not stored: from its sidecar */
     char excluded[VR_DISKS_MAX][VR_NAME_MAX]; /* disk names; source side only */
     uint32_t nexcluded;
     struct vr_generation generation; /* what the replica holds, as last known here */

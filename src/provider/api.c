@@ -16,10 +16,16 @@ static const char *api_host_name(void *ctx)
     return ((const struct provider_api *)ctx)->host_name;
 }
 
-static void api_vms(void *ctx, api_vms_done done, void *arg)
+static bool api_vm_next(void *ctx, size_t *at, struct api_vm_name *ret)
 {
     const struct provider_api *a = ctx;
-    a->env->vms(a->env_ctx, done, arg);
+    return a->env->vm_next(a->env_ctx, at, ret);
+}
+
+static bool api_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret)
+{
+    const struct provider_api *a = ctx;
+    return a->env->vm(a->env_ctx, id, ret);
 }
 
 static void api_report(void *ctx, uint64_t job_id, api_report_done done, void *arg)
@@ -42,10 +48,19 @@ static enum vr_mode mode_of(const struct vr_rel *rel)
     return rel->is_source ? VR_MODE_REPLICA : VR_MODE_EXTENDED;
 }
 
-static bool api_rel_at(void *ctx, size_t i, struct api_rel *ret)
+/* The i-th of the VM's two. */
+static const struct vr_rel *vm_rel_at(struct core *core, const struct vr_uuid *vm, size_t i)
 {
-    struct core *core = ((const struct provider_api *)ctx)->core;
-    const struct vr_rel *rel = core_rel_at(core, i);
+    const struct vr_rel *first = core_rel(core, vm, 0), *second = core_rel(core, vm, 1);
+    first = first ? first : second;
+    return i == 0 ? first : i == 1 && first != second ? second : NULL;
+}
+
+static bool api_rel_at(void *ctx, size_t i, const struct vr_uuid *vm, struct api_rel *ret)
+{
+    const struct provider_api *a = ctx;
+    struct core *core = a->core;
+    const struct vr_rel *rel = vm ? vm_rel_at(core, vm, i) : core_rel_at(core, i);
     if (!rel) {
         return false;
     }
@@ -53,6 +68,7 @@ static bool api_rel_at(void *ctx, size_t i, struct api_rel *ret)
     ret->mode = mode_of(rel);
     ret->job = NULL;
     ret->verified_us = 0;
+    a->env->vm_name(a->env_ctx, rel, ret->vm_name);
     const struct vr_job *job;
     for (job = core_vm_job(core, &rel->vm_id, NULL); job;
          job = core_vm_job(core, &rel->vm_id, job)) {
@@ -66,6 +82,9 @@ static bool api_rel_at(void *ctx, size_t i, struct api_rel *ret)
                    job->finished_us > ret->verified_us) {
             ret->verified_us = job->finished_us;
         }
+    }
+    if (!ret->vm_name[0] && ret->job) {
+        memcpy(ret->vm_name, ret->job->vm_name, sizeof(ret->vm_name));
     }
     return true;
 }
@@ -204,7 +223,8 @@ static void api_verb(
 const struct api_ops provider_api_ops = {
     .name = "core",
     .host_name = api_host_name,
-    .vms = api_vms,
+    .vm_next = api_vm_next,
+    .vm = api_vm,
     .rel_at = api_rel_at,
     .job_at = api_job_at,
     .job = api_job,

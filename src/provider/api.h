@@ -8,9 +8,12 @@
 /* What core does not keep. The daemon implements it on inventory and store. */
 struct provider_api_env {
     /* As in struct api_ops. */
-    void (*vms)(void *ctx, api_vms_done done, void *arg);
+    bool (*vm_next)(void *ctx, size_t *at, struct api_vm_name *ret);
+    bool (*vm)(void *ctx, const struct vr_uuid *id, struct vr_vm *ret);
     void (*report)(void *ctx, uint64_t job_id, api_report_done done, void *arg);
     void (*events)(void *ctx, uint32_t limit, api_events_done done, void *arg);
+    /* What a relationship's VM is called, "": not known. */
+    void (*vm_name)(void *ctx, const struct vr_rel *rel, char ret[static VR_NAME_MAX]);
 };
 
 /* The ctx of provider_api_ops. All borrowed. */

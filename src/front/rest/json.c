@@ -151,12 +151,12 @@ json_t *rest_json_job(const struct vr_job *j)
     return o;
 }
 
-json_t *rest_json_rel(const struct api_rel *rel, const char *vm_name)
+json_t *rest_json_rel(const struct api_rel *rel)
 {
     const struct vr_rel *r = &rel->rel;
     json_t *o = json_object(), *excluded = json_array();
     set_uuid(o, "vm_id", &r->vm_id);
-    set_text(o, "vm_name", vm_name);
+    set_text(o, "vm_name", rel->vm_name);
     set_u64(o, "number", r->number);
     set_bool(o, "is_source", r->is_source);
     set_state(o, "mode", (int)rel->mode, vr_mode_text((int)rel->mode));

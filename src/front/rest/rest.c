@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One table of routes; a handler either looks (and answers with JSON) or sends a verb. What needs
- * the list of VMs asks for it first; struct call carries the request through these callbacks and is
- * freed when it was answered.
+ * One table of routes; a handler either looks (and answers with JSON) or sends a verb. struct call
+ * carries the request through the callbacks and is freed when it was answered.
  */
 #include "front/rest/rest_impl.h"
 
@@ -11,11 +10,13 @@
 #include <strings.h>
 
 #include "model/retcode.h"
+#include "util/buf.h"
 #include "util/num.h"
 
 #define PREFIX "/api/v1"
 #define SEGMENTS_MAX 4
 #define EVENTS_DEFAULT 100
+#define LIST_MAX (64u << 20) /* bytes of one list */
 
 struct call {
     const struct rest *rest;
@@ -35,26 +36,60 @@ struct route {
 
 /* --- answers --- */
 
+static void finish_text(struct call *c, unsigned status, const char *type, char *take_text)
+{
+    if (take_text) {
+        http_reply(c->req, status, type, take_text, strlen(take_text));
+    } else {
+        http_reply_error(c->req, 500, "out of memory");
+    }
+    free(c);
+}
+
 static void finish(struct call *c, unsigned status, const char *type, json_t *take_json)
 {
     char *text = NULL;
-    size_t len = 0;
     if (take_json) {
         json_object_set_new(take_json, "schema", json_string(REST_SCHEMA));
         text = json_dumps(take_json, JSON_COMPACT);
         json_decref(take_json);
     }
-    char *body = text ? realloc(text, strlen(text) + 2) : NULL;
-    if (!body) {
+    size_t len = text ? strlen(text) : 0;
+    char *body = text ? realloc(text, len + 2) : NULL;
+    if (body) {
+        memcpy(body + len, "\n", 2);
+    } else {
         free(text);
-        http_reply_error(c->req, 500, "out of memory");
-        free(c);
-        return;
     }
-    len = strlen(body);
-    memcpy(body + len, "\n", 2);
-    http_reply(c->req, status, type, body, len + 1);
-    free(c);
+    finish_text(c, status, type, body);
+}
+
+/* A list is written item by item: as text it takes a tenth of the memory that it takes as JSON
+ * values, and a host may have thousands of relationships. */
+static void list_begin(struct vr_buf *b, const char *name)
+{
+    vr_buf_init(b, LIST_MAX);
+    vr_buf_printf(b, "{\"%s\":[", name);
+}
+
+static void list_add(struct vr_buf *b, json_t *take_json)
+{
+    char *text = take_json ? json_dumps(take_json, JSON_COMPACT) : NULL;
+    if (!text) {
+        b->failed = true;
+    } else {
+        vr_buf_text(b, b->data[b->len - 1] == '[' ? "" : ",");
+        vr_buf_text(b, text);
+    }
+    free(text);
+    json_decref(take_json);
+}
+
+static void list_finish(struct call *c, struct vr_buf *b)
+{
+    vr_buf_text(b, "],\"schema\":\"" REST_SCHEMA "\"}\n");
+    finish_text(c, 200, "application/json", vr_buf_steal(b));
+    vr_buf_deinit(b);
 }
 
 static void finish_ok(struct call *c, const char *name, json_t *take_json)
@@ -102,80 +137,46 @@ static void get_root(struct call *c)
     finish(c, 200, "application/json", o);
 }
 
-static const char *name_of(const struct vr_vm *const *vms, size_t n, const struct vr_uuid *id)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (vr_uuid_eq(&vms[i]->id, id)) {
-            return vms[i]->name;
-        }
-    }
-    return "";
-}
-
-static void
-vms_known(void *arg, int r, const struct vr_err *err, const struct vr_vm *const *vms, size_t n)
-{
-    struct call *c = arg;
-    if (r < 0) {
-        finish_error(c, r, vr_err_text(err), NULL);
-        return;
-    }
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) {
-        enum vr_mode mode = c->rest->ops->vm_mode(c->rest->ops_ctx, &vms[i]->id);
-        json_array_append_new(list, rest_json_vm(vms[i], mode));
-    }
-    finish_ok(c, "vms", list);
-}
-
 static void get_vms(struct call *c)
 {
-    c->rest->ops->vms(c->rest->ops_ctx, vms_known, c);
-}
-
-/* The relationships of one VM, or of all (vm NULL). */
-static json_t *relationships(const struct call *c,
-                             const struct vr_uuid *vm,
-                             const struct vr_vm *const *vms,
-                             size_t n)
-{
-    json_t *list = json_array();
-    struct api_rel *rel = malloc(sizeof(*rel)); /* some KiB: not for the stack */
-    for (size_t i = 0; rel && c->rest->ops->rel_at(c->rest->ops_ctx, i, rel); i++) {
-        if (!vm || vr_uuid_eq(vm, &rel->rel.vm_id)) {
-            const char *name = name_of(vms, n, &rel->rel.vm_id);
-            json_array_append_new(
-                list, rest_json_rel(rel, *name || !rel->job ? name : rel->job->vm_name));
+    const struct api_ops *ops = c->rest->ops;
+    void *ctx = c->rest->ops_ctx;
+    struct vr_vm *vm = malloc(sizeof(*vm)); /* some KiB: not for the stack */
+    struct api_vm_name known;
+    struct vr_buf list;
+    list_begin(&list, "vms");
+    for (size_t at = 0; vm && ops->vm_next(ctx, &at, &known);) {
+        if (ops->vm(ctx, &known.id, vm)) {
+            list_add(&list, rest_json_vm(vm, ops->vm_mode(ctx, &known.id)));
         }
     }
-    free(rel);
-    return list;
-}
-
-static void
-rels_vms_known(void *arg, int r, const struct vr_err *err, const struct vr_vm *const *vms, size_t n)
-{
-    struct call *c = arg;
-    if (r < 0) {
-        /* The relationships are known without the inventory: they matter most when it is broken. */
-        n = 0;
-    }
-    finish_ok(c, "relationships", relationships(c, NULL, vms, n));
+    list.failed = list.failed || !vm;
+    free(vm);
+    list_finish(c, &list);
 }
 
 static void get_relationships(struct call *c)
 {
-    c->rest->ops->vms(c->rest->ops_ctx, rels_vms_known, c);
+    struct api_rel *rel = malloc(sizeof(*rel)); /* some KiB: not for the stack */
+    struct vr_buf list;
+    list_begin(&list, "relationships");
+    for (size_t i = 0; rel && c->rest->ops->rel_at(c->rest->ops_ctx, i, NULL, rel); i++) {
+        list_add(&list, rest_json_rel(rel));
+    }
+    list.failed = list.failed || !rel;
+    free(rel);
+    list_finish(c, &list);
 }
 
 static void get_jobs(struct call *c)
 {
-    json_t *list = json_array();
+    struct vr_buf list;
     const struct vr_job *job;
+    list_begin(&list, "jobs");
     for (size_t i = 0; (job = c->rest->ops->job_at(c->rest->ops_ctx, i)); i++) {
-        json_array_append_new(list, rest_json_job(job));
+        list_add(&list, rest_json_job(job));
     }
-    finish_ok(c, "jobs", list);
+    list_finish(c, &list);
 }
 
 static bool job_id(struct call *c, uint64_t *ret)
@@ -256,21 +257,21 @@ static void get_authorizations(struct call *c)
     finish_ok(c, "authorizations", list);
 }
 
-/* The VM a path names, by id or by a name only one VM has; NULL: the call was answered. */
-static const struct vr_vm *find_vm(struct call *c, const struct vr_vm *const *vms, size_t n)
+/* The VM a path names, by id or by a name only one VM has; false: the call was answered. */
+static bool find_vm(struct call *c, struct vr_uuid *ret)
 {
-    struct vr_uuid id = {0};
-    bool by_id = vr_uuid_parse(c->seg[1], &id);
-    const struct vr_vm *found = NULL;
-    for (size_t i = 0; i < n; i++) {
-        if (by_id ? !vr_uuid_eq(&vms[i]->id, &id) : strcmp(vms[i]->name, c->seg[1]) != 0) {
+    struct api_vm_name vm;
+    bool found = false;
+    for (size_t at = 0; c->rest->ops->vm_next(c->rest->ops_ctx, &at, &vm);) {
+        if (strcmp(vm.name, c->seg[1]) != 0) {
             continue;
         }
-        if (found && !vr_uuid_eq(&found->id, &vms[i]->id)) {
+        if (found && !vr_uuid_eq(ret, &vm.id)) {
             finish_error(c, VR_E_EXISTS, "several VMs have this name: give the VM's id", NULL);
-            return NULL;
+            return false;
         }
-        found = vms[i];
+        *ret = vm.id;
+        found = true;
     }
     if (!found) {
         finish_error(c, VR_E_NOT_FOUND, "no such VM on this host; 'vmreplica vms' lists them",
@@ -279,26 +280,36 @@ static const struct vr_vm *find_vm(struct call *c, const struct vr_vm *const *vm
     return found;
 }
 
-static void
-vm_known(void *arg, int r, const struct vr_err *err, const struct vr_vm *const *vms, size_t n)
+static json_t *relationships(const struct call *c, const struct vr_uuid *vm)
 {
-    struct call *c = arg;
-    if (r < 0) {
-        finish_error(c, r, vr_err_text(err), NULL);
-        return;
+    const struct api_ops *ops = c->rest->ops;
+    json_t *list = json_array();
+    struct api_rel *rel = malloc(sizeof(*rel));
+    for (size_t i = 0; rel && ops->rel_at(c->rest->ops_ctx, i, vm, rel); i++) {
+        json_array_append_new(list, rest_json_rel(rel));
     }
-    const struct vr_vm *vm = find_vm(c, vms, n);
-    if (!vm) {
-        return;
-    }
-    json_t *o = rest_json_vm(vm, c->rest->ops->vm_mode(c->rest->ops_ctx, &vm->id));
-    json_object_set_new(o, "relationships", relationships(c, &vm->id, vms, n));
-    finish_ok(c, "vm", o);
+    free(rel);
+    return list;
 }
 
 static void get_vm(struct call *c)
 {
-    c->rest->ops->vms(c->rest->ops_ctx, vm_known, c);
+    const struct api_ops *ops = c->rest->ops;
+    struct vr_uuid id;
+    if (!vr_uuid_parse(c->seg[1], &id) && !find_vm(c, &id)) {
+        return;
+    }
+    struct vr_vm *vm = malloc(sizeof(*vm));
+    if (vm && ops->vm(c->rest->ops_ctx, &id, vm)) {
+        json_t *o = rest_json_vm(vm, ops->vm_mode(c->rest->ops_ctx, &id));
+        json_object_set_new(o, "relationships", relationships(c, &id));
+        finish_ok(c, "vm", o);
+    } else {
+        finish_error(c, vm ? VR_E_NOT_FOUND : VR_E_NOMEM,
+                     vm ? "no such VM on this host; 'vmreplica vms' lists them" : "out of memory",
+                     NULL);
+    }
+    free(vm);
 }
 
 /* --- verbs --- */
@@ -328,21 +339,6 @@ static void send_verb(struct call *c)
     struct api_caller who = {.role = http_role(c->req)};
     snprintf(who.user, sizeof(who.user), "%s", http_user(c->req));
     c->rest->ops->verb(c->rest->ops_ctx, &who, &c->verb, verb_done, c);
-}
-
-static void
-verb_vm_known(void *arg, int r, const struct vr_err *err, const struct vr_vm *const *vms, size_t n)
-{
-    struct call *c = arg;
-    if (r < 0) {
-        finish_error(c, r, vr_err_text(err), NULL);
-        return;
-    }
-    const struct vr_vm *vm = find_vm(c, vms, n);
-    if (vm) {
-        c->verb.vm_id = vm->id;
-        send_verb(c);
-    }
 }
 
 static bool is_json(const char *type)
@@ -377,11 +373,10 @@ static void post_vm_verb(struct call *c)
     if (!take_body(c)) {
         return;
     }
-    if (vr_uuid_parse(c->seg[1], &c->verb.vm_id)) {
-        send_verb(c); /* core judges whether there is such a VM, in its own order */
-        return;
+    /* by id, core judges whether there is such a VM, in its own order */
+    if (vr_uuid_parse(c->seg[1], &c->verb.vm_id) || find_vm(c, &c->verb.vm_id)) {
+        send_verb(c);
     }
-    c->rest->ops->vms(c->rest->ops_ctx, verb_vm_known, c);
 }
 
 static void post_verb(struct call *c)

@@ -10,7 +10,7 @@
 /* Each gives a new reference, NULL without memory. */
 json_t *rest_json_text(const char *text); /* bytes that are no UTF-8 become '?' */
 json_t *rest_json_vm(const struct vr_vm *vm, enum vr_mode mode);
-json_t *rest_json_rel(const struct api_rel *rel, const char *vm_name);
+json_t *rest_json_rel(const struct api_rel *rel);
 json_t *rest_json_job(const struct vr_job *job);
 json_t *rest_json_report(const struct vr_report *report);
 json_t *rest_json_event(const struct vr_event *event);

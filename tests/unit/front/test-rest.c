@@ -93,7 +93,7 @@ static struct fake {
     struct api_caller who;
     int verbs;
     struct api_answer answer;
-    bool inventory_broken;
+    bool vms_gone; /* named, and gone when they are looked at */
     uint32_t events_asked;
 } fake;
 
@@ -102,22 +102,33 @@ static const char *host_name(void *ctx)
     return "hv1.example";
 }
 
-static void vms(void *ctx, api_vms_done done, void *arg)
+static bool vm_next(void *ctx, size_t *at, struct api_vm_name *ret)
 {
-    const struct vr_vm *list[] = {&fake.vms[0], &fake.vms[1], &fake.vms[2]};
-    struct vr_err err = VR_ERR_INIT;
-    if (fake.inventory_broken) {
-        int r = vr_fail(&err, VR_E_IO, "libvirt does not answer");
-        done(arg, r, &err, NULL, 0);
-        return;
+    if (*at >= VR_COUNT(fake.vms)) {
+        return false;
     }
-    done(arg, 0, NULL, list, 3);
+    ret->id = fake.vms[*at].id;
+    memcpy(ret->name, fake.vms[*at].name, sizeof(ret->name));
+    ++*at;
+    return true;
 }
 
-static bool rel_at(void *ctx, size_t i, struct api_rel *ret)
+static bool vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret)
 {
-    *ret = (struct api_rel){.rel = fake.rel, .mode = VR_MODE_PRIMARY, .job = &fake.job};
-    return i == 0;
+    for (size_t i = 0; i < VR_COUNT(fake.vms); i++) {
+        if (!fake.vms_gone && vr_uuid_eq(&fake.vms[i].id, id)) {
+            *ret = fake.vms[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool rel_at(void *ctx, size_t i, const struct vr_uuid *id, struct api_rel *ret)
+{
+    *ret = (struct api_rel){
+        .rel = fake.rel, .mode = VR_MODE_PRIMARY, .job = &fake.job, .vm_name = "db01"};
+    return i == 0 && (!id || vr_uuid_eq(id, &fake.rel.vm_id));
 }
 
 static const struct vr_job *job_at(void *ctx, size_t i)
@@ -171,7 +182,8 @@ verb(void *ctx, const struct api_caller *who, const struct api_verb *v, api_done
 
 static const struct api_ops ops = {.name = "fake",
                                    .host_name = host_name,
-                                   .vms = vms,
+                                   .vm_next = vm_next,
+                                   .vm = vm,
                                    .rel_at = rel_at,
                                    .job_at = job_at,
                                    .job = job,
@@ -277,10 +289,11 @@ static void test_limit(void **state)
     assert_int_equal(fake.events_asked, 1000);
 }
 
-static void test_broken_inventory(void **state)
+static void test_vms_gone(void **state)
 {
-    fake.inventory_broken = true;
-    assert_int_equal(ask("GET", "/api/v1/vms", NULL)->status, 500);
+    fake.vms_gone = true;
+    assert_non_null(strstr(ask("GET", "/api/v1/vms", NULL)->answer, "{\"vms\":[],"));
+    assert_int_equal(ask("GET", "/api/v1/vms/db01", NULL)->status, 404);
     /* what is protected is shown all the same */
     assert_non_null(strstr(ask("GET", "/api/v1/relationships", NULL)->answer, "\"vm_id\":\"" ID1));
 }
@@ -455,7 +468,7 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TS(test_looks),    TS(test_limit),        TS(test_broken_inventory),
+        TS(test_looks),    TS(test_limit),        TS(test_vms_gone),
         TS(test_members),  TS(test_bad_bodies),   TS(test_verbs_by_name_and_id),
         TS(test_refusals), TS(test_content_type),
     };

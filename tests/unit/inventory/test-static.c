@@ -23,19 +23,22 @@ static void test_whole_file(void **state)
         "disk.vdb = raw:/dev/vg0/b\ndisk.vdc = vhdx:/srv/c\nexclude = vdb, vdc\n\n[vm none]\n" U2);
     CHECK_OK(inventory_load(path, &inv, &err), &err);
     assert_true(vr_uuid_parse("8F3C2F0E-7A6B-4B57-9D0E-1F6A2B3C4D5E", &id));
-    const struct vr_vm *vm = inventory_find(inv, &id);
-    assert_non_null(vm);
-    assert_string_equal(vm->name, "web-1");
-    assert_true(vm->quiesced);
-    assert_int_equal(vm->ndisks, 3);
-    assert_string_equal(vm->disks[0].path, "/srv/web 1:a.qcow2");
-    assert_string_equal(vm->disks[0].format, "qcow2");
-    assert_false(vm->disks[0].excluded);
-    assert_true(vm->disks[1].excluded && vm->disks[2].excluded);
-    assert_string_equal(inventory_at(inv, 1)->name, "none");
-    assert_null(inventory_at(inv, 2));
+    struct vr_vm vm;
+    assert_true(inventory_find(inv, &id, &vm));
+    assert_string_equal(vm.name, "web-1");
+    assert_true(vm.quiesced);
+    assert_int_equal(vm.ndisks, 3);
+    assert_string_equal(vm.disks[0].name, "vda");
+    assert_string_equal(vm.disks[0].path, "/srv/web 1:a.qcow2");
+    assert_string_equal(vm.disks[0].format, "qcow2");
+    assert_false(vm.disks[0].excluded);
+    assert_true(vm.disks[1].excluded && vm.disks[2].excluded);
+    assert_true(vr_uuid_eq(inventory_id_at(inv, 0), &id));
+    assert_string_equal(inventory_name(inv, inventory_id_at(inv, 1)), "none");
+    assert_null(inventory_id_at(inv, 2));
     id.b[0] ^= 1;
-    assert_null(inventory_find(inv, &id));
+    assert_false(inventory_find(inv, &id, &vm));
+    assert_null(inventory_name(inv, &id));
     inventory_free(inv);
 }
 
@@ -105,11 +108,11 @@ static void test_reload_keeps_the_old_on_error(void **state)
     CHECK_OK(inventory_load(path, &inv, &err), &err);
     put("[vm b]\n");
     CHECK_FAILS(inventory_reload(inv, &err), &err, VR_E_INVALID, "no uuid");
-    assert_string_equal(inventory_at(inv, 0)->name, "a");
+    assert_string_equal(inventory_name(inv, inventory_id_at(inv, 0)), "a");
     put("[vm b]\n" U2);
     CHECK_OK(inventory_reload(inv, &err), &err);
-    assert_string_equal(inventory_at(inv, 0)->name, "b");
-    assert_null(inventory_at(inv, 1));
+    assert_string_equal(inventory_name(inv, inventory_id_at(inv, 0)), "b");
+    assert_null(inventory_id_at(inv, 1));
     inventory_free(inv);
 }
 
@@ -123,7 +126,7 @@ static void test_too_many_vms(void **state)
     }
     put(text);
     free(text);
-    CHECK_FAILS(inventory_load(path, &inv, &err), &err, VR_E_LIMIT, ":2001: more than 2000");
+    CHECK_FAILS(inventory_load(path, &inv, &err), &err, VR_E_LIMIT, ":10001: more than 10000");
 }
 
 int main(void)

@@ -123,6 +123,12 @@ const struct vr_rel *core_rel_at(struct core *c, size_t i)
     return i < VR_COUNT(fake.rels) ? &fake.rels[i] : NULL;
 }
 
+const struct vr_rel *core_rel(struct core *c, const struct vr_uuid *vm, uint8_t number)
+{
+    bool ours = vr_uuid_eq(vm, &fake.rels[number].vm_id) && fake.rels[number].number == number;
+    return ours ? &fake.rels[number] : NULL;
+}
+
 const struct vr_job *core_job_at(struct core *c, size_t i)
 {
     return i < VR_COUNT(fake.jobs) ? &fake.jobs[i] : NULL;
@@ -154,7 +160,14 @@ enum vr_mode core_vm_mode(struct core *c, const struct vr_uuid *vm)
     return VR_MODE_REPLICA;
 }
 
-static struct provider_api api = {.host_name = "hv1"};
+static void vm_name(void *ctx, const struct vr_rel *rel, char ret[static VR_NAME_MAX])
+{
+    memcpy(ret, "web", 4);
+    ret[0] = rel->vm_id.b[1] ? '\0' : ret[0];
+}
+
+static const struct provider_api_env env = {.vm_name = vm_name};
+static struct provider_api api = {.host_name = "hv1", .env = &env};
 static int answers;
 
 static void done(void *arg, const struct api_answer *a)
@@ -225,19 +238,32 @@ static void test_relationships(void **state)
     fake.jobs[2] = (struct vr_job){.vm_id = vm, .state = VR_JOB_NEW};
     fake.jobs[3] = (struct vr_job){.id = 3, .vm_id = vm, .state = VR_JOB_RUNNING};
     fake.jobs[4] = (struct vr_job){.vm_id = {{8}}, .state = VR_JOB_RUNNING};
-    assert_true(provider_api_ops.rel_at(&api, 0, &rel));
+    assert_true(provider_api_ops.rel_at(&api, 0, NULL, &rel));
     assert_ptr_equal(rel.job, &fake.jobs[3]); /* what runs, not what is scheduled */
     assert_int_equal(rel.verified_us, 50);    /* a failed verify proves nothing */
     assert_int_equal(rel.mode, VR_MODE_PRIMARY);
-    assert_true(provider_api_ops.rel_at(&api, 1, &rel));
+    assert_true(provider_api_ops.rel_at(&api, 1, NULL, &rel));
     assert_null(rel.job);
     assert_int_equal(rel.verified_us, 0);
     assert_int_equal(rel.mode, VR_MODE_REPLICA);
-    assert_false(provider_api_ops.rel_at(&api, 2, &rel));
+    assert_false(provider_api_ops.rel_at(&api, 2, NULL, &rel));
+    assert_string_equal(rel.vm_name, "web");
+    /* the relationships of one VM */
+    assert_true(provider_api_ops.rel_at(&api, 0, &vm, &rel) && rel.rel.number == 0);
+    assert_true(provider_api_ops.rel_at(&api, 1, &vm, &rel) && rel.rel.number == 1);
+    assert_false(provider_api_ops.rel_at(&api, 2, &vm, &rel));
+    fake.rels[0].vm_id.b[1] = 1;
+    assert_true(provider_api_ops.rel_at(&api, 0, &vm, &rel) && rel.rel.number == 1);
+    assert_false(provider_api_ops.rel_at(&api, 1, &vm, &rel));
+    /* a VM nobody knows by name is called what its job calls it */
+    fake.jobs[4] = (struct vr_job){.vm_id = {{7, 1}}, .state = VR_JOB_RUNNING, .vm_name = "old"};
+    assert_true(provider_api_ops.rel_at(&api, 0, NULL, &rel));
+    assert_string_equal(rel.vm_name, "old");
+    fake.rels[0].vm_id = vm;
     fake.rels[0].is_source = fake.rels[1].is_source = false;
-    provider_api_ops.rel_at(&api, 0, &rel);
+    provider_api_ops.rel_at(&api, 0, NULL, &rel);
     assert_int_equal(rel.mode, VR_MODE_REPLICA);
-    provider_api_ops.rel_at(&api, 1, &rel);
+    provider_api_ops.rel_at(&api, 1, NULL, &rel);
     assert_int_equal(rel.mode, VR_MODE_EXTENDED);
     assert_string_equal(provider_api_ops.host_name(&api), "hv1");
     assert_ptr_equal(provider_api_ops.job(&api, 3), &fake.jobs[3]);
