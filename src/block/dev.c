@@ -154,6 +154,30 @@ void block_prefetch(struct block_dev *dev, uint64_t off, uint64_t len)
     }
 }
 
+const uint8_t *block_map(struct block_dev *dev, uint64_t off, size_t len)
+{
+    vr_assert(dev && dev->ops);
+    bool offered =
+        dev->ops->map && (dev->flags & (BLOCK_READ_ONLY | BLOCK_DIRECT)) == BLOCK_READ_ONLY;
+    if (!offered || !len || len > BLOCK_IO_MAX || !vr_range_ok(off, len, dev->size_bytes)) {
+        return NULL;
+    }
+    return dev->ops->map(dev, off, len);
+}
+
+bool block_map_end(struct block_dev *dev, uint64_t off, size_t len)
+{
+    return dev->ops->map_end(dev, off, len);
+}
+
+void block_unmap(struct block_dev *dev)
+{
+    vr_assert(dev && dev->ops);
+    if (dev->ops->unmap) {
+        dev->ops->unmap(dev);
+    }
+}
+
 void block_drop_cache(struct block_dev *dev)
 {
     vr_assert(dev && dev->ops);

@@ -59,6 +59,12 @@ struct block_ops {
     int (*reserve)(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
     /* A hint: this range is read soon, in this order. NULL: ignored. */
     void (*prefetch)(struct block_dev *dev, uint64_t off, uint64_t len);
+    /* A view of the range, see block_map; asked only for devices open for reading only and not
+     * BLOCK_DIRECT. A filter that counts, fails or slows reads does not offer it. map_end, unmap:
+     * go with it. NULL: never. */
+    const uint8_t *(*map)(struct block_dev *dev, uint64_t off, size_t len);
+    bool (*map_end)(struct block_dev *dev, uint64_t off, size_t len);
+    void (*unmap)(struct block_dev *dev);
     /* Forgets cached pages, so that the next read comes from the disk as far as that can be had.
      * NULL: ignored. */
     void (*drop_cache)(struct block_dev *dev);
@@ -90,6 +96,17 @@ VR_MUST_CHECK int block_extents(struct block_dev *dev,
 VR_MUST_CHECK int
 block_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
 void block_prefetch(struct block_dev *dev, uint64_t off, uint64_t len);
+/*
+ * A view of a range that is in memory anyway, without copying it; at most BLOCK_IO_MAX bytes.
+ * NULL: not to be had, read it. Else look, then call block_map_end for the same range, at which the
+ * pointer ends; a thread has one view at a time. False: some of what was seen was not there (a file
+ * that became shorter, an I/O error), so what was computed from it is worthless: read it, which
+ * tells the error. A view may change while somebody writes the device: look at a byte once.
+ */
+const uint8_t *block_map(struct block_dev *dev, uint64_t off, size_t len);
+VR_MUST_CHECK bool block_map_end(struct block_dev *dev, uint64_t off, size_t len);
+/* Gives back what is kept mapped for the next view (some MiB). */
+void block_unmap(struct block_dev *dev);
 void block_drop_cache(struct block_dev *dev);
 bool block_changed(struct block_dev *dev);
 void block_close(struct block_dev *dev); /* NULL is fine */

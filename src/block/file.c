@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "block/dev.h"
+#include "block/file_map.h"
 #include "util/fdio.h"
 #include "util/num.h"
 
@@ -26,6 +27,7 @@ struct file_dev {
     bool no_holes; /* the same for SEEK_HOLE */
     uint32_t sector_bytes;
     struct stat at_open;
+    struct file_map map;
     struct block_extent last; /* the whole extent around the last question; len 0 = none */
 };
 
@@ -237,6 +239,22 @@ static void file_prefetch(struct block_dev *dev, uint64_t off, uint64_t len)
     (void)posix_fadvise(file_of(dev)->fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
 }
 
+static const uint8_t *file_map(struct block_dev *dev, uint64_t off, size_t len)
+{
+    struct file_dev *f = file_of(dev);
+    return file_map_begin(&f->map, f->fd, dev->size_bytes, off, len);
+}
+
+static bool file_mapped(struct block_dev *dev, uint64_t off, size_t len)
+{
+    return file_map_end(&file_of(dev)->map, file_of(dev)->fd, off + len);
+}
+
+static void file_unmap(struct block_dev *dev)
+{
+    file_map_release(&file_of(dev)->map);
+}
+
 static void file_drop_cache(struct block_dev *dev)
 {
     (void)posix_fadvise(file_of(dev)->fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -268,6 +286,7 @@ static int file_changed(struct block_dev *dev)
 
 static void file_close(struct block_dev *dev)
 {
+    file_unmap(dev);
     close(file_of(dev)->fd);
     free(dev);
 }
@@ -281,6 +300,9 @@ static const struct block_ops file_ops = {
     .extents = file_extents,
     .reserve = file_reserve,
     .prefetch = file_prefetch,
+    .map = file_map,
+    .map_end = file_mapped,
+    .unmap = file_unmap,
     .drop_cache = file_drop_cache,
     .changed = file_changed,
     .close = file_close,

@@ -11,6 +11,7 @@
 #define EXTENTS 64u
 #define LOOK_AHEAD VR_GIB /* extents asked for in one call */
 #define PREFETCH_AHEAD (8u << 20)
+#define CACHE_LINE 64u
 
 struct reader {
     struct block_dev *dev;
@@ -18,6 +19,7 @@ struct reader {
     struct digest *digest;
     struct overlay *overlay;
     uint64_t pos, prefetched;
+    uint64_t ahead_until; /* reading ahead is of use below this: something near was not cached */
     struct block_extent ext[EXTENTS];
     size_t next, count;
     uint8_t state[CHUNK / DIGEST_LEAF];
@@ -39,7 +41,12 @@ int reader_new(struct block_dev *dev,
         free(buf);
         return vr_fail_nomem(err);
     }
-    *r = (struct reader){.dev = dev, .disk = disk, .digest = d, .overlay = overlay, .buf = buf};
+    *r = (struct reader){.dev = dev,
+                         .disk = disk,
+                         .digest = d,
+                         .overlay = overlay,
+                         .buf = buf,
+                         .ahead_until = PREFETCH_AHEAD};
     *ret = r;
     return 0;
 }
@@ -125,6 +132,16 @@ static int zero_stretch(struct reader *r, uint64_t *ret_nodes, struct vr_err *er
 
 /* Extents only ascend; zero_until may have looked past this node, so a node's pieces start from a
  * fresh answer. */
+static int find_piece(struct reader *r, uint64_t off, struct vr_err *err)
+{
+    if (r->count && r->ext[0].off > off) {
+        r->count = r->next = 0;
+    } else if (r->next < r->count && r->ext[r->next].off > off) {
+        r->next = 0;
+    }
+    return find_extent(r, off, err);
+}
+
 static int read_piece(struct reader *r,
                       uint64_t off,
                       uint32_t left,
@@ -133,12 +150,7 @@ static int read_piece(struct reader *r,
                       bool *ret_zero,
                       struct vr_err *err)
 {
-    if (r->count && r->ext[0].off > off) {
-        r->count = r->next = 0;
-    } else if (r->next < r->count && r->ext[r->next].off > off) {
-        r->next = 0;
-    }
-    int x = find_extent(r, off, err);
+    int x = find_piece(r, off, err);
     if (x < 0) {
         return x;
     }
@@ -234,18 +246,77 @@ static void prefetch(struct reader *r)
     uint64_t size = r->dev->size_bytes;
     uint64_t want = VR_MIN(size, r->pos + PREFETCH_AHEAD);
     uint64_t from = VR_MAX(r->prefetched, r->pos);
-    if (from < want && (want - from >= DIGEST_NODE || want == size)) {
+    if (r->pos < r->ahead_until && from < want && (want - from >= DIGEST_NODE || want == size)) {
         block_prefetch(r->dev, from, want - from);
         r->prefetched = want;
     }
 }
 
-int reader_next(struct reader *r,
-                struct reader_item *ret,
-                struct node_tags *tags,
-                struct vr_err *err)
+/* Is all of the range data, and nothing of it staged? */
+static int
+is_plain(struct reader *r, uint64_t off, uint32_t len, bool *ret_plain, struct vr_err *err)
 {
-    vr_assert(r->pos < r->dev->size_bytes);
+    uint64_t staged = UINT64_MAX;
+    int x = find_piece(r, off, err);
+    if (x == 0 && r->overlay) {
+        x = overlay_next(r->overlay, r->disk, off, &staged, err);
+    }
+    if (x < 0) {
+        return x;
+    }
+    const struct block_extent *e = &r->ext[r->next];
+    *ret_plain = e->kind == BLOCK_DATA && e->off + e->len >= off + len && staged >= off + len;
+    return 0;
+}
+
+/*
+ * The tags of a range straight from the page cache. The processor's own prefetching stops at the
+ * end of a page, so it is told about the next block while it digests this one.
+ */
+static bool tag_mapped(
+    struct reader *r, uint64_t off, uint32_t len, uint32_t first_leaf, struct node_tags *tags)
+{
+    const uint8_t *p = block_map(r->dev, off, len);
+    if (!p) {
+        r->ahead_until = off + len + PREFETCH_AHEAD;
+        return false;
+    }
+    for (uint32_t at = 0; at < len; at += DIGEST_LEAF) {
+        for (uint32_t i = DIGEST_LEAF; i < 2 * DIGEST_LEAF && at + i < len; i += CACHE_LINE) {
+            __builtin_prefetch(p + at + i, 0, 2);
+        }
+        digest_leaf(r->digest, p + at, VR_MIN(DIGEST_LEAF, len - at),
+                    tags->leaf[first_leaf + at / DIGEST_LEAF]);
+    }
+    return block_map_end(r->dev, off, len);
+}
+
+static int do_chunk(struct reader *r,
+                    uint64_t off,
+                    uint32_t len,
+                    struct reader_item *item,
+                    struct node_tags *tags,
+                    struct vr_err *err)
+{
+    uint32_t first_leaf = (uint32_t)(off % DIGEST_NODE) / DIGEST_LEAF;
+    bool plain;
+    int x = is_plain(r, off, len, &plain, err);
+    if (x < 0 || (plain && tag_mapped(r, off, len, first_leaf, tags))) {
+        return x;
+    }
+    x = read_chunk(r, off, len, err);
+    if (x == 0 && r->overlay) {
+        x = apply_staged(r, off, len, item, err);
+    }
+    if (x == 0) {
+        tag_chunk(r, first_leaf, len, tags);
+    }
+    return x;
+}
+
+static int
+next_item(struct reader *r, struct reader_item *ret, struct node_tags *tags, struct vr_err *err)
+{
     *ret = (struct reader_item){0};
     int x = zero_stretch(r, &ret->count, err);
     if (x < 0) {
@@ -260,16 +331,25 @@ int reader_next(struct reader *r,
     ret->len = (uint32_t)VR_MIN((uint64_t)DIGEST_NODE, r->dev->size_bytes - r->pos);
     for (uint32_t done = 0; done < ret->len; done += CHUNK) {
         uint32_t n = VR_MIN((uint32_t)CHUNK, ret->len - done);
-        x = read_chunk(r, r->pos + done, n, err);
-        if (x == 0 && r->overlay) {
-            x = apply_staged(r, r->pos + done, n, ret, err);
-        }
+        x = do_chunk(r, r->pos + done, n, ret, tags, err);
         if (x < 0) {
             return x;
         }
-        tag_chunk(r, done / DIGEST_LEAF, n, tags);
     }
     digest_fold(r->digest, tags, ret->len);
     r->pos += ret->len;
     return 0;
+}
+
+int reader_next(struct reader *r,
+                struct reader_item *ret,
+                struct node_tags *tags,
+                struct vr_err *err)
+{
+    vr_assert(r->pos < r->dev->size_bytes);
+    int x = next_item(r, ret, tags, err);
+    if (x == 0 && r->pos == r->dev->size_bytes) {
+        block_unmap(r->dev); /* not when freed: the device may be closed by then */
+    }
+    return x;
 }

@@ -100,6 +100,17 @@ static int dev_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struct
     return fs_gate(inode_of(dev)->fs, FS_RESERVE, &apply, err);
 }
 
+static const uint8_t *dev_map(struct block_dev *dev, uint64_t off, size_t len)
+{
+    struct fs_inode *n = inode_of(dev);
+    return n->fs->dead ? NULL : n->data + off;
+}
+
+static bool dev_map_end(struct block_dev *dev, uint64_t off, size_t len)
+{
+    return !inode_of(dev)->fs->dead;
+}
+
 static void dev_drop_cache(struct block_dev *dev)
 {
     fs_drop_cache(inode_of(dev));
@@ -119,6 +130,8 @@ static const struct block_ops dev_ops = {
     .flush = dev_flush,
     .extents = dev_extents,
     .reserve = dev_reserve,
+    .map = dev_map,
+    .map_end = dev_map_end,
     .drop_cache = dev_drop_cache,
     .close = dev_close,
 };

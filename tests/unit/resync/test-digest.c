@@ -26,6 +26,27 @@ static void test_same_secret_same_tags_other_secret_others(void **state)
     digest_free(c);
 }
 
+/* RFC 8439, 2.5.2; one context for many tags: each starts anew. */
+static void test_known_tag(void **state)
+{
+    static const uint8_t key[32] = {0x85, 0xd6, 0xbe, 0x78, 0x57, 0x55, 0x6d, 0x33,
+                                    0x7f, 0x44, 0x52, 0xfe, 0x42, 0xd5, 0x06, 0xa8,
+                                    0x01, 0x03, 0x80, 0x8a, 0xfb, 0x0d, 0xb2, 0xfd,
+                                    0x4a, 0xbf, 0xf6, 0xaf, 0x41, 0x49, 0xf5, 0x1b};
+    static const uint8_t tag[16] = {0xa8, 0x06, 0x1d, 0xc1, 0x30, 0x51, 0x36, 0xc6,
+                                    0xc2, 0x2b, 0x8b, 0xaf, 0x0c, 0x01, 0x27, 0xa9};
+    static const char text[] = "Cryptographic Forum Research Group";
+    struct vr_err err = VR_ERR_INIT;
+    struct checksum *c;
+    uint8_t got[16];
+    CHECK_OK(checksum_new(key, &c, &err), &err);
+    for (size_t split = 1; split < sizeof text - 1; split += 7) {
+        checksum_tag(c, text, split, text + split, sizeof text - 1 - split, got);
+        assert_memory_equal(got, tag, sizeof tag);
+    }
+    checksum_free(c);
+}
+
 static void test_tail_carries_its_length(void **state)
 {
     struct digest *d = make(1);
@@ -120,6 +141,7 @@ static void test_pairs_that_collide_elsewhere_do_not_here(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_same_secret_same_tags_other_secret_others),
+                                       T(test_known_tag),
                                        T(test_tail_carries_its_length),
                                        T(test_zero_nodes_are_as_computed),
                                        T(test_one_bit_changes_every_level),
