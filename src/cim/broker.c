@@ -15,12 +15,20 @@ void cim_fail(struct cim_status *st, int code, const char *fmt, ...)
     va_end(ap);
 }
 
-const struct cim_class *cim_broker_class(
-    struct cim_broker *b, const char *ns, const char *name, int missing, struct cim_status *st)
+bool cim_broker_namespace(const char *ns, struct cim_status *st)
 {
     if (!cim_ns_eq(ns, CIM_NAMESPACE)) {
         cim_fail(st, CIM_ERR_INVALID_NAMESPACE, "no namespace '%.100s' here, only %s", ns,
                  CIM_NAMESPACE);
+        return false;
+    }
+    return true;
+}
+
+const struct cim_class *cim_broker_class(
+    struct cim_broker *b, const char *ns, const char *name, int missing, struct cim_status *st)
+{
+    if (!cim_broker_namespace(ns, st)) {
         return NULL;
     }
     const struct cim_class *cls = cim_schema_class(b->schema, name);

@@ -113,6 +113,8 @@ struct cim_broker {
 
 void cim_fail(struct cim_status *st, int code, const char *fmt, ...) VR_PRINTF(3, 4);
 
+/* Is it ours? False: st is set. */
+bool cim_broker_namespace(const char *ns, struct cim_status *st);
 /* NULL: st is set (INVALID_NAMESPACE, or `missing` when there is no such class). */
 const struct cim_class *cim_broker_class(
     struct cim_broker *b, const char *ns, const char *name, int missing, struct cim_status *st);

@@ -13,8 +13,7 @@ void cim_broker_query(struct cim_broker *b,
                       struct cim_status *st)
 {
     struct vr_err err = VR_ERR_INIT;
-    if (!cim_ns_eq(ns, CIM_NAMESPACE)) {
-        cim_broker_class(b, ns, "", CIM_ERR_NOT_FOUND, st);
+    if (!cim_broker_namespace(ns, st)) {
         return;
     }
     if (strcasecmp(language, "WQL") != 0) {

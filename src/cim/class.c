@@ -15,6 +15,16 @@ const struct cim_class *cim_schema_class(const struct cim_schema *s, const char 
     return NULL;
 }
 
+const struct cim_qualifier_decl *cim_schema_qualifier(const struct cim_schema *s, const char *name)
+{
+    for (const struct cim_qualifier_decl *d = s->quals; d; d = d->next) {
+        if (strcasecmp(d->name, name) == 0) {
+            return d;
+        }
+    }
+    return NULL;
+}
+
 void cim_schema_free(struct cim_schema *s)
 {
     if (s) {

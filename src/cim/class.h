@@ -6,9 +6,41 @@
 #pragma once
 #include "cim/value.h"
 
+#define CIM_FLAVOR_OVERRIDABLE 1u
+#define CIM_FLAVOR_TO_SUBCLASS 2u
+#define CIM_FLAVOR_TRANSLATABLE 4u
+
+/* X(name): what a qualifier may stand at, in the order of the SCOPE element */
+#define CIM_SCOPES(X)                                                                              \
+    X(CLASS)                                                                                       \
+    X(ASSOCIATION)                                                                                 \
+    X(REFERENCE)                                                                                   \
+    X(PROPERTY)                                                                                    \
+    X(METHOD)                                                                                      \
+    X(PARAMETER)                                                                                   \
+    X(INDICATION)
+
+enum cim_scope {
+#define X(name) CIM_SCOPE_##name,
+    CIM_SCOPES(X)
+#undef X
+    CIM_SCOPE_COUNT
+};
+
+struct cim_qualifier_decl {
+    struct cim_qualifier_decl *next;
+    const char *name;
+    enum cim_type type;
+    bool is_array;
+    struct cim_value initial; /* NULL when none was said */
+    unsigned flavors, scopes; /* scopes: bits of enum cim_scope */
+};
+
 struct cim_qualifier {
     const char *name;
     struct cim_value value;
+    unsigned flavors;
+    bool propagated; /* from the superclass */
 };
 
 /* A property, or a parameter of a method. */
@@ -18,6 +50,7 @@ struct cim_feature {
     bool is_array;
     const char *ref_class; /* with CIM_REFERENCE */
     const char *origin;    /* class that defined it; NULL for a parameter */
+    const char *declared;  /* class that defined or last overrode it; NULL for a parameter */
     const struct cim_qualifier *quals;
     uint32_t nquals;
     struct cim_value initial; /* type CIM_NONE: none */
@@ -26,7 +59,7 @@ struct cim_feature {
 struct cim_method {
     const char *name;
     enum cim_type type;
-    const char *origin;
+    const char *origin, *declared;
     const struct cim_qualifier *quals;
     uint32_t nquals;
     const struct cim_feature *params;
@@ -48,6 +81,7 @@ struct cim_class {
 struct cim_schema {
     struct cim_arena arena;
     struct cim_class *first, *last;
+    struct cim_qualifier_decl *quals; /* the last one first */
 };
 
 struct cim_instance {
@@ -58,6 +92,7 @@ struct cim_instance {
 };
 
 const struct cim_class *cim_schema_class(const struct cim_schema *s, const char *name);
+const struct cim_qualifier_decl *cim_schema_qualifier(const struct cim_schema *s, const char *name);
 void cim_schema_free(struct cim_schema *s);
 /* Is cls the class called name, or below it? */
 bool cim_class_is_a(const struct cim_class *cls, const char *name);

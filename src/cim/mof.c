@@ -183,18 +183,15 @@ static int parse_scalar(struct mof *m, enum cim_type t, struct cim_value *ret)
     struct cim_arena *a = &m->schema->arena;
     struct vr_err why = VR_ERR_INIT;
     if (take(m, "NULL")) {
-        *ret = cim_null(t == CIM_NONE ? CIM_STRING : t);
+        *ret = cim_null(t);
         return 0;
     }
-    if (m->tok == TOK_STRING && (t == CIM_NONE || t == CIM_STRING || t == CIM_DATETIME)) {
+    if (m->tok == TOK_STRING && (t == CIM_STRING || t == CIM_DATETIME)) {
         const char *s = "";
         for (; m->tok == TOK_STRING && s; next(m)) { /* adjacent strings are one */
             s = cim_printf(a, "%s%s", s, m->text);
         }
-        return cim_value_from_text(a, t == CIM_NONE ? CIM_STRING : t, s ? s : "", ret, m->err);
-    }
-    if (t == CIM_NONE) {
-        t = m->tok == TOK_NUMBER ? CIM_SINT32 : CIM_BOOLEAN;
+        return cim_value_from_text(a, t, s ? s : "", ret, m->err);
     }
     if (t == CIM_STRING || t == CIM_DATETIME || cim_value_from_text(a, t, m->text, ret, &why) < 0) {
         return bad(m, "a value");
@@ -228,30 +225,119 @@ static int parse_value(struct mof *m, enum cim_type t, struct cim_value *ret)
     return want(m, "}");
 }
 
+#define SCOPE(name) (1u << CIM_SCOPE_##name)
+#define SCOPE_OF_CLASS (SCOPE(CLASS) | SCOPE(ASSOCIATION) | SCOPE(INDICATION))
+#define SCOPE_OF_MEMBER (SCOPE(PROPERTY) | SCOPE(REFERENCE) | SCOPE(METHOD))
+
+static int parse_scopes(struct mof *m, struct cim_qualifier_decl *d)
+{
+    static const char *const names[] = {
+#define X(name) #name,
+        CIM_SCOPES(X)
+#undef X
+    };
+    int r = want(m, "(");
+    do {
+        size_t i = 0;
+        while (i < VR_COUNT(names) && !at(m, names[i])) {
+            i++;
+        }
+        bool any = at(m, "any");
+        if (r < 0 || (i == VR_COUNT(names) && !any)) {
+            return r < 0 ? r : bad(m, "a scope");
+        }
+        d->scopes |= any ? (1u << CIM_SCOPE_COUNT) - 1 : 1u << i;
+        next(m);
+    } while (take(m, ","));
+    return want(m, ")");
+}
+
+static int parse_flavors(struct mof *m, struct cim_qualifier_decl *d)
+{
+    int r = want(m, "(");
+    do {
+        if (take(m, "DisableOverride")) {
+            d->flavors &= ~CIM_FLAVOR_OVERRIDABLE;
+        } else if (take(m, "Restricted")) {
+            d->flavors &= ~CIM_FLAVOR_TO_SUBCLASS;
+        } else if (take(m, "Translatable")) {
+            d->flavors |= CIM_FLAVOR_TRANSLATABLE;
+        } else if (!take(m, "EnableOverride") && !take(m, "ToSubclass")) {
+            return bad(m, "a flavor");
+        }
+    } while (r == 0 && take(m, ","));
+    return r < 0 ? r : want(m, ")");
+}
+
+/* After "Qualifier": name : type [= value] {, Scope(...) | Flavor(...)} ; */
+static int parse_qualifier_decl(struct mof *m)
+{
+    struct cim_qualifier_decl *d = cim_alloc(&m->schema->arena, sizeof *d);
+    if (!d) {
+        return vr_fail_nomem(m->err);
+    }
+    d->flavors = CIM_FLAVOR_OVERRIDABLE | CIM_FLAVOR_TO_SUBCLASS;
+    d->name = take_name(m);
+    if (!d->name || cim_schema_qualifier(m->schema, d->name)) {
+        return bad(m, "the name of a new qualifier before this");
+    }
+    int r = want(m, ":");
+    d->type = m->tok == TOK_NAME ? cim_type_parse(m->text) : CIM_NONE;
+    if (r < 0 || d->type == CIM_NONE) {
+        return r < 0 ? r : bad(m, "a type");
+    }
+    next(m);
+    d->is_array = take(m, "[");
+    r = d->is_array ? want(m, "]") : 0;
+    d->initial = cim_null(d->type);
+    if (r == 0 && take(m, "=")) {
+        r = parse_value(m, d->type, &d->initial);
+    }
+    while (r == 0 && take(m, ",")) {
+        r = take(m, "Scope")    ? parse_scopes(m, d)
+            : take(m, "Flavor") ? parse_flavors(m, d)
+                                : bad(m, "Scope or Flavor");
+    }
+    d->next = m->schema->quals;
+    m->schema->quals = d;
+    return r < 0 ? r : want(m, ";");
+}
+
+static int parse_qualifier(struct mof *m, unsigned scopes, struct cim_qualifier *q)
+{
+    const struct cim_qualifier_decl *d =
+        m->tok == TOK_NAME ? cim_schema_qualifier(m->schema, m->text) : NULL;
+    if (!d || !(d->scopes & scopes)) {
+        return bad(m, d ? "a qualifier that may stand here" : "a qualifier declared before");
+    }
+    next(m);
+    *q = (struct cim_qualifier){.name = d->name, .flavors = d->flavors};
+    if (take(m, "(")) {
+        int r = parse_value(m, d->type, &q->value);
+        return r < 0 ? r : want(m, ")");
+    }
+    if (at(m, "{")) {
+        return parse_value(m, d->type, &q->value);
+    }
+    q->value = d->type == CIM_BOOLEAN ? cim_bool(true) : d->initial;
+    return 0;
+}
+
 /* "[Key, MaxLen(256), Override("x")]", or nothing. */
-static int parse_qualifiers(struct mof *m, struct list *l)
+static int parse_qualifiers(struct mof *m, unsigned scopes, struct list *l)
 {
     *l = (struct list){.item_bytes = sizeof(struct cim_qualifier)};
     if (!take(m, "[")) {
         return 0;
     }
     do {
-        struct cim_qualifier q = {.name = take_name(m), .value = cim_bool(true)};
-        int r = 0;
-        if (!q.name) {
-            return -VR_E_INVALID;
-        }
-        if (take(m, "(")) {
-            r = parse_value(m, CIM_NONE, &q.value);
-            r = r < 0 ? r : want(m, ")");
-        } else if (at(m, "{")) {
-            r = parse_value(m, CIM_NONE, &q.value);
-        }
+        struct cim_qualifier q;
+        int r = parse_qualifier(m, scopes, &q);
         if (r < 0) {
             return r;
         }
-        if (!list_add(m, l, &q)) {
-            return bad(m, "fewer qualifiers");
+        if (cim_qualifier(l->items, l->n, q.name) || !list_add(m, l, &q)) {
+            return bad(m, "fewer qualifiers, each once, before this");
         }
     } while (take(m, ","));
     return want(m, "]");
@@ -286,7 +372,7 @@ static int parse_params(struct mof *m, struct cim_method *method)
     struct list l = {.item_bytes = sizeof(struct cim_feature)}, quals;
     while (!at(m, ")")) {
         struct cim_feature f = {0};
-        int r = parse_qualifiers(m, &quals);
+        int r = parse_qualifiers(m, SCOPE(PARAMETER), &quals);
         r = r < 0 ? r : parse_declarator(m, &f);
         if (r < 0) {
             return r;
@@ -305,11 +391,25 @@ static int parse_params(struct mof *m, struct cim_method *method)
     return want(m, ")");
 }
 
-/* Qualifiers of the overridden feature that are not said again. */
+static bool same_value(const struct cim_value *a, const struct cim_value *b)
+{
+    char x[32], y[32];
+    return strcmp(cim_value_text(a, x, sizeof x), cim_value_text(b, y, sizeof y)) == 0;
+}
+
+/* Those of what is inherited or overridden that are not said again. */
 static int inherit_quals(struct mof *m, struct list *own, const struct cim_qualifier *q, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (!cim_qualifier(own->items, own->n, q[i].name) && !list_add(m, own, &q[i])) {
+        struct cim_qualifier inherited = q[i];
+        const struct cim_qualifier *said = cim_qualifier(own->items, own->n, q[i].name);
+        inherited.propagated = true;
+        if (said && !(q[i].flavors & CIM_FLAVOR_OVERRIDABLE) &&
+            !same_value(&said->value, &q[i].value)) {
+            return vr_fail(m->err, VR_E_INVALID, "%s:%d: qualifier %s may not be overridden",
+                           m->source, m->line, q[i].name);
+        }
+        if (!said && (q[i].flavors & CIM_FLAVOR_TO_SUBCLASS) && !list_add(m, own, &inherited)) {
             return bad(m, "fewer qualifiers");
         }
     }
@@ -355,15 +455,16 @@ static int add_prop(struct mof *m, struct list *props, struct cim_feature *f, st
 static int
 parse_member(struct mof *m, struct cim_class *cls, struct list *props, struct list *methods)
 {
-    struct cim_feature f = {.origin = cls->name};
+    struct cim_feature f = {.origin = cls->name, .declared = cls->name};
     struct list quals;
-    int r = parse_qualifiers(m, &quals);
+    int r = parse_qualifiers(m, SCOPE_OF_MEMBER, &quals);
     r = r < 0 ? r : parse_declarator(m, &f);
     if (r < 0) {
         return r;
     }
     if (take(m, "(")) {
-        struct cim_method method = {.name = f.name, .type = f.type, .origin = cls->name};
+        struct cim_method method = {
+            .name = f.name, .type = f.type, .origin = cls->name, .declared = cls->name};
         r = parse_params(m, &method);
         r = r < 0 ? r : add_method(m, methods, &method, &quals);
         return r < 0 ? r : want(m, ";");
@@ -375,24 +476,57 @@ parse_member(struct mof *m, struct cim_class *cls, struct list *props, struct li
     return r < 0 ? r : want(m, ";");
 }
 
-static int inherit(struct mof *m, struct cim_class *cls, struct list *props, struct list *methods)
+static int inherit_feature(struct mof *m, struct list *to, const struct cim_feature *from)
+{
+    struct cim_feature f = *from;
+    struct list quals = {.item_bytes = sizeof(struct cim_qualifier)};
+    int r = inherit_quals(m, &quals, from->quals, from->nquals);
+    f.quals = quals.items;
+    f.nquals = quals.n;
+    if (r == 0 && !list_add(m, to, &f)) {
+        return bad(m, "fewer properties");
+    }
+    return r;
+}
+
+static int inherit_method(struct mof *m, struct list *to, const struct cim_method *from)
+{
+    struct cim_method method = *from;
+    struct list quals = {.item_bytes = sizeof(struct cim_qualifier)};
+    struct list params = {.item_bytes = sizeof(struct cim_feature)};
+    int r = inherit_quals(m, &quals, from->quals, from->nquals);
+    for (uint32_t i = 0; i < from->nparams && r == 0; i++) {
+        r = inherit_feature(m, &params, &from->params[i]);
+    }
+    method.quals = quals.items;
+    method.nquals = quals.n;
+    method.params = params.items;
+    if (r == 0 && !list_add(m, to, &method)) {
+        return bad(m, "fewer methods");
+    }
+    return r;
+}
+
+/* quals: those of the class itself, which then get the inherited ones. */
+static int inherit(struct mof *m,
+                   struct cim_class *cls,
+                   struct list *quals,
+                   struct list *props,
+                   struct list *methods)
 {
     const char *name = take_name(m);
     cls->super = name ? cim_schema_class(m->schema, name) : NULL;
     if (!cls->super) {
         return bad(m, "a superclass declared before");
     }
-    for (uint32_t i = 0; i < cls->super->nprops; i++) {
-        if (!list_add(m, props, &cls->super->props[i])) {
-            return bad(m, "fewer properties");
-        }
+    int r = inherit_quals(m, quals, cls->super->quals, cls->super->nquals);
+    for (uint32_t i = 0; i < cls->super->nprops && r == 0; i++) {
+        r = inherit_feature(m, props, &cls->super->props[i]);
     }
-    for (uint32_t i = 0; i < cls->super->nmethods; i++) {
-        if (!list_add(m, methods, &cls->super->methods[i])) {
-            return bad(m, "fewer methods");
-        }
+    for (uint32_t i = 0; i < cls->super->nmethods && r == 0; i++) {
+        r = inherit_method(m, methods, &cls->super->methods[i]);
     }
-    return 0;
+    return r;
 }
 
 static int parse_class(struct mof *m)
@@ -400,7 +534,7 @@ static int parse_class(struct mof *m)
     struct list quals, props = {.item_bytes = sizeof(struct cim_feature)},
                        methods = {.item_bytes = sizeof(struct cim_method)};
     struct cim_class *cls = cim_alloc(&m->schema->arena, sizeof *cls);
-    int r = parse_qualifiers(m, &quals);
+    int r = parse_qualifiers(m, SCOPE_OF_CLASS, &quals);
     r = r < 0 ? r : want(m, "class");
     if (r < 0 || !cls) {
         return r < 0 ? r : vr_fail_nomem(m->err);
@@ -409,7 +543,7 @@ static int parse_class(struct mof *m)
     if (!cls->name || cim_schema_class(m->schema, cls->name)) {
         return bad(m, "the name of a new class");
     }
-    r = take(m, ":") ? inherit(m, cls, &props, &methods) : 0;
+    r = take(m, ":") ? inherit(m, cls, &quals, &props, &methods) : 0;
     r = r < 0 ? r : want(m, "{");
     while (r == 0 && !at(m, "}")) {
         r = parse_member(m, cls, &props, &methods);
@@ -443,7 +577,7 @@ int cim_mof_parse(
         .p = text, .end = text + n, .source = source, .line = 1, .schema = s, .err = err};
     next(m);
     while (m->tok != TOK_END) {
-        int r = parse_class(m);
+        int r = take(m, "Qualifier") ? parse_qualifier_decl(m) : parse_class(m);
         if (r < 0) {
             return r;
         }

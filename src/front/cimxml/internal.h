@@ -60,6 +60,7 @@ void cimxml_intrinsic(const struct cimxml_call *call, struct vr_buf *out, struct
 /* --- text --- */
 struct cimxml_options {
     bool local_only, qualifiers, origin, has_list;
+    bool is_class;              /* put_class says so */
     const struct cim_class *as; /* only properties this class has; NULL: all */
     const char *const *list;    /* property names */
     size_t nlist;
@@ -75,6 +76,7 @@ void put_object_with_path(struct vr_buf *b,
                           const char *host,
                           const struct cim_instance *i,
                           const struct cimxml_options *o);
+void put_qualifier_declaration(struct vr_buf *b, const struct cim_qualifier_decl *d);
 void put_class(struct vr_buf *b, const struct cim_class *c, const struct cimxml_options *o);
 void put_value(struct vr_buf *b, const struct cim_value *v);
 void put_return_value(struct vr_buf *b, const struct cim_value *v);

@@ -160,6 +160,8 @@ static const struct op ops[] = {
     {"EnumerateClasses", BIT(ClassName) | BIT(DeepInheritance) | CLASS_FLAGS, 0,
      BIT(LocalOnly) | BIT(IncludeQualifiers), op_enumerate_classes},
     {"EnumerateClassNames", BIT(ClassName) | BIT(DeepInheritance), 0, 0, op_enumerate_class_names},
+    {"GetQualifier", BIT(QualifierName), BIT(QualifierName), 0, op_get_qualifier},
+    {"EnumerateQualifiers", 0, 0, 0, op_enumerate_qualifiers},
     {"GetInstance", BIT(InstanceName) | BIT(PropertyList) | CLASS_FLAGS, BIT(InstanceName), 0,
      op_get_instance},
     {"EnumerateInstances", BIT(ClassName) | BIT(DeepInheritance) | BIT(PropertyList) | CLASS_FLAGS,

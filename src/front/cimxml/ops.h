@@ -80,6 +80,14 @@ void op_enumerate_class_names(const struct cimxml_call *call,
                               const struct cimxml_args *args,
                               struct vr_buf *out,
                               struct cim_status *st);
+void op_get_qualifier(const struct cimxml_call *call,
+                      const struct cimxml_args *args,
+                      struct vr_buf *out,
+                      struct cim_status *st);
+void op_enumerate_qualifiers(const struct cimxml_call *call,
+                             const struct cimxml_args *args,
+                             struct vr_buf *out,
+                             struct cim_status *st);
 void op_get_instance(const struct cimxml_call *call,
                      const struct cimxml_args *args,
                      struct vr_buf *out,

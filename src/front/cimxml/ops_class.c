@@ -58,3 +58,33 @@ void op_enumerate_class_names(const struct cimxml_call *call,
 {
     enum_classes(call, args, out, st, true);
 }
+
+void op_get_qualifier(const struct cimxml_call *call,
+                      const struct cimxml_args *args,
+                      struct vr_buf *out,
+                      struct cim_status *st)
+{
+    const char *name = args->arg[P_QualifierName].text;
+    if (!cim_broker_namespace(call->ns, st)) {
+        return;
+    }
+    const struct cim_qualifier_decl *d = cim_schema_qualifier(call->broker->schema, name);
+    if (!d) {
+        cim_fail(st, CIM_ERR_NOT_FOUND, "no qualifier '%.60s' in %s", name, CIM_NAMESPACE);
+        return;
+    }
+    put_qualifier_declaration(out, d);
+}
+
+void op_enumerate_qualifiers(const struct cimxml_call *call,
+                             const struct cimxml_args *args,
+                             struct vr_buf *out,
+                             struct cim_status *st)
+{
+    if (!cim_broker_namespace(call->ns, st)) {
+        return;
+    }
+    for (const struct cim_qualifier_decl *d = call->broker->schema->quals; d; d = d->next) {
+        put_qualifier_declaration(out, d);
+    }
+}

@@ -184,25 +184,68 @@ void put_value(struct vr_buf *b, const struct cim_value *v)
     vr_buf_printf(b, "</%s>", tag);
 }
 
+static void put_flavors(struct vr_buf *b, unsigned flavors)
+{
+    if (!(flavors & CIM_FLAVOR_OVERRIDABLE)) {
+        put_attr(b, "OVERRIDABLE", "false");
+    }
+    if (!(flavors & CIM_FLAVOR_TO_SUBCLASS)) {
+        put_attr(b, "TOSUBCLASS", "false");
+    }
+    if (flavors & CIM_FLAVOR_TRANSLATABLE) {
+        put_attr(b, "TRANSLATABLE", "true");
+    }
+}
+
 static void put_qualifiers(struct vr_buf *b,
                            const struct cim_qualifier *q,
                            uint32_t n,
                            const struct cimxml_options *o)
 {
     for (uint32_t i = 0; o->qualifiers && i < n; i++) {
+        if (o->local_only && q[i].propagated) {
+            continue;
+        }
         vr_buf_text(b, "<QUALIFIER");
         put_attr(b, "NAME", q[i].name);
         put_attr(b, "TYPE", cim_type_text(q[i].value.type));
+        if (q[i].propagated) {
+            put_attr(b, "PROPAGATED", "true");
+        }
+        put_flavors(b, q[i].flavors);
         vr_buf_text(b, ">");
         put_value(b, &q[i].value);
         vr_buf_text(b, "</QUALIFIER>");
     }
 }
 
+void put_qualifier_declaration(struct vr_buf *b, const struct cim_qualifier_decl *d)
+{
+    static const char *const scopes[] = {
+#define X(name) #name,
+        CIM_SCOPES(X)
+#undef X
+    };
+    vr_buf_text(b, "<QUALIFIER.DECLARATION");
+    put_attr(b, "NAME", d->name);
+    put_attr(b, "TYPE", cim_type_text(d->type));
+    put_attr(b, "ISARRAY", d->is_array ? "true" : "false");
+    put_flavors(b, d->flavors);
+    vr_buf_text(b, "><SCOPE");
+    for (unsigned i = 0; i < CIM_SCOPE_COUNT; i++) {
+        if (d->scopes & (1u << i)) {
+            put_attr(b, scopes[i], "true");
+        }
+    }
+    vr_buf_text(b, "/>");
+    put_value(b, &d->initial);
+    vr_buf_text(b, "</QUALIFIER.DECLARATION>");
+}
+
 static bool
 wanted(const struct cim_feature *f, const struct cim_class *cls, const struct cimxml_options *o)
 {
-    if (o->local_only && strcasecmp(f->origin, cls->name) != 0) {
+    if (o->local_only && strcasecmp(f->declared, cls->name) != 0) {
         return false;
     }
     if (o->as && cim_class_prop(o->as, f->name) < 0) {
@@ -235,10 +278,11 @@ static void put_property(struct vr_buf *b,
     if (o->origin) {
         put_attr(b, "CLASSORIGIN", f->origin);
     }
-    if (o->qualifiers && strcasecmp(f->origin, cls->name) != 0) {
+    if (o->is_class && strcasecmp(f->declared, cls->name) != 0) {
         put_attr(b, "PROPAGATED", "true");
     }
-    if (v->type == CIM_INSTANCE && !v->is_null) {
+    if ((v->type == CIM_INSTANCE && !v->is_null) ||
+        cim_qualifier(f->quals, f->nquals, "EmbeddedInstance")) {
         put_attr(b, "EmbeddedObject", "instance");
     }
     vr_buf_text(b, ">");
@@ -249,14 +293,13 @@ static void put_property(struct vr_buf *b,
 
 void put_instance(struct vr_buf *b, const struct cim_instance *i, const struct cimxml_options *o)
 {
-    struct cimxml_options no_quals = *o;
-    no_quals.qualifiers = false;
     vr_buf_text(b, "<INSTANCE");
     put_attr(b, "CLASSNAME", i->cls->name);
     vr_buf_text(b, ">");
+    put_qualifiers(b, i->cls->quals, i->cls->nquals, o);
     for (uint32_t k = 0; k < i->cls->nprops; k++) {
         if (wanted(&i->cls->props[k], i->cls, o)) {
-            put_property(b, &i->cls->props[k], &i->values[k], i->cls, &no_quals);
+            put_property(b, &i->cls->props[k], &i->values[k], i->cls, o);
         }
     }
     vr_buf_text(b, "</INSTANCE>");
@@ -283,7 +326,7 @@ static void put_method(struct vr_buf *b,
                        const struct cim_class *cls,
                        const struct cimxml_options *o)
 {
-    bool inherited = strcasecmp(m->origin, cls->name) != 0;
+    bool inherited = strcasecmp(m->declared, cls->name) != 0;
     if (o->local_only && inherited) {
         return;
     }
@@ -304,8 +347,10 @@ static void put_method(struct vr_buf *b,
     vr_buf_text(b, "</METHOD>");
 }
 
-void put_class(struct vr_buf *b, const struct cim_class *c, const struct cimxml_options *o)
+void put_class(struct vr_buf *b, const struct cim_class *c, const struct cimxml_options *said)
 {
+    struct cimxml_options of_class = *said, *o = &of_class;
+    of_class.is_class = true;
     static const struct cim_value none = {.is_null = true};
     vr_buf_text(b, "<CLASS");
     put_attr(b, "NAME", c->name);

@@ -3,6 +3,14 @@
 #include "tests/lib/check.h"
 #include "util/num.h"
 
+#define QUALIFIERS                                                                                 \
+    "Qualifier Abstract : boolean = false, Scope(class), Flavor(Restricted); "                     \
+    "Qualifier Key : boolean = false, Scope(property, reference), Flavor(DisableOverride); "       \
+    "Qualifier In : boolean = true, Scope(parameter); Qualifier Out : boolean, Scope(parameter); " \
+    "Qualifier Description : string, Scope(any), Flavor(Translatable); "                           \
+    "Qualifier MaxLen : uint32, Scope(property); "                                                 \
+    "Qualifier Values : string[] = {\"a\"}, Scope(property, method); "
+
 static struct cim_schema *parse(const char *text)
 {
     struct cim_schema *s = NULL;
@@ -14,7 +22,8 @@ static struct cim_schema *parse(const char *text)
 static void test_inheritance(void **state)
 {
     struct cim_schema *s = parse(
-        "#pragma locale(\"en_US\")\n/* c */ // d\n"
+        QUALIFIERS
+        "\n#pragma locale(\"en_US\")\n/* c */ // d\n"
         "[Abstract, Description(\"a\" \"b\")] class A { string Id; uint16 N = 5; uint32 M(); };\n"
         "class B : A { [Key, MaxLen(7)] string ID; string L[] = {\"x\",\"y\"};\n"
         "  uint32 Run([In] A REF Target, [In(false), Out] string Out[]); };");
@@ -39,6 +48,45 @@ static void test_inheritance(void **state)
     cim_schema_free(s);
 }
 
+/* What is inherited, what is overridden, what stays behind; and whose each is. */
+static void test_flavors(void **state)
+{
+    struct cim_schema *s =
+        parse(QUALIFIERS "[Abstract, Description(\"a\")] class A {\n"
+                         "  [Key, Description(\"p\")] string K; [Values] string V;\n"
+                         "  [Description(\"m\")] uint32 M([In, Description(\"q\")] string P); };\n"
+                         "class B : A { [Description(\"own\")] string K; };");
+    const struct cim_class *b = cim_schema_class(s, "B");
+    assert_int_equal(b->nquals, 1); /* Abstract is restricted to its class */
+    assert_string_equal(b->quals[0].value.str, "a");
+    assert_true(b->quals[0].propagated);
+    const struct cim_feature *k = &b->props[0], *v = &b->props[1];
+    assert_string_equal(k->origin, "A");
+    assert_string_equal(k->declared, "B");
+    const struct cim_qualifier *q = cim_qualifier(k->quals, k->nquals, "description");
+    assert_string_equal(q->value.str, "own");
+    assert_false(q->propagated);
+    assert_int_equal(q->flavors,
+                     CIM_FLAVOR_OVERRIDABLE | CIM_FLAVOR_TO_SUBCLASS | CIM_FLAVOR_TRANSLATABLE);
+    q = cim_qualifier(k->quals, k->nquals, "KEY");
+    assert_string_equal(q->name, "Key");
+    assert_true(q->propagated && q->value.b);
+    assert_int_equal(q->flavors, CIM_FLAVOR_TO_SUBCLASS);
+    assert_string_equal(v->declared, "A");
+    assert_true(v->quals[0].propagated && v->quals[0].value.is_array);
+    const struct cim_method *m = cim_class_method(b, "M");
+    assert_string_equal(m->declared, "A");
+    assert_true(m->quals[0].propagated && m->params[0].quals[1].propagated);
+    assert_false(cim_class_method(b->super, "M")->params[0].quals[1].propagated);
+    const struct cim_qualifier_decl *d = cim_schema_qualifier(s, "maxlen");
+    assert_int_equal(d->type, CIM_UINT32);
+    assert_int_equal(d->scopes, 1u << CIM_SCOPE_PROPERTY);
+    assert_true(d->initial.is_null);
+    assert_int_equal(cim_schema_qualifier(s, "Description")->scopes, (1u << CIM_SCOPE_COUNT) - 1);
+    assert_null(cim_schema_qualifier(s, "Other"));
+    cim_schema_free(s);
+}
+
 static void test_errors_have_lines(void **state)
 {
     static const struct {
@@ -53,7 +101,17 @@ static void test_errors_have_lines(void **state)
         {"class A { uint8 X = 256; };", "256"},
         {"instance of A { };", "expected class"},
         {"class A { string X; }", "expected ;"},
-        {"[Key : ToSubclass] class A { };", "expected ]"},
+        {QUALIFIERS "class A { [Key : ToSubclass] string K; };", "expected ]"},
+        {QUALIFIERS "\n[Key] class A { };", "t.mof:2: expected a qualifier that may stand here"},
+        {"[Key] class A { };", "expected a qualifier declared before, found 'Key'"},
+        {QUALIFIERS "class A { [Key, key] string K; };", "each once"},
+        {QUALIFIERS "class A { [Key] string K; }; class B : A { [Key(false)] string K; };",
+         "qualifier Key may not be overridden"},
+        {QUALIFIERS "class A { [MaxLen(\"x\")] string K; };", "expected a value"},
+        {"Qualifier Q : strin;", "expected a type"},
+        {"Qualifier Q : string, Scope(here);", "expected a scope"},
+        {"Qualifier Q : string, Scope(class), Flavor(Sweet);", "expected a flavor"},
+        {"Qualifier Q : string; Qualifier q : string;", "a new qualifier"},
     };
     struct cim_schema *s = NULL;
     struct vr_err err;
@@ -107,7 +165,8 @@ static void test_shipped_schema(void **state)
 
 static void test_instances(void **state)
 {
-    struct cim_schema *s = parse("class A { [Key] string K; uint16 N[]; uint16 D = 3; };");
+    struct cim_schema *s =
+        parse(QUALIFIERS "class A { [Key] string K; uint16 N[]; uint16 D = 3; };");
     struct cim_arena a;
     cim_arena_init(&a, 1 << 20);
     struct cim_instance *i = cim_instance_new(&a, cim_schema_class(s, "A"));
@@ -126,7 +185,8 @@ static void test_instances(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_inheritance), T(test_errors_have_lines),
-                                       T(test_limits), T(test_shipped_schema), T(test_instances)};
+    const struct CMUnitTest tests[] = {T(test_inheritance),       T(test_flavors),
+                                       T(test_errors_have_lines), T(test_limits),
+                                       T(test_shipped_schema),    T(test_instances)};
     return RUN(tests);
 }

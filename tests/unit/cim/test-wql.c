@@ -7,6 +7,8 @@
 #include "util/num.h"
 
 static const char mof[] =
+    "Qualifier Key : boolean, Scope(property); Qualifier EmbeddedInstance : string, "
+    "Scope(property);\n"
     "class Base { [Key] string Id; string Name; uint16 State; sint32 Delta; boolean Up;\n"
     "  datetime At; datetime Long; uint16 List[]; uint64 Big; Base REF Peer;\n"
     "  [EmbeddedInstance(\"Base\")] string Inner; };\n"

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The intrinsic operations of CIM-XML. */
+#include "cimxml_fake.h"
+#include "util/num.h"
+
+static void test_get_class(void **state)
+{
+    struct fixture f = {0};
+    post(&f, "GetClass", NS_OBJECT,
+         ICALL("GetClass",
+               "\n" CLASSNAME("msvm_replicationservice") IPARAM("LocalOnly", "<VALUE>FALSE</VALUE>")
+                   IPARAM("IncludeQualifiers", "<VALUE>true</VALUE>")
+                       IPARAM("IncludeClassOrigin", "<VALUE>TRUE</VALUE>")));
+    expect_part(&f, "<IMETHODRESPONSE NAME=\"GetClass\"><IRETURNVALUE><CLASS "
+                    "NAME=\"Msvm_ReplicationService\" SUPERCLASS=\"CIM_Service\">");
+    expect_part(
+        &f, "<METHOD NAME=\"Resynchronize\" TYPE=\"uint32\" "
+            "CLASSORIGIN=\"Msvm_ReplicationService\"><PARAMETER.REFERENCE NAME=\"ComputerSystem\" "
+            "REFERENCECLASS=\"CIM_ComputerSystem\"><QUALIFIER NAME=\"In\" "
+            "TYPE=\"boolean\" "
+            "OVERRIDABLE=\"false\"><VALUE>TRUE</VALUE></QUALIFIER></PARAMETER.REFERENCE><PARAMETER "
+            "NAME=\"StartTime\" TYPE=\"datetime\">");
+    expect_part(
+        &f, "<QUALIFIER NAME=\"Out\" TYPE=\"boolean\" OVERRIDABLE=\"false\"><VALUE>TRUE</VALUE>");
+    expect_part(&f, "<PROPERTY NAME=\"SystemName\" TYPE=\"string\" CLASSORIGIN=\"CIM_Service\" "
+                    "PROPAGATED=\"true\"><QUALIFIER NAME=\"Key\" TYPE=\"boolean\" "
+                    "PROPAGATED=\"true\" OVERRIDABLE=\"false\"><VALUE>TRUE</VALUE>");
+    expect_part(&f, "\"StartService\"");
+    post(&f, "GetClass", NS_OBJECT,
+         ICALL("GetClass", CLASSNAME("Msvm_ReplicationService")
+                               IPARAM("IncludeQualifiers", "<VALUE>FALSE</VALUE>")));
+    expect_part(&f, "\"Resynchronize\"");
+    assert_null(strstr(f.body, "StartService")); /* LocalOnly is TRUE here */
+    assert_null(strstr(f.body, "QUALIFIER"));
+    post(&f, "GetClass", NS_OBJECT, ICALL("GetClass", CLASSNAME("Nothing")));
+    expect_code(&f, CIM_ERR_NOT_FOUND);
+    post(&f, "EnumerateClassNames", NS_OBJECT, ICALL("EnumerateClassNames", CLASSNAME("CIM_Job")));
+    expect_part(&f, "<IRETURNVALUE><CLASSNAME NAME=\"CIM_ConcreteJob\"/></IRETURNVALUE>");
+    post(&f, "EnumerateClassNames", NS_OBJECT, ICALL("EnumerateClassNames", ""));
+    expect_part(&f, "<IRETURNVALUE><CLASSNAME NAME=\"CIM_ManagedElement\"/><CLASSNAME "
+                    "NAME=\"CIM_Error\"/></IRETURNVALUE>");
+    post(&f, "EnumerateClasses", NS_OBJECT,
+         ICALL("EnumerateClasses",
+               CLASSNAME("CIM_Job") IPARAM("DeepInheritance", "<VALUE>TRUE</VALUE>")));
+    expect_part(&f, "<CLASS NAME=\"Msvm_ConcreteJob\"");
+    free(f.body);
+}
+
+/* LocalOnly keeps what the class declares or overrides, and leaves its inherited qualifiers out. */
+static void test_local_only(void **state)
+{
+    struct fixture f = {0};
+    post(&f, "GetClass", NS_OBJECT,
+         ICALL("GetClass", CLASSNAME("CIM_ConcreteJob") TRUE_("IncludeClassOrigin")));
+    expect_part(&f, "<CLASS NAME=\"CIM_ConcreteJob\" SUPERCLASS=\"CIM_Job\"><QUALIFIER "
+                    "NAME=\"Abstract\" TYPE=\"boolean\" TOSUBCLASS=\"false\"><VALUE>TRUE</VALUE>"
+                    "</QUALIFIER><QUALIFIER NAME=\"Version\" TYPE=\"string\" TOSUBCLASS=\"false\" "
+                    "TRANSLATABLE=\"true\"><VALUE>2.22.0</VALUE></QUALIFIER>");
+    expect_part(&f, "<PROPERTY NAME=\"InstanceID\" TYPE=\"string\" "
+                    "CLASSORIGIN=\"CIM_ManagedElement\"><QUALIFIER NAME=\"Key\"");
+    expect_part(&f, "<QUALIFIER NAME=\"MaxLen\" TYPE=\"uint32\"><VALUE>1024</VALUE>");
+    assert_null(strstr(f.body, "\"Caption\""));
+    assert_null(strstr(f.body, "PROPAGATED"));
+    post(&f, "GetClass", NS_OBJECT, ICALL("GetClass", CLASSNAME("Msvm_ConcreteJob")));
+    expect_part(&f, "<CLASS NAME=\"Msvm_ConcreteJob\" SUPERCLASS=\"CIM_ConcreteJob\"><PROPERTY");
+    expect_part(&f, "<METHOD NAME=\"GetError\" TYPE=\"uint32\">");
+    assert_null(strstr(f.body, "KillJob"));
+    post(&f, "GetClass", NS_OBJECT,
+         ICALL("GetClass",
+               CLASSNAME("Msvm_ConcreteJob") FALSE_("LocalOnly") FALSE_("IncludeQualifiers")));
+    expect_part(&f, "<METHOD NAME=\"KillJob\" TYPE=\"uint32\" PROPAGATED=\"true\">");
+    expect_part(&f, "<METHOD NAME=\"GetError\" TYPE=\"uint32\">");
+    free(f.body);
+}
+
+static void test_class_lists(void **state)
+{
+    struct fixture f = {0};
+    post(&f, "GetClass", NS_OBJECT,
+         ICALL("GetClass", CLASSNAME("Msvm_ComputerSystem") FALSE_("LocalOnly")
+                               IPARAM("PropertyList", "<VALUE.ARRAY><VALUE>name</VALUE><VALUE>"
+                                                      "Nope</VALUE></VALUE.ARRAY>")));
+    expect_part(&f, "NAME=\"Name\"");
+    assert_null(strstr(f.body, "\"ElementName\""));
+    post(&f, "GetClass", NS_OBJECT,
+         ICALL("GetClass", CLASSNAME("Msvm_ComputerSystem")
+                               IPARAM("PropertyList", "<VALUE.ARRAY></VALUE.ARRAY>")));
+    assert_null(strstr(f.body, "<PROPERTY"));
+    post(&f, "EnumerateClasses", NS_OBJECT,
+         ICALL("EnumerateClasses", CLASSNAME("CIM_LogicalElement") FALSE_("IncludeQualifiers")));
+    expect_part(&f, "<CLASS NAME=\"CIM_Job\" SUPERCLASS=\"CIM_LogicalElement\"><PROPERTY");
+    assert_null(strstr(f.body, " NAME=\"CIM_ConcreteJob\""));
+    assert_null(strstr(f.body, "QUALIFIER"));
+    post(&f, "EnumerateClassNames", NS_OBJECT,
+         ICALL("EnumerateClassNames", CLASSNAME("CIM_Service") TRUE_("DeepInheritance")));
+    expect_part(&f, "<IRETURNVALUE><CLASSNAME NAME=\"Msvm_ReplicationService\"/></IRETURNVALUE>");
+    post(&f, "EnumerateClassNames", NS_OBJECT,
+         ICALL("EnumerateClassNames", CLASSNAME("Msvm_Error")));
+    expect_part(&f, "<IRETURNVALUE></IRETURNVALUE>");
+    post(&f, "EnumerateClasses", NS_OBJECT, ICALL("EnumerateClasses", CLASSNAME("Nope")));
+    expect_code(&f, CIM_ERR_INVALID_CLASS);
+    free(f.body);
+}
+
+static void test_qualifiers(void **state)
+{
+    struct fixture f = {0};
+    post(&f, "GetQualifier", NS_OBJECT,
+         ICALL("GetQualifier", IPARAM("QualifierName", "<VALUE>key</VALUE>")));
+    expect_part(&f, "<IRETURNVALUE><QUALIFIER.DECLARATION NAME=\"Key\" TYPE=\"boolean\" "
+                    "ISARRAY=\"false\" OVERRIDABLE=\"false\"><SCOPE REFERENCE=\"true\" "
+                    "PROPERTY=\"true\"/><VALUE>FALSE</VALUE></QUALIFIER.DECLARATION></"
+                    "IRETURNVALUE>");
+    post(&f, "GetQualifier", NS_OBJECT,
+         ICALL("GetQualifier", IPARAM("QualifierName", "<VALUE>Nope</VALUE>")));
+    expect_code(&f, CIM_ERR_NOT_FOUND);
+    post(&f, "GetQualifier", NS_OBJECT, ICALL("GetQualifier", ""));
+    expect_code(&f, CIM_ERR_INVALID_PARAMETER);
+    post(&f, "EnumerateQualifiers", NS_OBJECT, ICALL("EnumerateQualifiers", ""));
+    expect_part(&f, "NAME=\"Abstract\"");
+    expect_part(&f, "NAME=\"MaxLen\" TYPE=\"uint32\" ISARRAY=\"false\"><SCOPE PROPERTY=\"true\" "
+                    "METHOD=\"true\" PARAMETER=\"true\"/></QUALIFIER.DECLARATION>");
+    free(f.body);
+}
+
+/* What no server of classes that never change offers; clients fall back on 7, never on 1. */
+static void test_not_supported(void **state)
+{
+    static const char *const names[] = {"CreateClass",      "ModifyClass",     "DeleteClass",
+                                        "SetQualifier",     "DeleteQualifier", "InvokeMethod",
+                                        "ExportIndication", "NoSuchOperation"};
+    struct fixture f = {0};
+    for (size_t i = 0; i < VR_COUNT(names); i++) {
+        char body[1024];
+        snprintf(body, sizeof body,
+                 REQ("<IMETHODCALL NAME=\"%s\">" NS CLASSNAME("CIM_Job") "</IMETHODCALL>"),
+                 names[i]);
+        post(&f, names[i], NS_OBJECT, body);
+        expect_code(&f, CIM_ERR_NOT_SUPPORTED);
+    }
+    free(f.body);
+}
+
+static void test_instances(void **state)
+{
+    struct fixture f = {0};
+    post(&f, "GetInstance", NS_OBJECT,
+         ICALL("GetInstance",
+               IPARAM("PropertyList", "<VALUE.ARRAY><VALUE>ElementName</"
+                                      "VALUE><VALUE>OperationalStatus</VALUE></VALUE.ARRAY>")
+                   IPARAM("InstanceName", VM)));
+    expect_part(&f,
+                "<IRETURNVALUE><INSTANCE CLASSNAME=\"Msvm_ComputerSystem\"><PROPERTY "
+                "NAME=\"ElementName\" TYPE=\"string\"><VALUE>a&lt;b&gt;&amp;&quot;c\xef\xbf\xbd "
+                "\xef\xbf\xbd</VALUE></PROPERTY><PROPERTY.ARRAY NAME=\"OperationalStatus\" "
+                "TYPE=\"uint16\"></PROPERTY.ARRAY></INSTANCE></IRETURNVALUE>");
+    post(&f, "EnumerateInstances", NS_OBJECT,
+         ICALL("EnumerateInstances", CLASSNAME("CIM_ComputerSystem")));
+    expect_part(&f, "<VALUE.NAMEDINSTANCE>" VM_OUT "<INSTANCE CLASSNAME=\"Msvm_ComputerSystem\">");
+    expect_part(&f, "\"ReplicationState\"");
+    post(&f, "EnumerateInstances", NS_OBJECT,
+         ICALL("EnumerateInstances",
+               CLASSNAME("CIM_ComputerSystem") IPARAM("DeepInheritance", "<VALUE>FALSE</VALUE>")));
+    expect_part(&f, "\"Dedicated\"");
+    assert_null(strstr(f.body, "\"ReplicationState\""));
+    post(&f, "EnumerateInstances", NS_OBJECT,
+         ICALL("EnumerateInstances",
+               CLASSNAME("Msvm_ComputerSystem") IPARAM("LocalOnly", "<VALUE>TRUE</VALUE>")));
+    expect_part(&f, "\"ReplicationState\"");
+    assert_null(strstr(f.body, "\"Dedicated\""));
+    post(&f, "EnumerateInstanceNames", NS_OBJECT,
+         ICALL("EnumerateInstanceNames", CLASSNAME("CIM_ManagedElement")));
+    expect_part(&f, "<IRETURNVALUE>" VM_OUT "</IRETURNVALUE>");
+    post(&f, "EnumerateInstanceNames", NS_OBJECT,
+         ICALL("EnumerateInstanceNames", CLASSNAME("CIM_Job")));
+    expect_part(&f, "<IRETURNVALUE></IRETURNVALUE>");
+    free(f.body);
+}
+
+#define QUERY(language, query)                                                                     \
+    ICALL("ExecQuery", IPARAM("QueryLanguage", "<VALUE>" language "</VALUE>")                      \
+                           IPARAM("Query", "<VALUE>" query "</VALUE>"))
+
+static void query(struct fixture *f, const char *body)
+{
+    post(f, "ExecQuery", NS_OBJECT, body);
+}
+
+static void test_exec_query(void **state)
+{
+    struct fixture f = {0};
+    query(&f, QUERY("WQL", "SELECT ElementName FROM CIM_ComputerSystem WHERE Name = \"" VM_ID
+                           "\" AND EnabledState &lt; 3"));
+    expect_part(&f, "<IRETURNVALUE><VALUE.OBJECTWITHPATH><INSTANCEPATH><NAMESPACEPATH><HOST>alpha</"
+                    "HOST>" NS "</NAMESPACEPATH>" VM_OUT
+                    "</INSTANCEPATH><INSTANCE CLASSNAME=\"Msvm_ComputerSystem\"><PROPERTY "
+                    "NAME=\"ElementName\" TYPE=\"string\"><VALUE>");
+    assert_null(strstr(f.body, "\"EnabledState\""));
+    query(&f, QUERY("wql", "select * from Msvm_ComputerSystem where Name != __SERVER"));
+    expect_part(&f, "\"EnabledState\"");
+    query(&f, QUERY("WQL", "SELECT * FROM Msvm_ComputerSystem WHERE Name = __SERVER"));
+    expect_part(&f, "<IRETURNVALUE></IRETURNVALUE>");
+    query(&f, QUERY("DMTF:CQL", "SELECT * FROM Msvm_ComputerSystem"));
+    expect_code(&f, CIM_ERR_QUERY_LANGUAGE_NOT_SUPPORTED);
+    query(&f, QUERY("WQL", "SELECT * FROM Msvm_ComputerSystem WHERE"));
+    expect_code(&f, CIM_ERR_INVALID_QUERY);
+    expect_part(&f, "column 40: expected a property or a value, found the end");
+    query(&f, QUERY("WQL", "SELECT Nope FROM Msvm_ComputerSystem"));
+    expect_code(&f, CIM_ERR_INVALID_QUERY);
+    query(&f, QUERY("WQL", "SELECT * FROM Nope"));
+    expect_code(&f, CIM_ERR_INVALID_QUERY);
+    expect_part(&f, "column 15: no class");
+    query(&f, ICALL("ExecQuery", IPARAM("Query", "<VALUE>SELECT * FROM CIM_Job</VALUE>")));
+    expect_code(&f, CIM_ERR_INVALID_PARAMETER);
+    post(&f, "ExecQuery", "root",
+         REQ("<IMETHODCALL NAME=\"ExecQuery\"><LOCALNAMESPACEPATH><NAMESPACE "
+             "NAME=\"root\"/></LOCALNAMESPACEPATH>" IPARAM("QueryLanguage", "<VALUE>X</VALUE>")
+                 IPARAM("Query", "<VALUE/>") "</IMETHODCALL>"));
+    expect_code(&f, CIM_ERR_INVALID_NAMESPACE);
+    free(f.body);
+}
+
+static void test_cim_errors(void **state)
+{
+    static const struct {
+        const char *method, *body;
+        int code;
+    } rows[] = {
+        {"CreateInstance", ICALL("CreateInstance", ""), CIM_ERR_NOT_SUPPORTED},
+        {"OpenEnumerateInstances", ICALL("OpenEnumerateInstances", CLASSNAME("CIM_Job")),
+         CIM_ERR_NOT_SUPPORTED},
+        {"EnumerateInstances", ICALL("EnumerateInstances", CLASSNAME("No")), CIM_ERR_INVALID_CLASS},
+        {"EnumerateInstances", ICALL("EnumerateInstances", ""), CIM_ERR_INVALID_PARAMETER},
+        {"EnumerateInstances",
+         ICALL("EnumerateInstances", CLASSNAME("CIM_Job") CLASSNAME("CIM_Job")),
+         CIM_ERR_INVALID_PARAMETER},
+        {"EnumerateInstances",
+         ICALL("EnumerateInstances", IPARAM("ClassName", "<VALUE>CIM_Job</VALUE>")),
+         CIM_ERR_INVALID_PARAMETER},
+        {"EnumerateInstances",
+         ICALL("EnumerateInstances",
+               CLASSNAME("CIM_Job") IPARAM("LocalOnly", "<VALUE>maybe</VALUE>")),
+         CIM_ERR_INVALID_PARAMETER},
+        {"EnumerateInstances",
+         ICALL("EnumerateInstances", CLASSNAME("CIM_Job") IPARAM("What", "<VALUE/>")),
+         CIM_ERR_INVALID_PARAMETER},
+        {"EnumerateInstanceNames",
+         ICALL("EnumerateInstanceNames",
+               CLASSNAME("CIM_Job") IPARAM("LocalOnly", "<VALUE>TRUE</VALUE>")),
+         CIM_ERR_INVALID_PARAMETER},
+        {"GetInstance",
+         ICALL("GetInstance",
+               IPARAM("InstanceName", "<INSTANCENAME CLASSNAME=\"Msvm_ComputerSystem\"/>")),
+         CIM_ERR_NOT_FOUND},
+        {"GetInstance",
+         ICALL("GetInstance", IPARAM("InstanceName", "<INSTANCENAME CLASSNAME=\"Nope\"/>")),
+         CIM_ERR_INVALID_CLASS},
+    };
+    struct fixture f = {0};
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        post(&f, rows[i].method, NS_OBJECT, rows[i].body);
+        expect_code(&f, rows[i].code);
+    }
+    post(&f, "GetClass", "root",
+         REQ("<IMETHODCALL NAME=\"GetClass\"><LOCALNAMESPACEPATH><NAMESPACE "
+             "NAME=\"root\"/></LOCALNAMESPACEPATH>" CLASSNAME("CIM_Job") "</IMETHODCALL>"));
+    expect_code(&f, CIM_ERR_INVALID_NAMESPACE);
+    post(&f, "Nope", NS_OBJECT ":Msvm_ReplicationService",
+         REQ("<METHODCALL NAME=\"Nope\"><LOCALCLASSPATH>" NS
+             "<CLASSNAME NAME=\"Msvm_ReplicationService\"/></LOCALCLASSPATH></METHODCALL>"));
+    expect_code(&f, CIM_ERR_METHOD_NOT_FOUND);
+    expect_part(&f, "<METHODRESPONSE NAME=\"Nope\"><ERROR");
+    free(f.body);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_get_class),     T(test_local_only), T(test_class_lists), T(test_qualifiers),
+        T(test_not_supported), T(test_instances),  T(test_exec_query),  T(test_cim_errors)};
+    return cmocka_run_group_tests(tests, load_schema, free_schema);
+}
