@@ -76,6 +76,27 @@ void db_finish(sqlite3_stmt *stmt)
     sqlite3_finalize(stmt);
 }
 
+/* In WAL mode NORMAL writes the log without flushing it; it stays whole whatever happens. */
+static int set_relaxed(struct store *s, bool relaxed, struct vr_err *err)
+{
+    if (s->relaxed == relaxed) {
+        return 0;
+    }
+    int r = db_exec(s, relaxed ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", err);
+    s->relaxed = r < 0 || relaxed; /* when in doubt the next durable write asks again */
+    return r;
+}
+
+int db_durable(struct store *s, struct vr_err *err)
+{
+    return set_relaxed(s, false, err);
+}
+
+int db_relaxed(struct store *s, struct vr_err *err)
+{
+    return set_relaxed(s, true, err);
+}
+
 int db_begin(struct store *s, struct vr_err *err)
 {
     return db_exec(s, "BEGIN IMMEDIATE", err);

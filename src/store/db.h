@@ -12,6 +12,7 @@
 struct store {
     sqlite3 *db;
     char path[VR_PATH_MAX];
+    bool relaxed; /* commits are not flushed; only db_durable and db_relaxed change it */
 };
 
 enum col_type {
@@ -53,6 +54,11 @@ db_prepare(struct store *s, const char *sql, sqlite3_stmt **ret, struct vr_err *
 VR_MUST_CHECK int db_step(struct store *s, sqlite3_stmt *stmt, struct vr_err *err);
 void db_finish(sqlite3_stmt *stmt);
 DEFINE_CLEANUP(sqlite3_stmt *, db_finish)
+
+/* From here on a commit is durable when it returns (what must not be lost), or with the next that
+ * is (what may be lost): the flush is what a small transaction costs. Not within one. */
+VR_MUST_CHECK int db_durable(struct store *s, struct vr_err *err);
+VR_MUST_CHECK int db_relaxed(struct store *s, struct vr_err *err);
 
 /* BEGIN IMMEDIATE; db_end commits when r is 0, rolls back otherwise, and returns r or the commit's
  * failure. */

@@ -236,10 +236,23 @@ static int put_rel(struct store *s, const struct vr_rel *rel, struct vr_err *err
     return r;
 }
 
+static int begin_durable(struct store *s, struct vr_err *err)
+{
+    int r = db_durable(s, err);
+    return r < 0 ? r : db_begin(s, err);
+}
+
+/* One row, durable. */
+static int save_row(struct store *s, const struct table *t, const void *row, struct vr_err *err)
+{
+    int r = db_durable(s, err);
+    return r < 0 ? r : db_put(s, t, row, err);
+}
+
 int store_save_rel(struct store *s, const struct vr_rel *rel, struct vr_err *err)
 {
     vr_assert(rel->nexcluded <= VR_DISKS_MAX && rel->nhistory <= VR_HISTORY_MAX);
-    int r = db_begin(s, err);
+    int r = begin_durable(s, err);
     return r < 0 ? r : db_end(s, put_rel(s, rel, err), err);
 }
 
@@ -257,7 +270,10 @@ static int bind_rel_key(struct store *s,
 int store_delete_rel(struct store *s, const struct vr_uuid *vm, uint8_t number, struct vr_err *err)
 {
     _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
-    int r = db_prepare(s, "DELETE FROM rel WHERE vm_id=? AND number=?", &stmt, err);
+    int r = db_durable(s, err);
+    if (r == 0) {
+        r = db_prepare(s, "DELETE FROM rel WHERE vm_id=? AND number=?", &stmt, err);
+    }
     if (r == 0) {
         r = bind_rel_key(s, stmt, vm, number, err);
     }
@@ -313,7 +329,7 @@ int store_load_rels(struct store *s, store_rel_fn cb, void *ctx, struct vr_err *
 
 int store_save_job(struct store *s, const struct vr_job *job, struct vr_err *err)
 {
-    return db_put(s, &job_table, job, err);
+    return save_row(s, &job_table, job, err);
 }
 
 static int delete_by_id(struct store *s, const char *sql, uint64_t id, struct vr_err *err)
@@ -328,7 +344,8 @@ static int delete_by_id(struct store *s, const char *sql, uint64_t id, struct vr
 
 int store_delete_job(struct store *s, uint64_t id, struct vr_err *err)
 {
-    return delete_by_id(s, "DELETE FROM job WHERE id=?", id, err);
+    int r = db_durable(s, err);
+    return r < 0 ? r : delete_by_id(s, "DELETE FROM job WHERE id=?", id, err);
 }
 
 int store_load_jobs(struct store *s, store_job_fn cb, void *ctx, struct vr_err *err)
@@ -349,13 +366,16 @@ int store_load_jobs(struct store *s, store_job_fn cb, void *ctx, struct vr_err *
 
 int store_save_auth(struct store *s, const struct vr_auth_entry *e, struct vr_err *err)
 {
-    return db_put(s, &auth_table, e, err);
+    return save_row(s, &auth_table, e, err);
 }
 
 int store_delete_auth(struct store *s, const char *host, struct vr_err *err)
 {
     _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
-    int r = db_prepare(s, "DELETE FROM auth WHERE host=?", &stmt, err);
+    int r = db_durable(s, err);
+    if (r == 0) {
+        r = db_prepare(s, "DELETE FROM auth WHERE host=?", &stmt, err);
+    }
     if (r == 0) {
         r = db_bind_text(s, stmt, 1, host, err);
     }
@@ -391,13 +411,14 @@ static int put_report(struct store *s, const struct vr_report *report, struct vr
 int store_save_report(struct store *s, const struct vr_report *report, struct vr_err *err)
 {
     vr_assert(report->ndisks <= VR_DISKS_MAX);
-    int r = db_begin(s, err);
+    int r = begin_durable(s, err);
     return r < 0 ? r : db_end(s, put_report(s, report, err), err);
 }
 
 int store_delete_report(struct store *s, uint64_t job_id, struct vr_err *err)
 {
-    return delete_by_id(s, "DELETE FROM report WHERE job_id=?", job_id, err);
+    int r = db_durable(s, err);
+    return r < 0 ? r : delete_by_id(s, "DELETE FROM report WHERE job_id=?", job_id, err);
 }
 
 static int
@@ -488,7 +509,10 @@ int store_add_event(struct store *s,
                     struct vr_err *err)
 {
     sqlite3_int64 seq = 0;
-    int r = db_begin(s, err);
+    int r = db_relaxed(s, err);
+    if (r == 0) {
+        r = db_begin(s, err);
+    }
     if (r < 0) {
         return r;
     }
@@ -568,5 +592,5 @@ int store_set_meta(struct store *s, const char *key, const char *value, struct v
     }
     snprintf(row.key, sizeof row.key, "%s", key);
     snprintf(row.value, sizeof row.value, "%s", value);
-    return db_put(s, &meta_table, &row, err);
+    return save_row(s, &meta_table, &row, err);
 }

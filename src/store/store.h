@@ -2,7 +2,8 @@
 /*
  * The host's state in one SQLite database: relationships, jobs, reports, authorization entries, the
  * event history, and a few single values. Rows in and out, nothing decided. Every save is one
- * transaction, durable when it returns 0 (WAL, synchronous=FULL). One thread.
+ * transaction, durable when it returns 0 (WAL, synchronous=FULL); an event is durable with the next
+ * save: a power cut may lose the last ones. One thread.
  *
  * Errors callers branch on: NOSPACE and IO (the disk), CORRUPT (a damaged database, or a row no
  * version of us wrote; the text says what to do), BUSY (another process holds the database).

@@ -268,6 +268,47 @@ static void test_events_are_bounded(void **state)
     store_close(s);
 }
 
+/* SQLite's calls come here: what the test counts. */
+static unsigned flushes;
+
+int fdatasync(int fd)
+{
+    flushes++;
+    return fsync(fd);
+}
+
+/* Everything is durable when it returns, but an event, which is with the next that is. */
+static void test_what_is_flushed(void **state)
+{
+    struct store *s = fresh();
+    struct vr_rel rel = some_rel();
+    struct vr_job job = {.id = 1, .uuid = vr_uuid_new(), .vm_id = rel.vm_id};
+    struct vr_report report = {.job_id = 1};
+    struct vr_auth_entry auth = {.host = "a.example", .storage = "/srv"};
+    struct vr_event event = {.id = "x"};
+#define FLUSHED(n, call)                                                                           \
+    do {                                                                                           \
+        CHECK_OK(store_add_event(s, &event, NULL, &err), &err);                                    \
+        flushes = 0;                                                                               \
+        CHECK_OK(call, &err);                                                                      \
+        if (flushes != (n)) {                                                                      \
+            fail_msg("%u flushes in %s", flushes, #call);                                          \
+        }                                                                                          \
+    } while (0)
+    CHECK_OK(store_save_job(s, &job, &err), &err);
+    FLUSHED(1, store_save_job(s, &job, &err));
+    FLUSHED(1, store_save_rel(s, &rel, &err));
+    FLUSHED(1, store_save_report(s, &report, &err));
+    FLUSHED(1, store_save_auth(s, &auth, &err));
+    FLUSHED(1, store_set_meta(s, "m", "v", &err));
+    FLUSHED(0, store_add_event(s, &event, NULL, &err));
+    FLUSHED(1, store_delete_report(s, 1, &err));
+    FLUSHED(1, store_delete_job(s, 1, &err));
+    FLUSHED(1, store_delete_rel(s, &rel.vm_id, rel.number, &err));
+    FLUSHED(1, store_delete_auth(s, "a.example", &err));
+    store_close(s);
+}
+
 static void test_mode_and_wal(void **state)
 {
     struct stat st;
@@ -358,15 +399,10 @@ static void test_failed_save_changes_nothing(void **state)
 int main(void)
 {
     vr_assert(mkdtemp(dir));
-    const struct CMUnitTest tests[] = {T(test_rel_comes_back_whole),
-                                       T(test_job_comes_back_whole),
-                                       T(test_reports),
-                                       T(test_auth_and_meta),
-                                       T(test_events_are_bounded),
-                                       T(test_mode_and_wal),
-                                       T(test_newer_and_foreign_databases),
-                                       T(test_damage),
-                                       T(test_rows_that_cannot_be),
-                                       T(test_failed_save_changes_nothing)};
+    const struct CMUnitTest tests[] = {
+        T(test_rel_comes_back_whole), T(test_job_comes_back_whole),        T(test_reports),
+        T(test_auth_and_meta),        T(test_events_are_bounded),          T(test_what_is_flushed),
+        T(test_mode_and_wal),         T(test_newer_and_foreign_databases), T(test_damage),
+        T(test_rows_that_cannot_be),  T(test_failed_save_changes_nothing)};
     return RUN(tests);
 }
