@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -12,10 +13,32 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/num.h"
 #include "util/vtime.h"
 
+/* A QEMU tool takes a buffer for every request, and glibc would give its pages back each time and
+ * fault them in for the next. */
+static const char *const keep_heap[] = {"MALLOC_TRIM_THRESHOLD_=67108864",
+                                        "MALLOC_MMAP_THRESHOLD_=33554432"};
+
+/* Our environment and keep_heap; the array is the caller's, what it points to is not. */
+static char **make_environment(void)
+{
+    size_t n = 0;
+    while (environ[n]) {
+        n++;
+    }
+    char **env = calloc(n + VR_COUNT(keep_heap) + 1, sizeof env[0]);
+    if (env) {
+        memcpy(env, environ, n * sizeof env[0]);
+        memcpy(env + n, keep_heap, sizeof keep_heap);
+    }
+    return env;
+}
+
 /* Between fork and exec: async-signal-safe calls only, other threads may hold any lock. */
-static _Noreturn void become(char *const argv[], pid_t parent, int null_fd, int text_fd)
+static _Noreturn void
+become(char *const argv[], char *const env[], pid_t parent, int null_fd, int text_fd)
 {
     sigset_t none;
     sigemptyset(&none);
@@ -31,7 +54,7 @@ static _Noreturn void become(char *const argv[], pid_t parent, int null_fd, int 
         _exit(126);
     }
     (void)close_range(3, ~0u, 0); /* a library may have opened something without O_CLOEXEC */
-    execvp(argv[0], argv);
+    execvpe(argv[0], argv, env);
     _exit(127);
 }
 
@@ -40,6 +63,10 @@ int child_start(struct child *c, char *const argv[], struct vr_err *err)
     *c = (struct child){.pid_fd = -1, .text_fd = -1};
     int pipe_fds[2];
     _cleanup_(vr_closep) int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    _cleanup_(vr_freep) void *env = make_environment();
+    if (!env) {
+        return vr_fail_nomem(err);
+    }
     /* Not blocking at either end: a chatty child loses text, it does not hang, and neither do we.
      */
     if (null_fd < 0 || pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0) {
@@ -50,7 +77,7 @@ int child_start(struct child *c, char *const argv[], struct vr_err *err)
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0) {
-        become(argv, parent, null_fd, text_out);
+        become(argv, env, parent, null_fd, text_out);
     }
     if (pid > 0) {
         c->pid = pid;

@@ -2,10 +2,12 @@
 /*
  * An NBD export through libnbd, one connection, several requests in flight.
  *
- * Requests live in slots. A read slot holds one piece of a hinted range, issued ahead in the order
- * of the hints; a read takes its bytes from there, or issues its own piece and waits. A write slot
- * holds a copy of the caller's bytes. NBD promises no order between requests in flight, so nothing
- * is issued over a write that is not answered.
+ * Requests live in slots, whose buffers stay until the device is closed. A read slot holds one
+ * piece of a hinted range, issued ahead in the order of the hints; a read takes its bytes from
+ * there, or asks for them itself, straight into the caller's memory, and waits. A write slot holds
+ * a copy of the caller's bytes. NBD promises no order between requests in flight, so nothing is
+ * issued over a write that is not answered. Why one connection and these sizes:
+ * docs/internals/nbd.md.
  *
  * A failed write is told at the next write and again by the flush that should have covered it, then
  * forgotten: as with files, everything since the last good flush must then be written again.
@@ -94,10 +96,23 @@ int slot_error(struct slot *s, const char *verb, struct vr_err *err)
                          (unsigned long long)s->off);
 }
 
+int slot_need_buf(struct slot *s, struct vr_err *err)
+{
+    if (!s->buf) {
+        s->buf = aligned_alloc(4096, PIECE_BYTES);
+    }
+    return s->buf ? 0 : vr_fail_nomem(err);
+}
+
+void slot_begin(struct nbd_dev *d, struct slot *s, uint64_t off, uint64_t len)
+{
+    *s = (struct slot){.state = SLOT_BUSY, .off = off, .len = len, .buf = s->buf};
+    s->order = d->next_order++;
+}
+
 void slot_free(struct slot *s)
 {
-    free(s->buf);
-    *s = (struct slot){.state = SLOT_FREE};
+    s->state = SLOT_FREE;
 }
 
 /* --- block status --- */
@@ -142,8 +157,8 @@ static int ask_status(struct nbd_dev *d, uint64_t off, uint64_t len, struct vr_e
     d->status_count = 0;
     d->status_end = off;
     struct slot *s = &d->one;
-    *s = (struct slot){.state = SLOT_BUSY, .off = off, .len = len};
-    uint64_t ask = VR_MIN(d->dev.size_bytes - off, (uint64_t)STATUS_ASK_BYTES);
+    uint64_t ask = VR_MIN(d->dev.size_bytes - off, d->status_stride);
+    slot_begin(d, s, off, ask);
     nbd_extent_callback cb = {.callback = on_status, .user_data = d};
     if (nbd_aio_block_status(d->h, ask, off, cb, conn_answer_to(s), 0) < 0) {
         return conn_die(d, VR_E_IO, nbd_get_error(), err);
@@ -152,10 +167,14 @@ static int ask_status(struct nbd_dev *d, uint64_t off, uint64_t len, struct vr_e
     if (r == 0 && !d->status_count) {
         add_status(d, len, BLOCK_DATA); /* refused or empty: reading will tell */
     }
+    /* A server counts extents one by one: those that do not fit here it would count again. */
+    uint64_t told = d->status_end - off;
+    d->status_stride = VR_MIN(d->status_count == STATUS_MAX ? told : 2 * d->status_stride,
+                              (uint64_t)STATUS_ASK_BYTES);
     return r;
 }
 
-static const struct block_extent *find_status(struct nbd_dev *d, uint64_t off)
+const struct block_extent *conn_known(struct nbd_dev *d, uint64_t off)
 {
     size_t low = 0, high = d->status_count;
     while (low < high) {
@@ -185,7 +204,7 @@ static int nbd_extents(struct block_dev *dev,
     size_t n = 0;
     int r = conn_settle_writes(d, off, len, err);
     while (r == 0 && off < end && n < max) {
-        const struct block_extent *e = find_status(d, off);
+        const struct block_extent *e = conn_known(d, off);
         if (!e && d->can_status) {
             r = ask_status(d, off, end - off, err);
             continue;
@@ -215,7 +234,6 @@ static void nbd_dev_close(struct block_dev *dev)
         free(d->rd[i].buf);
         free(d->wr[i].buf);
     }
-    free(d->one.buf);
     free(d);
 }
 
@@ -290,6 +308,7 @@ static int open_nbd(const char *uri,
     dev->ops = &nbd_ops;
     dev->flags = flags;
     d->deadline_ms = deadline_ms;
+    d->status_stride = STATUS_ASK_BYTES;
     snprintf(dev->label, sizeof dev->label, "%.95s", uri ? uri : socket_path);
     int r = start_handle(d, uri, socket_path, err);
     if (r < 0) {

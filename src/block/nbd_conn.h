@@ -22,8 +22,8 @@ struct slot {
     int sys_errno; /* of a finished request */
     bool stale;    /* overwritten or skipped: throw away when done */
     uint64_t off, len, order;
-    size_t payload; /* bytes of buf that count against WRITE_BYTES_MAX */
-    uint8_t *buf;
+    uint8_t
+        *buf; /* PIECE_BYTES from the first use to the close; fresh pages cost more than bytes */
 };
 
 struct range {
@@ -40,12 +40,11 @@ struct nbd_dev {
     struct slot one; /* a request waited for at once; here, since libnbd may still know it after a
                         missed deadline */
     uint64_t next_order;
-    size_t write_bytes;
     struct range hints[HINTS];
     size_t hint_first, hint_count;
     struct block_extent status[STATUS_MAX];
     size_t status_count;
-    uint64_t status_end;
+    uint64_t status_end, status_stride;
 };
 
 static inline struct nbd_dev *nbd_of(struct block_dev *dev)
@@ -73,7 +72,12 @@ int conn_wait(struct nbd_dev *d, struct slot *s, struct vr_err *err);
 nbd_completion_callback conn_answer_to(struct slot *s);
 /* The error that the server gave for it. */
 int slot_error(struct slot *s, const char *verb, struct vr_err *err);
-void slot_free(struct slot *s);
+/* Gives the slot its buffer. */
+int slot_need_buf(struct slot *s, struct vr_err *err);
+void slot_begin(struct nbd_dev *d, struct slot *s, uint64_t off, uint64_t len);
+void slot_free(struct slot *s); /* its buffer stays */
+/* The known extent that contains off, or NULL; until the next write or question. */
+const struct block_extent *conn_known(struct nbd_dev *d, uint64_t off);
 
 /* nbd_write.c */
 int conn_write(

@@ -16,15 +16,11 @@ void conn_forget(struct nbd_dev *d, uint64_t off, uint64_t len)
     d->status_count = 0;
 }
 
-static int
-issue_read(struct nbd_dev *d, struct slot *s, uint64_t off, uint64_t len, struct vr_err *err)
+/* buf: at least until the slot is answered or the device dead. */
+static int issue_read(
+    struct nbd_dev *d, struct slot *s, void *buf, uint64_t off, uint64_t len, struct vr_err *err)
 {
-    uint8_t *buf = malloc((size_t)len);
-    if (!buf) {
-        return vr_fail_nomem(err);
-    }
-    *s = (struct slot){.state = SLOT_BUSY, .off = off, .len = len, .order = d->next_order++};
-    s->buf = buf;
+    slot_begin(d, s, off, len);
     if (nbd_aio_pread(d->h, buf, (size_t)len, off, conn_answer_to(s), 0) < 0) {
         return conn_die(d, VR_E_IO, nbd_get_error(), err);
     }
@@ -45,23 +41,45 @@ static struct slot *unused_read_slot(struct nbd_dev *d)
     return unused;
 }
 
+static void cut_hint(struct nbd_dev *d, uint64_t n)
+{
+    struct range *hint = &d->hints[d->hint_first];
+    hint->off += n;
+    hint->len -= n;
+    if (!hint->len) {
+        d->hint_first = (d->hint_first + 1) % HINTS;
+        d->hint_count--;
+    }
+}
+
+/* The next piece of the hints, without what is known to be zero: nobody reads that. */
+static bool next_piece(struct nbd_dev *d, struct range *ret)
+{
+    while (d->hint_count) {
+        const struct range *hint = &d->hints[d->hint_first];
+        const struct block_extent *e = conn_known(d, hint->off);
+        uint64_t n = e ? VR_MIN(hint->len, e->off + e->len - hint->off) : hint->len;
+        if (!e || e->kind == BLOCK_DATA) {
+            *ret = (struct range){hint->off, VR_MIN(n, (uint64_t)PIECE_BYTES)};
+            return true;
+        }
+        cut_hint(d, n);
+    }
+    return false;
+}
+
 /* Issues hinted pieces while there are slots. What cannot be issued is no loss: the read asks
  * again. */
 static void read_ahead(struct nbd_dev *d)
 {
     struct slot *s;
-    while (!d->dead && d->hint_count && (s = unused_read_slot(d)) != NULL) {
-        struct range *hint = &d->hints[d->hint_first];
-        uint64_t n = VR_MIN(hint->len, (uint64_t)PIECE_BYTES);
-        if (conn_write_in_flight(d, hint->off, n) || issue_read(d, s, hint->off, n, NULL) < 0) {
+    struct range piece;
+    while (!d->dead && next_piece(d, &piece) && (s = unused_read_slot(d)) != NULL) {
+        if (conn_write_in_flight(d, piece.off, piece.len) || slot_need_buf(s, NULL) < 0 ||
+            issue_read(d, s, s->buf, piece.off, piece.len, NULL) < 0) {
             return;
         }
-        hint->off += n;
-        hint->len -= n;
-        if (!hint->len) {
-            d->hint_first = (d->hint_first + 1) % HINTS;
-            d->hint_count--;
-        }
+        cut_hint(d, piece.len);
     }
 }
 
@@ -97,44 +115,46 @@ static void pass_by(struct nbd_dev *d, const struct slot *s)
     }
 }
 
-/* The reader has come to a hinted range before it was issued: it must not be fetched a second time
- * behind it. */
-static void trim_hints(struct nbd_dev *d, uint64_t off, uint64_t len)
+/* The reader has come to a hinted range before it was issued: all that was hinted before it is not
+ * asked for any more, and the range itself must not be fetched a second time behind it. */
+static void catch_up_hints(struct nbd_dev *d, uint64_t off, uint64_t len)
 {
-    while (d->hint_count) {
-        struct range *hint = &d->hints[d->hint_first];
-        if (hint->off < off || hint->off >= off + len) {
-            return;
+    size_t i = 0;
+    while (i < d->hint_count) {
+        const struct range *hint = &d->hints[(d->hint_first + i) % HINTS];
+        if (overlaps(hint->off, hint->len, off, 1)) {
+            break;
         }
-        uint64_t n = VR_MIN(hint->len, off + len - hint->off);
-        hint->off += n;
-        hint->len -= n;
-        if (hint->len) {
-            return;
-        }
-        d->hint_first = (d->hint_first + 1) % HINTS;
-        d->hint_count--;
+        i++;
+    }
+    if (i == d->hint_count) {
+        return; /* not a hinted read */
+    }
+    d->hint_first = (d->hint_first + i) % HINTS;
+    d->hint_count -= i;
+    for (size_t k = 0; k < SLOTS; k++) {
+        d->rd[k].stale = true;
+    }
+    uint64_t end = off + len;
+    const struct range *hint = &d->hints[d->hint_first];
+    while (d->hint_count && overlaps(hint->off, hint->len, off, len)) {
+        cut_hint(d, VR_MIN(hint->len, end - hint->off));
+        hint = &d->hints[d->hint_first];
     }
 }
 
+/* The answer lands in the caller's memory: when the wait fails, the device is dead and libnbd never
+ * entered again. */
 static int
 read_directly(struct nbd_dev *d, uint8_t *p, size_t len, uint64_t off, struct vr_err *err)
 {
     struct slot *s = &d->one;
-    int r = issue_read(d, s, off, len, err);
-    if (r == 0) {
-        r = conn_wait(d, s, err);
-    }
+    int r = issue_read(d, s, p, off, len, err);
+    r = r < 0 ? r : conn_wait(d, s, err);
     if (r < 0) {
         return r;
     }
-    if (s->sys_errno) {
-        r = slot_error(s, "read", err);
-    } else {
-        memcpy(p, s->buf, len);
-    }
-    slot_free(s);
-    return r;
+    return s->sys_errno ? slot_error(s, "read", err) : 0;
 }
 
 /* Takes what slot s has of [off, off+len): *ret_n bytes, none when reading ahead failed. */
@@ -201,7 +221,7 @@ int conn_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct
         } else {
             drop_oldest_when_full(d);
             n = gap_len(d, off, len);
-            trim_hints(d, off, n);
+            catch_up_hints(d, off, n);
             r = read_directly(d, p, n, off, err);
         }
         p += n;

@@ -8,14 +8,12 @@
 #include "util/num.h"
 
 #define ZERO_PIECE_BYTES (64u << 20)
-#define WRITE_BYTES_MAX (16u << 20)
 
 static void collect_write(struct nbd_dev *d, struct slot *s)
 {
     if (s->sys_errno && d->write_err.kind == VR_E_NONE) {
         (void)slot_error(s, "earlier write", &d->write_err);
     }
-    d->write_bytes -= s->payload;
     slot_free(s);
 }
 
@@ -51,7 +49,7 @@ int conn_settle_writes(struct nbd_dev *d, uint64_t off, uint64_t len, struct vr_
     return r;
 }
 
-static int find_write_slot(struct nbd_dev *d, size_t payload, struct slot **ret, struct vr_err *err)
+static int find_write_slot(struct nbd_dev *d, struct slot **ret, struct vr_err *err)
 {
     for (;;) {
         collect_writes(d);
@@ -64,7 +62,7 @@ static int find_write_slot(struct nbd_dev *d, size_t payload, struct slot **ret,
                 oldest = s;
             }
         }
-        if (unused && (!oldest || d->write_bytes + payload <= WRITE_BYTES_MAX)) {
+        if (unused) {
             *ret = unused;
             return 0;
         }
@@ -75,36 +73,31 @@ static int find_write_slot(struct nbd_dev *d, size_t payload, struct slot **ret,
     }
 }
 
-/* buf NULL: WRITE_ZEROES. */
+/* buf NULL: WRITE_ZEROES; else at most PIECE_BYTES. */
 static int
 issue_write(struct nbd_dev *d, const void *buf, uint64_t len, uint64_t off, struct vr_err *err)
 {
     struct slot *s = NULL;
-    size_t payload = buf ? (size_t)len : 0;
     int r = conn_settle_writes(d, off, len, err);
     if (r == 0) {
-        r = find_write_slot(d, payload, &s, err);
+        r = find_write_slot(d, &s, err);
     }
     if (r == 0 && d->write_err.kind != VR_E_NONE) {
         r = conn_again(&d->write_err, err);
     }
+    if (r == 0 && buf) {
+        r = slot_need_buf(s, err);
+    }
     if (r != 0) {
         return r;
     }
-    uint8_t *copy = buf ? malloc(payload) : NULL;
-    if (buf && !copy) {
-        return vr_fail_nomem(err);
-    }
-    if (copy) {
-        memcpy(copy, buf, payload);
+    if (buf) {
+        memcpy(s->buf, buf, (size_t)len);
     }
     conn_forget(d, off, len);
-    *s = (struct slot){.state = SLOT_BUSY, .off = off, .len = len, .order = d->next_order++};
-    s->payload = payload;
-    s->buf = copy;
-    d->write_bytes += payload;
-    int64_t cookie = copy ? nbd_aio_pwrite(d->h, copy, payload, off, conn_answer_to(s), 0)
-                          : nbd_aio_zero(d->h, len, off, conn_answer_to(s), 0);
+    slot_begin(d, s, off, len);
+    int64_t cookie = buf ? nbd_aio_pwrite(d->h, s->buf, (size_t)len, off, conn_answer_to(s), 0)
+                         : nbd_aio_zero(d->h, len, off, conn_answer_to(s), 0);
     if (cookie < 0) {
         return conn_die(d, VR_E_IO, nbd_get_error(), err);
     }
@@ -113,7 +106,16 @@ issue_write(struct nbd_dev *d, const void *buf, uint64_t len, uint64_t off, stru
 
 int conn_write(struct block_dev *dev, const void *buf, size_t len, uint64_t off, struct vr_err *err)
 {
-    return issue_write(nbd_of(dev), buf, len, off, err);
+    const uint8_t *p = buf;
+    int r = 0;
+    while (r == 0 && len) {
+        size_t n = VR_MIN(len, (size_t)PIECE_BYTES);
+        r = issue_write(nbd_of(dev), p, n, off, err);
+        p += n;
+        off += n;
+        len -= n;
+    }
+    return r;
 }
 
 int conn_zero(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err)
@@ -145,7 +147,7 @@ int conn_flush(struct block_dev *dev, struct vr_err *err)
         return r;
     }
     struct slot *s = &d->one;
-    *s = (struct slot){.state = SLOT_BUSY};
+    slot_begin(d, s, 0, dev->size_bytes);
     if (nbd_aio_flush(d->h, conn_answer_to(s), 0) < 0) {
         return conn_die(d, VR_E_IO, nbd_get_error(), err);
     }

@@ -161,6 +161,76 @@ static void test_unread_hints_do_not_stop_read_ahead(void **state)
     block_close(dev);
 }
 
+static void test_known_zeroes_are_not_read_ahead(void **state)
+{
+    struct vr_err err;
+    struct block_extent e[4];
+    size_t n;
+    const char *tail[] = {"memory", "64M", NULL};
+    struct block_dev *dev = serve(tail, 0);
+    assert_non_null(dev);
+    fill(want, VR_MIB, 5);
+    CHECK_OK(block_write(dev, want, VR_MIB, 40 * VR_MIB, &err), &err);
+    CHECK_OK(block_flush(dev, &err), &err);
+    CHECK_OK(block_extents(dev, 0, 64 * VR_MIB, e, 4, &n, &err), &err);
+    assert_int_equal(n, 3);
+    uint64_t asked = nbd_of(dev)->next_order;
+    block_prefetch(dev, 0, 64 * VR_MIB);
+    assert_int_equal(nbd_of(dev)->next_order - asked, VR_MIB / PIECE_BYTES);
+    assert_true(is_read_ahead(dev, 40 * VR_MIB));
+    CHECK_OK(block_read(dev, buf, VR_MIB, 40 * VR_MIB, &err), &err);
+    assert_memory_equal(buf, want, VR_MIB);
+    CHECK_OK(block_read(dev, buf, 5, 50 * VR_MIB, &err), &err); /* it may still be read */
+    assert_int_equal(buf[4], 0);
+    block_close(dev);
+}
+
+/* A reader that jumps over what it had hinted must not fetch the rest of that behind itself. */
+static void test_reader_overtakes_its_hints(void **state)
+{
+    struct vr_err err;
+    const char *tail[] = {"memory", "64M", NULL};
+    struct block_dev *dev = serve(tail, BLOCK_READ_ONLY);
+    assert_non_null(dev);
+    for (uint64_t off = 0; off < 40 * VR_MIB; off += VR_MIB) {
+        block_prefetch(dev, off, VR_MIB);
+    }
+    for (uint64_t off = 20 * VR_MIB; off < 40 * VR_MIB; off += PIECE_BYTES / 2) {
+        CHECK_OK(block_read(dev, buf, PIECE_BYTES / 2, off, &err), &err);
+        assert_true(off + PIECE_BYTES >= 40 * VR_MIB || is_read_ahead(dev, off + PIECE_BYTES));
+    }
+    assert_int_equal(nbd_of(dev)->hint_count, 0);
+    uint64_t most = SLOTS + 20 * VR_MIB / PIECE_BYTES + 1;
+    assert_in_range(nbd_of(dev)->next_order, 20 * VR_MIB / PIECE_BYTES, most);
+    block_close(dev);
+}
+
+static void test_scattered_writes_are_all_in_flight(void **state)
+{
+    struct vr_err err;
+    const char *tail[] = {"memory", "64M", NULL};
+    struct block_dev *dev = serve(tail, 0);
+    assert_non_null(dev);
+    fill(want, 4096, 9);
+    for (size_t i = 0; i < 10 * SLOTS; i++) {
+        CHECK_OK(block_write(dev, want + i, 4096 - i, i * 300000, &err), &err);
+        size_t busy = 0;
+        for (size_t k = 0; k < SLOTS; k++) {
+            busy += nbd_of(dev)->wr[k].state == SLOT_BUSY;
+        }
+        assert_in_range(busy, i < SLOTS ? i + 1 : 1, SLOTS); /* none waited for without need */
+    }
+    CHECK_OK(block_flush(dev, &err), &err);
+    for (size_t k = 0; k < SLOTS; k++) {
+        assert_int_equal(nbd_of(dev)->wr[k].state, SLOT_FREE);
+    }
+    for (size_t i = 0; i < 10 * SLOTS; i++) {
+        CHECK_OK(block_read(dev, buf, 4096 - i, i * 300000, &err), &err);
+        assert_memory_equal(buf, want + i, 4096 - i);
+    }
+    block_close(dev);
+}
+
 static void test_read_error(void **state)
 {
     struct vr_err err;
@@ -447,6 +517,9 @@ int main(void)
     const struct CMUnitTest tests[] = {F(test_round_trip_and_extents),
                                        F(test_read_ahead_gives_the_same_bytes),
                                        F(test_unread_hints_do_not_stop_read_ahead),
+                                       F(test_known_zeroes_are_not_read_ahead),
+                                       F(test_reader_overtakes_its_hints),
+                                       F(test_scattered_writes_are_all_in_flight),
                                        F(test_read_error),
                                        F(test_write_error_reaches_the_flush),
                                        F(test_writing_without_flush_is_refused),
