@@ -77,7 +77,8 @@ struct block_dev {
     const struct block_ops *ops;
     uint64_t size_bytes;
     unsigned flags;
-    char label[96]; /* for messages: "vda (raw)" */
+    bool views_are_hinted; /* block_map gives only what block_prefetch announced: keep announcing */
+    char label[96];        /* for messages: "vda (raw)" */
 };
 
 VR_MUST_CHECK int

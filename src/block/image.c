@@ -111,6 +111,16 @@ static void image_prefetch(struct block_dev *dev, uint64_t off, uint64_t len)
     block_prefetch(image_of(dev)->next, off, len);
 }
 
+static const uint8_t *image_map(struct block_dev *dev, uint64_t off, size_t len)
+{
+    return block_map(image_of(dev)->next, off, len);
+}
+
+static bool image_map_end(struct block_dev *dev, uint64_t off, size_t len)
+{
+    return block_map_end(image_of(dev)->next, off, len);
+}
+
 static void image_drop_cache(struct block_dev *dev)
 {
     block_drop_cache(image_of(dev)->next);
@@ -140,6 +150,8 @@ static const struct block_ops image_ops = {
     .flush = image_flush,
     .extents = image_extents,
     .prefetch = image_prefetch,
+    .map = image_map,
+    .map_end = image_map_end,
     .drop_cache = image_drop_cache,
     .changed = image_changed,
     .close = image_close,
@@ -279,6 +291,7 @@ int block_image_open(const char *path,
     const char *slash = strrchr(path, '/');
     snprintf(dev->label, sizeof dev->label, "%.80s (%s)", slash ? slash + 1 : path, format);
     dev->size_bytes = i->next->size_bytes;
+    dev->views_are_hinted = i->next->views_are_hinted;
     i->next->label[0] = '\0'; /* this device speaks for it */
     *ret_dev = TAKE_PTR(dev);
     return 0;

@@ -245,6 +245,8 @@ static const struct block_ops nbd_ops = {
     .flush = conn_flush,
     .extents = nbd_extents,
     .prefetch = conn_prefetch,
+    .map = conn_map,
+    .map_end = conn_map_end,
     .drop_cache = conn_drop_cache,
     .close = nbd_dev_close,
 };
@@ -307,6 +309,7 @@ static int open_nbd(const char *uri,
     _cleanup_(block_closep) struct block_dev *dev = &d->dev;
     dev->ops = &nbd_ops;
     dev->flags = flags;
+    dev->views_are_hinted = true;
     d->deadline_ms = deadline_ms;
     d->status_stride = STATUS_ASK_BYTES;
     snprintf(dev->label, sizeof dev->label, "%.95s", uri ? uri : socket_path);

@@ -91,6 +91,9 @@ int conn_settle_writes(struct nbd_dev *d, uint64_t off, uint64_t len, struct vr_
 /* nbd_read.c */
 int conn_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err);
 void conn_prefetch(struct block_dev *dev, uint64_t off, uint64_t len);
+/* A view of one slot; NULL when the range was not hinted or is not in one piece. */
+const uint8_t *conn_map(struct block_dev *dev, uint64_t off, size_t len);
+bool conn_map_end(struct block_dev *dev, uint64_t off, size_t len);
 void conn_drop_cache(struct block_dev *dev);
 /* What was read ahead or known of the range is no longer so. */
 void conn_forget(struct nbd_dev *d, uint64_t off, uint64_t len);

@@ -60,7 +60,8 @@ static bool next_piece(struct nbd_dev *d, struct range *ret)
         const struct block_extent *e = conn_known(d, hint->off);
         uint64_t n = e ? VR_MIN(hint->len, e->off + e->len - hint->off) : hint->len;
         if (!e || e->kind == BLOCK_DATA) {
-            *ret = (struct range){hint->off, VR_MIN(n, (uint64_t)PIECE_BYTES)};
+            /* Pieces end where a reader's own steps do, so that each step is in one piece. */
+            *ret = (struct range){hint->off, VR_MIN(n, PIECE_BYTES - hint->off % PIECE_BYTES)};
             return true;
         }
         cut_hint(d, n);
@@ -230,6 +231,29 @@ int conn_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct
         read_ahead(d);
     }
     return r;
+}
+
+const uint8_t *conn_map(struct block_dev *dev, uint64_t off, size_t len)
+{
+    struct nbd_dev *d = nbd_of(dev);
+    read_ahead(d);
+    struct slot *s = find_ahead(d, off);
+    if (!s || s->off + s->len < off + len) {
+        return NULL;
+    }
+    pass_by(d, s);
+    bool good = conn_wait(d, s, NULL) == 0 && !s->sys_errno;
+    return good ? s->buf + (off - s->off) : NULL; /* the read that follows says what is wrong */
+}
+
+bool conn_map_end(struct block_dev *dev, uint64_t off, size_t len)
+{
+    struct nbd_dev *d = nbd_of(dev);
+    struct slot *s = find_ahead(d, off);
+    vr_assert(s && s->state == SLOT_DONE);
+    s->stale = off + len == s->off + s->len;
+    read_ahead(d);
+    return true;
 }
 
 void conn_drop_cache(struct block_dev *dev)

@@ -246,7 +246,8 @@ static void prefetch(struct reader *r)
     uint64_t size = r->dev->size_bytes;
     uint64_t want = VR_MIN(size, r->pos + PREFETCH_AHEAD);
     uint64_t from = VR_MAX(r->prefetched, r->pos);
-    if (r->pos < r->ahead_until && from < want && (want - from >= DIGEST_NODE || want == size)) {
+    bool of_use = r->dev->views_are_hinted || r->pos < r->ahead_until;
+    if (of_use && from < want && (want - from >= DIGEST_NODE || want == size)) {
         block_prefetch(r->dev, from, want - from);
         r->prefetched = want;
     }

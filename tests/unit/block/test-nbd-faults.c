@@ -203,6 +203,63 @@ static void test_answers_in_any_order(void **state)
     block_close(dev);
 }
 
+static bool view_is_right(struct block_dev *dev, uint64_t off, size_t len)
+{
+    const uint8_t *p = block_map(dev, off, len);
+    if (!p) {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        assert_int_equal(p[i], byte_at(off + i));
+    }
+    return block_map_end(dev, off, len);
+}
+
+static void test_views_of_what_was_hinted(void **state)
+{
+    struct block_dev *dev = serve(REVERSED, BLOCK_READ_ONLY, 20000);
+    unsigned views = 0;
+    assert_true(dev->views_are_hinted);
+    assert_null(block_map(dev, 0, 4096)); /* not hinted: nothing is asked for */
+    assert_int_equal(count->reads, 0);
+    block_prefetch(dev, 70000, IN_A_ROW * PIECE_BYTES - 70000);
+    for (uint64_t off = 70000; off < IN_A_ROW * PIECE_BYTES;) {
+        size_t n = (size_t)(VR_MIB / 4 - off % (VR_MIB / 4));
+        views += view_is_right(dev, off, n);
+        off += n;
+    }
+    assert_int_equal(views, IN_A_ROW * PIECE_BYTES / (VR_MIB / 4)); /* no step had to be read */
+    assert_int_equal(count->reads, IN_A_ROW);
+    assert_null(block_map(dev, 0, 4096)); /* behind the reader: given back */
+    block_close(dev);
+}
+
+static void test_no_view_of_what_is_wrong(void **state)
+{
+    struct vr_err err;
+    struct block_dev *dev = serve(ONE_BAD, BLOCK_READ_ONLY, 20000);
+    block_prefetch(dev, 0, 4 * VR_MIB);
+    assert_true(view_is_right(dev, 0, 4096));
+    assert_null(block_map(dev, PIECE_BYTES - 1, 2)); /* in two pieces */
+    uint64_t bad_piece = vr_round_down(BAD_AT, PIECE_BYTES);
+    assert_null(block_map(dev, bad_piece, 4096));
+    check_bytes(dev, bad_piece, 4096); /* the read asks again, for less */
+    CHECK_FAILS(block_read(dev, buf, 1, BAD_AT, &err), &err, VR_E_IO, "read of 1 bytes");
+    block_close(dev);
+    stop_server(NULL);
+    dev = serve(HALF, BLOCK_READ_ONLY, 20000);
+    block_prefetch(dev, 0, 4 * VR_MIB);
+    assert_null(block_map(dev, 0, 4096));
+    CHECK_FAILS(block_read(dev, buf, 4096, 0, &err), &err, VR_E_IO, "NBD server");
+    assert_null(block_map(dev, 0, 4096));
+    block_close(dev);
+    stop_server(NULL);
+    dev = serve(HONEST, 0, 20000);
+    block_prefetch(dev, 0, 4 * VR_MIB);
+    assert_null(block_map(dev, 0, 4096)); /* a write may come */
+    block_close(dev);
+}
+
 /* Each of these must end the device: with an error for every call, and nothing taken for data. */
 static void check_ends(enum script script, enum vr_err_kind kind, unsigned deadline_ms)
 {
@@ -286,7 +343,8 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        F(test_every_byte_is_fetched_once), F(test_answers_in_any_order),
+        F(test_every_byte_is_fetched_once),   F(test_answers_in_any_order),
+        F(test_views_of_what_was_hinted),     F(test_no_view_of_what_is_wrong),
         F(test_wrong_answers_end_the_device), F(test_a_bad_sector_fails_only_who_reads_it),
         F(test_a_lost_flush_is_told)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
