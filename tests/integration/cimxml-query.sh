@@ -4,6 +4,7 @@
 # shellcheck disable=SC2317 # scenarios are called by name
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/integration/cimxml.sh
 . "$(dirname "$0")/cimxml.sh"
 make_lab lab
 

@@ -14,8 +14,7 @@ enum kind {
     LIST,
     FLAG,
     TEXT,
-    NUMBER,
-    NODE /* the operation reads it */
+    NUMBER
 };
 
 static const struct {
@@ -81,12 +80,9 @@ read_one(const struct cimxml_call *call, const xmlNode *v, enum kind kind, struc
         ok = read_value(call, v, CIM_UINT32, &value);
         arg->number = ok ? (uint32_t)value.u : 0;
         return ok;
-    case TEXT:
+    default:
         arg->text = node_is(v, "VALUE") ? node_text(call->arena, v) : NULL;
         return arg->text != NULL;
-    default:
-        arg->node = v;
-        return true;
     }
 }
 
@@ -150,10 +146,17 @@ struct cimxml_options cimxml_options_of(const struct cimxml_args *args)
     };
 }
 
+struct cimxml_options cimxml_instance_options(const struct cimxml_args *args)
+{
+    struct cimxml_options o = cimxml_options_of(args);
+    o.local_only = false;
+    return o;
+}
+
 #define CLASS_FLAGS (BIT(LocalOnly) | BIT(IncludeQualifiers) | BIT(IncludeClassOrigin))
 
-/* LocalOnly of the instance operations is deprecated and its default differs between clients: FALSE
- * unless said. */
+/* No operation that makes, changes or deletes an instance, a class or a qualifier is here: methods
+ * do that. */
 static const struct op ops[] = {
     {"GetClass", BIT(ClassName) | BIT(PropertyList) | CLASS_FLAGS, BIT(ClassName),
      BIT(LocalOnly) | BIT(IncludeQualifiers), op_get_class},
@@ -167,6 +170,8 @@ static const struct op ops[] = {
     {"EnumerateInstances", BIT(ClassName) | BIT(DeepInheritance) | BIT(PropertyList) | CLASS_FLAGS,
      BIT(ClassName), BIT(DeepInheritance), op_enumerate_instances},
     {"EnumerateInstanceNames", BIT(ClassName), BIT(ClassName), 0, op_enumerate_instance_names},
+    {"GetProperty", BIT(InstanceName) | BIT(PropertyName), BIT(InstanceName) | BIT(PropertyName), 0,
+     op_get_property},
     {"ExecQuery", BIT(QueryLanguage) | BIT(Query), BIT(QueryLanguage) | BIT(Query), 0,
      op_exec_query},
 };

@@ -17,9 +17,6 @@
     X(Query, TEXT)                                                                                 \
     X(QualifierName, TEXT)                                                                         \
     X(PropertyName, TEXT)                                                                          \
-    X(NewValue, NODE)                                                                              \
-    X(NewInstance, NODE)                                                                           \
-    X(ModifiedInstance, NODE)                                                                      \
     X(AssocClass, CLASS)                                                                           \
     X(ResultClass, CLASS)                                                                          \
     X(Role, TEXT)                                                                                  \
@@ -44,7 +41,6 @@ struct cimxml_arg {
     bool flag;
     uint32_t number;
     const char *text;
-    const xmlNode *node;
     struct cim_path path;
 };
 
@@ -65,8 +61,10 @@ struct cim_wql;
 bool cimxml_select_list(const struct cimxml_call *call,
                         const struct cim_wql *q,
                         struct cimxml_options *o);
-/* What the arguments say of properties. */
+/* What the arguments say of the properties of classes. */
 struct cimxml_options cimxml_options_of(const struct cimxml_args *args);
+/* ... and of instances: LocalOnly is deprecated, since DSP0200 1.4 servers take it for FALSE. */
+struct cimxml_options cimxml_instance_options(const struct cimxml_args *args);
 
 void op_get_class(const struct cimxml_call *call,
                   const struct cimxml_args *args,
@@ -89,6 +87,10 @@ void op_enumerate_qualifiers(const struct cimxml_call *call,
                              struct vr_buf *out,
                              struct cim_status *st);
 void op_get_instance(const struct cimxml_call *call,
+                     const struct cimxml_args *args,
+                     struct vr_buf *out,
+                     struct cim_status *st);
+void op_get_property(const struct cimxml_call *call,
                      const struct cimxml_args *args,
                      struct vr_buf *out,
                      struct cim_status *st);

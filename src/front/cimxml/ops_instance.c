@@ -6,13 +6,33 @@ void op_get_instance(const struct cimxml_call *call,
                      struct vr_buf *out,
                      struct cim_status *st)
 {
-    struct cimxml_options o = cimxml_options_of(args);
+    struct cimxml_options o = cimxml_instance_options(args);
     struct cim_instance *i = NULL;
     cim_broker_get_instance(call->broker, call->caller, call->ns, &args->arg[P_InstanceName].path,
                             call->arena, &i, st);
     if (st->code == CIM_OK && i) {
         put_instance(out, i, &o);
     }
+}
+
+void op_get_property(const struct cimxml_call *call,
+                     const struct cimxml_args *args,
+                     struct vr_buf *out,
+                     struct cim_status *st)
+{
+    const char *name = args->arg[P_PropertyName].text;
+    struct cim_instance *i = NULL;
+    cim_broker_get_instance(call->broker, call->caller, call->ns, &args->arg[P_InstanceName].path,
+                            call->arena, &i, st);
+    if (st->code != CIM_OK || !i) {
+        return;
+    }
+    const struct cim_value *v = cim_get(i, name);
+    if (!v) {
+        cim_fail(st, CIM_ERR_NO_SUCH_PROPERTY, "%s has no property '%.60s'", i->cls->name, name);
+        return;
+    }
+    put_value(out, v);
 }
 
 struct listing {
@@ -52,7 +72,7 @@ void op_enumerate_instances(const struct cimxml_call *call,
                             struct vr_buf *out,
                             struct cim_status *st)
 {
-    list(call, args, &(struct listing){.out = out, .options = cimxml_options_of(args)}, st);
+    list(call, args, &(struct listing){.out = out, .options = cimxml_instance_options(args)}, st);
 }
 
 void op_enumerate_instance_names(const struct cimxml_call *call,
