@@ -26,6 +26,7 @@ demo: all
 	tools/demo $(BUILD)
 
 bench: all
+	-@tools/install-deps --bench
 	bench/run $(BUILD) --doc
 
 clean:

@@ -9,7 +9,7 @@
 """
 import importlib
 
-ORDER = ["lan"]
+ORDER = ["lan", "cold", "qcow2", "wan"]
 
 
 def load(name):

@@ -11,27 +11,27 @@ class Unknown(Exception):
 
 
 def value(results, term):
-    """A number, "group/case/who/figure", or [factor, term]."""
     if isinstance(term, (int, float)):
         return term
     if isinstance(term, list):
-        return term[0] * value(results, term[1])
-    if term.startswith("meta/"):
-        found = results.meta.get(term[5:])
-    else:
-        found = results.median(*term.split("/"))
+        return value(results, term[0]) * value(results, term[1])
+    path = term.split("|")
+    found = results.meta.get(path[1]) if path[0] == "meta" else results.median(*path)
     if found is None:
-        raise Unknown(term)
+        raise Unknown(term.replace("|", ", "))
     return found
 
 
 def rivals(results, bar):
-    """Every case of the bar: (what we need, the best rival's figure x factor, its name)."""
+    """Every case of the bar: (case, ours, the best rival's, its name)."""
     group, figure, us = bar["group"], bar["figure"], bar.get("us", "vmreplica")
     for case in bar["cases"]:
         ours = results.median(group, case, us, figure)
-        best = [(v, who) for where in [case] + bar.get("also", []) for who in bar["rivals"]
-                if (v := results.median(group, where, who, figure)) is not None]
+        best = []
+        for who in bar["rivals"]:
+            also = [] if who in bar.get("not_also", []) else bar.get("also", [])
+            best += [(v, who) for where in [case] + also
+                     if (v := results.median(group, where, who, figure)) is not None]
         if ours is not None and best:
             least, who = min(best)
             yield case, ours, least, who
@@ -59,6 +59,12 @@ def judge(results, bar):
     sign = bar.get("sign", "<=")
     out["met"] = left <= right if sign == "<=" else left >= right
     out["measured"], out["limit"] = show(left, unit), f"{sign} {show(right, unit)}"
+    if "beside" in bar:
+        try:
+            beside = show(sum(value(results, t) for t in bar["beside"]), unit)
+        except Unknown:
+            beside = "?"
+        out["detail"] = out["detail"].replace("{beside}", beside)
     if bar.get("base"):
         base = sum(value(results, t) for t in bar["base"])
         if base:

@@ -8,7 +8,7 @@ import time
 
 TOOLS = [("rsync", ["rsync", "--version"]), ("nbdcopy", ["nbdcopy", "--version"]),
          ("nbdkit", ["nbdkit", "--version"]), ("qemu-img", ["qemu-img", "--version"]),
-         ("casync", ["casync", "--version"]), ("fio", ["fio", "--version"]), ("zstd", ["zstd", "--version"])]
+         ("casync", ["casync", "--version"]), ("fio", ["fio", "--version"])]
 
 
 def version(command):

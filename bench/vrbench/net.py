@@ -9,7 +9,9 @@ import subprocess
 ADDRESS = {1: "10.213.77.1", 2: "10.213.77.2"}
 BURST_MS = 2        # of the token bucket
 BURST_MIN = 65536 + 2048  # a segment as large as they get must fit
-QUEUE_PACKETS = 20000  # of the delay line: more than window and delay can fill, so that nothing is dropped
+QUEUE_BYTES = 64 << 20   # of the token bucket, and
+QUEUE_PACKETS = 20000    # of the device: more than windows can fill, so that nothing is dropped
+LONG = "vrblong"
 
 
 def ip(*args, **kw):
@@ -19,7 +21,7 @@ def ip(*args, **kw):
 class Link:
     def __init__(self):
         self.prefix = f"vrb{os.getpid() % 100000}n"
-        self._holders = {}
+        self._holders, self._line = {}, None
         try:
             self._make()
         except BaseException:
@@ -50,26 +52,35 @@ class Link:
     def counters(self):
         """Bytes so far: (from side 1 to side 2, back)."""
         with open(f"/proc/{self._holders[1].pid}/net/dev", encoding="ascii") as f:
-            fields = re.search(r"^\s*vrb0:\s*(.*)$", f.read(), re.M).group(1).split()
-        return int(fields[8]), int(fields[0])
+            devices = [d.split() for d in re.findall(r"^\s*(?:vrb0|vrblong):\s*(.*)$", f.read(), re.M)]
+        return sum(int(d[8]) for d in devices), sum(int(d[0]) for d in devices)
 
-    def shape(self, mbit, rtt_ms):
-        """Both directions get the rate, and half of the round trip each."""
+    def shape(self, delayline, mbit, rtt_ms):
+        """A line of this rate and round trip, the same in both directions, instead of the fast one. delayline: the
+        program. What was connected before stays there, but its packets take the new way."""
         self.unshape()
+        self._line = subprocess.Popen([delayline, self.name(1), self.name(2), LONG, str(int(rtt_ms * 500))],
+                                      stdout=subprocess.PIPE)
+        if self._line.stdout.readline() != b"ready\n":
+            self.unshape()
+            raise RuntimeError("the delay line does not start")
         burst = max(int(mbit * 125 * BURST_MS), BURST_MIN)
         for side in (1, 2):
-            tc = ["tc", "-n", self.name(side), "qdisc", "add", "dev", "vrb0"]
-            subprocess.run([*tc, "root", "handle", "1:", "tbf", "rate", f"{mbit}mbit", "burst", str(burst),
-                            "limit", "64mb"], check=True)
-            subprocess.run([*tc, "parent", "1:1", "handle", "10:", "netem", "delay", f"{rtt_ms / 2}ms",
-                            "limit", str(QUEUE_PACKETS)], check=True)
+            ns = ["-n", self.name(side)]
+            ip(*ns, "link", "set", LONG, "txqueuelen", str(QUEUE_PACKETS), "up")
+            ip(*ns, "route", "add", ADDRESS[3 - side] + "/32", "dev", LONG, "src", ADDRESS[side])
+            subprocess.run(["tc", *ns, "qdisc", "add", "dev", LONG, "root", "tbf", "rate", f"{mbit}mbit",
+                            "burst", str(burst), "limit", str(QUEUE_BYTES)], check=True)
 
     def unshape(self):
-        for side in (1, 2):
-            subprocess.run(["tc", "-n", self.name(side), "qdisc", "del", "dev", "vrb0", "root"],
-                           stderr=subprocess.DEVNULL, check=False)
+        if self._line:
+            self._line.kill()  # its devices go with it, and with them their routes
+            self._line.wait()
+            self._line.stdout.close()
+            self._line = None
 
     def close(self):
+        self.unshape()
         for p in self._holders.values():
             p.kill()
             p.wait()

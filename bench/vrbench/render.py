@@ -34,7 +34,7 @@ def text(results):
         heads, lines = table.grid(results, group)
         out += [table.text(heads, lines)] if lines else []
         out += ["  " + r for r in remarks(results, group)]
-    out += ["", "bars", table.text(*bars.grid(bars.judge_all(results)))]
+    out += ["", "bars", table.text(*bars.grid(bars.judge_all(results)), left=(0, 1, 4))]
     return "\n".join(out)
 
 
@@ -58,7 +58,7 @@ def markdown(results):
     m = results.meta
     out = [HEAD.format(machine=machine_line(m), command=m["command"],
                        versions=", ".join(f"{k} {v}" for k, v in m["versions"].items())),
-           table.markdown(*bars.grid(bars.judge_all(results)))]
+           table.markdown(*bars.grid(bars.judge_all(results)), left=(0, 1, 4))]
     for group in results.groups():
         out += ["", f"## {title(group)}", ""]
         if about(group):

@@ -2,7 +2,7 @@
 """The two hosts that most groups share: a link, a pair of raw images, daemons."""
 import os
 
-from vrbench import cache, images, net
+from vrbench import cache, floors, images, net
 from vrbench.lab import Lab
 
 
@@ -16,6 +16,8 @@ class Site:
         self.bench, self.link = bench, link(bench)
         source = bench.path("src.img")
         images.create(bench, source, bench.mib)
+        data = sum(n for _, n in floors.extents(source))
+        bench.results.meta["disks_in_a_tib"] = 2**40 / data  # by the bytes that are no hole
         self.lab = Lab(bench, "lab", [f"{source}:raw"], self.link)
         self.pair = images.Pair(bench, source, self.lab.disk(2))
         self.source, self.replica = source, self.pair.replica

@@ -12,6 +12,7 @@ COLUMNS = [
     ("out", "MB to replica", MB, 1),
     ("back", "MB back", MB, 1),
     ("disk", "MB written", MB, 0),
+    ("differing", "MB differing", MB, 1),
     ("anon1", "MiB own, source", MIB, 0),
     ("anon2", "MiB own, replica", MIB, 0),
     ("peak1", "MiB peak, source", MIB, 0),
@@ -46,12 +47,13 @@ def grid(results, group):
     return heads, lines
 
 
-def text(heads, lines):
+def text(heads, lines, left=(0, 1)):
+    """left: the columns that are words."""
     wide = [max(len(r[i]) for r in [heads] + lines) for i in range(len(heads))]
-    return "\n".join("  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(r, wide))).rstrip()
+    return "\n".join("  ".join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(r, wide))).rstrip()
                      for r in [heads] + lines)
 
 
-def markdown(heads, lines):
-    rule = ["---" if i < 2 else "--:" for i in range(len(heads))]
+def markdown(heads, lines, left=(0, 1)):
+    rule = ["---" if i in left else "--:" for i in range(len(heads))]
     return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in r) + " |" for r in [heads, rule] + lines)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cold page cache
+
+The page cache is dropped before each run. Both images are on one disk here, so both sides share what it gives; its own
+rate is what fio gets for the data of both images at once, past the page cache, by the best of a few settings."""
+from vrbench import cache, floors, rivals
+from vrbench.site import site
+
+OURS = {"0 %": 3, "1 % in 64 KiB": 2, "1 % in 4 KiB": 2}
+ORDER = list(OURS) + ["vmreplica", "rsync", "two cats", "storage"]
+
+
+def cost(bench):
+    return 40 + 500 * bench.mib / 8192
+
+
+def run(bench):
+    bench.need_root()
+    s = site(bench)
+    bench.results.meta["order"][bench.group] = ORDER
+
+    def ready(case):
+        s.pair.set(case)
+        cache.cold()
+
+    def ours(case):
+        ready(case)
+        bench.add(case, "vmreplica", **s.lab.resync())
+        s.pair.check(f"our resync, {case}, cold")
+
+    def rsync(case):
+        ready(case)
+        bench.add(case, "rsync", **rivals.rsync(bench, s))
+        s.pair.check("rsync")
+
+    def cats():
+        ready("0 %")
+        bench.add("0 %", "two cats", **floors.cats(s.source, s.replica))
+
+    def storage():
+        ready("0 %")
+        wall, how = floors.storage(bench, [s.source, s.replica])
+        bench.add("0 %", "storage", wall=wall)
+        how = f"storage: best with {how}"
+        if how not in [n["text"] for n in bench.results.notes]:
+            bench.note(how)
+
+    tasks = [(bench.rounds(n), f"vmreplica, {c}", lambda c=c: ours(c)) for c, n in OURS.items()]
+    tasks += [(bench.rounds(1), f"rsync, {c}", lambda c=c: rsync(c)) for c in list(OURS)[:2]]
+    tasks += [(bench.rounds(2), "two cats", cats), (bench.rounds(3), "storage", storage)]
+    bench.interleave(tasks)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Slower and longer links, 1 % in 64 KiB
+
+The hosts are joined by a delay line of half the round trip in each direction (bench/delayline.c between two tun
+devices; it drops nothing) behind a token bucket of the rate (tbf, a burst of 2 ms but at least 66 KiB, a queue of 64 MiB), with the
+kernel's own socket buffer limits. "Link busy" is what the token bucket let through between 2 and 98 % of the bytes, of
+what it could have: looked at ten times a second or more often. "Paused at half": a transfer that was paused when half of its bytes had been
+sent, then resumed; "sent again" is what it took more than the one beside it that was not."""
+import json
+import subprocess
+import threading
+import time
+
+from vrbench import cache, rivals
+from vrbench.bench import Missing
+from vrbench.lab import VM
+from vrbench.net import LONG
+from vrbench.site import site
+
+CASE = "1 % in 64 KiB"
+RATES, TRIPS = (100, 1000), (0, 20, 100)
+PAUSED_AT = (100, 20)
+SAMPLE_S = 0.05
+FIRST, LAST = 0.02, 0.98
+
+
+def cost(bench):
+    return 60 + 500 * bench.mib / 8192
+
+
+def name(mbit, rtt):
+    return f"{mbit} Mbit/s, {rtt} ms"
+
+
+class Bucket(threading.Thread):
+    """Samples how many bytes the token bucket of the source's side let through: with the headers of every packet of
+    a large segment, which the device's own counter has once."""
+
+    def __init__(self, link):
+        super().__init__(daemon=True)
+        self.command = ["tc", "-s", "-j", "-n", link.name(1), "qdisc", "show", "dev", LONG, "root"]
+        self.samples, self.stop = [], threading.Event()
+
+    def look(self):
+        out = subprocess.run(self.command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        self.samples.append((time.monotonic(), json.loads(out)[0]["bytes"]))
+
+    def run(self):
+        while not self.stop.wait(SAMPLE_S):
+            self.look()
+
+    def __enter__(self):
+        self.look()
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.join()
+        self.look()
+
+    def when(self, share):
+        """The time by which that share of the bytes was through, between two samples in proportion."""
+        base, end = self.samples[0][1], self.samples[-1][1]
+        want = base + share * (end - base)
+        for (t0, b0), (t1, b1) in zip(self.samples, self.samples[1:]):
+            if b1 >= want and b1 > b0:
+                return t0 + (t1 - t0) * (want - b0) / (b1 - b0)
+        return self.samples[-1][0]
+
+    def busy(self, mbit):
+        total = self.samples[-1][1] - self.samples[0][1]
+        took = self.when(LAST) - self.when(FIRST)
+        return total * (LAST - FIRST) / (took * mbit * 125000) if took > 0 else None
+
+
+class Wan:
+    def __init__(self, bench):
+        self.bench, self.site = bench, site(bench)
+
+    def ready(self, mbit, rtt):
+        self.site.pair.set(CASE)
+        cache.warm(self.site.source, self.site.replica)
+        self.site.link.shape(self.bench.program("delayline"), mbit, rtt)
+
+    def try_line(self):
+        """A kernel without tun or tbf has no slow link."""
+        try:
+            self.site.link.shape(self.bench.program("delayline"), 1000, 1)
+        except (RuntimeError, subprocess.CalledProcessError) as e:
+            raise Missing(f"no slow link: {e}") from e
+
+    def ours(self, mbit, rtt):
+        self.ready(mbit, rtt)
+        with Bucket(self.site.link) as bucket:
+            figures = self.site.lab.resync()
+        self.bench.add(name(mbit, rtt), "vmreplica", busy=bucket.busy(mbit), **figures)
+        self.site.pair.check(f"our resync, {name(mbit, rtt)}")
+
+    def rsync(self, mbit, rtt):
+        self.ready(mbit, rtt)
+        with Bucket(self.site.link) as bucket:
+            figures = rivals.rsync(self.bench, self.site)
+        self.bench.add(name(mbit, rtt), "rsync", busy=bucket.busy(mbit), **figures)
+        self.site.pair.check("rsync")
+
+    def paused(self, mbit, rtt):
+        """After the others: it needs to know how many bytes there are."""
+        whole = self.bench.results.median(self.bench.group, name(mbit, rtt), "vmreplica", "out")
+        self.ready(mbit, rtt)
+        lab, link = self.site.lab, self.site.link
+        with lab.meter() as m:
+            before = link.counters()[0]
+            lab.cli(1, "resync", VM)
+            while link.counters()[0] - before < whole / 2 and not lab.last_job()["finished_state"]:
+                time.sleep(0.01)
+            lab.cli(1, "pause", VM)
+            self.await_suspended()
+            lab.cli(1, "resume", VM)
+            lab.await_end()
+        figures = m.figures()
+        self.bench.add(name(mbit, rtt), "vmreplica, paused at half", extra=figures["out"] - whole, **figures)
+        self.site.pair.check("a paused and resumed resync")
+
+    def await_suspended(self):
+        end = time.monotonic() + 120
+        while (job := self.site.lab.last_job())["state_text"] != "suspended":
+            if job["finished_state"] or time.monotonic() > end:
+                raise RuntimeError(f"job {job['id']} did not pause: it is {job['state_text']}")
+            time.sleep(0.02)
+
+
+def run(bench):
+    bench.need_root()
+    bench.need("tc")
+    w = Wan(bench)
+    tasks = []
+    for mbit in RATES:
+        for rtt in TRIPS:
+            tasks.append((bench.rounds(2), f"vmreplica, {name(mbit, rtt)}", lambda m=mbit, r=rtt: w.ours(m, r)))
+            tasks.append((bench.rounds(1), f"rsync, {name(mbit, rtt)}", lambda m=mbit, r=rtt: w.rsync(m, r)))
+    bench.results.meta["order"][bench.group] = [name(m, r) for m in RATES for r in TRIPS] + [
+        "vmreplica", "vmreplica, paused at half", "rsync"]
+    try:
+        w.try_line()
+        bench.interleave(tasks)
+        bench.interleave([(bench.rounds(1), "paused at half", lambda: w.paused(*PAUSED_AT))])
+    finally:
+        w.site.link.unshape()

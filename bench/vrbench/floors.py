@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the work cannot do without, each part by itself."""
+import json
+import os
+import subprocess
+
+from vrbench import rivals
+from vrbench.bench import Missing
+from vrbench.meter import Meter
+
+DIRECT = [(1 << 20, 8), (256 << 10, 32), (1 << 20, 32)]  # bytes and depth: the best of them counts
+
+
+def cats(source, replica):
+    with Meter() as m:
+        m.run_both(["cat", source], ["cat", replica])
+    return m.figures()
+
+
+def digests(bench, source, replica):
+    program = bench.program("floor")
+    with Meter() as m:
+        m.run_both([program, "digest", source], [program, "digest", replica])
+    return m.figures()
+
+
+def differences(bench, pair, case):
+    """Records the floors of what differs; the pair is equal afterwards."""
+    packed = pair.floor("pack")
+    bench.add(case, "differences packed", wall=packed["seconds"], out=packed["packed"],
+              differing=packed["differing"])
+    staged = bench.path("staged")
+    once = pair.floor("stage", staged)
+    os.unlink(staged)
+    again = pair.floor("place")
+    bench.add(case, "differences written once", wall=once["seconds"])
+    bench.add(case, "differences written twice", wall=once["seconds"] + again["seconds"])
+    return packed
+
+
+def tls_transfer(bench, site, size):
+    """size bytes through nbdkit's TLS, from memory to nowhere."""
+    bench.need("nbdcopy")
+    server, uri = rivals.nbdkit(bench, site, ["null", f"size={max(size // 4096, 1) * 4096}"], tls=True)
+    with server as s, rivals.meter(site, s) as m:
+        m.run(1, site.link.command(1, ["nbdcopy", "--no-extents", uri, "null:"]))
+    figures = m.figures()
+    figures.pop("disk")
+    return figures
+
+
+def extents(path):
+    """(offset, length) of a file's data."""
+    with open(path, "rb") as f:
+        end, at = os.fstat(f.fileno()).st_size, 0
+        while at < end:
+            try:
+                at = os.lseek(f.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                return
+            stop = os.lseek(f.fileno(), at, os.SEEK_HOLE)
+            yield at, stop - at
+            at = stop
+
+
+def io_log(bench, path, step):
+    """For fio: the data of a file once, in order; not its holes."""
+    log = bench.path(os.path.basename(path) + ".iolog")
+    with open(log, "w", encoding="ascii") as f:
+        f.write(f"fio version 2 iolog\n{path} add\n{path} open\n")
+        for off, length in extents(path):
+            for at in range(off, off + length, step):
+                f.write(f"{path} read {at} {min(step, off + length - at)}\n")
+        f.write(f"{path} close\n")
+    return log
+
+
+def fio_wall(bench, paths, step, depth, engine="io_uring"):
+    command = ["fio", "--output-format=json", f"--ioengine={engine}", "--direct=1", f"--iodepth={depth}",
+               "--readonly"]
+    for i, path in enumerate(paths):
+        command += [f"--name=read{i}", f"--read_iolog={io_log(bench, path, step)}"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise Missing("fio failed: " + done.stderr.strip()[-200:])
+    jobs = json.loads(done.stdout[done.stdout.index("{"):])["jobs"]
+    want = sum(-(-n // step) for p in paths for _, n in extents(p))
+    got = sum(j["read"]["total_ios"] for j in jobs)  # its bytes leave out those in flight at the end
+    if got < want:
+        raise RuntimeError(f"fio did {got} reads of {want}")
+    return max(j["read"]["runtime"] for j in jobs) / 1000
+
+
+def storage(bench, paths):
+    """(seconds, with what): the data of all paths at once, past the page cache, by the best of several settings."""
+    bench.need("fio")
+    engine, seen = "io_uring", []
+    for step, depth in DIRECT:
+        try:
+            wall = fio_wall(bench, paths, step, depth, engine)
+        except Missing:
+            if engine != "io_uring":
+                raise
+            engine = "libaio"  # a kernel or a sandbox without io_uring
+            wall = fio_wall(bench, paths, step, depth, engine)
+        seen.append((wall, f"fio, {engine}, O_DIRECT, {step >> 10} KiB x {depth}"))
+    return min(seen)

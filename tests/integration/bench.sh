@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The bench suite, small and once: every group that this machine can do measures something, every replica is right.
+set -u
+build=$(realpath "$1") || exit 1
+cd "$(dirname "$0")/../.." || exit 1
+results=$build/bench/results.json
+rm -f "$results"
+if ! bench/run "$build" --quick >"$build/test-logs/bench-tables" || [ ! -s "$results" ]; then
+    cat "$build/test-logs/bench-tables"
+    echo "not ok the suite ends well"
+    exit 1
+fi
+echo "ok the suite ends well"
+code=0
+for group in $(jq -r '[.samples[].group, .left_out[].group] | unique[]' "$results"); do
+    if jq -e --arg g "$group" '[.samples[] | select(.group == $g and (.who | startswith("vmreplica")))] | length > 0' \
+        "$results" >/dev/null; then
+        echo "ok $group"
+    elif jq -e --arg g "$group" '[.left_out[] | select(.group == $g and .what == "the group")] | length > 0' \
+        "$results" >/dev/null; then
+        echo "skip $group"
+    else
+        echo "not ok $group: nothing of ours was measured"
+        code=1
+    fi
+done
+exit $code
