@@ -15,6 +15,7 @@ LIBRARIES = {
     'gnutls/': {'net'},
     'sqlite3.h': {'store'},
     'libnbd.h': {'block'},
+    'liburing.h': {'block'},
     'microhttpd.h': {'front'},
     'libxml/': {'front'},
     'jansson.h': {'front', 'resync', 'cli'},

@@ -4,7 +4,7 @@
  *
  * After a failed flush the kernel may have dropped the pages it could not write, and the next
  * fdatasync would report success: whoever gets an error from block_flush must write again
- * everything since the last good one.
+ * everything since the last good one. The same goes for posted writes (BLOCK_DIRECT).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "block/dev.h"
+#include "block/file_direct.h"
 #include "block/file_map.h"
 #include "util/fdio.h"
 #include "util/num.h"
@@ -22,6 +23,7 @@
 struct file_dev {
     struct block_dev dev;
     int fd;
+    struct direct *direct; /* for BLOCK_DIRECT, where it can be had: reads and writes go there */
     bool is_block;
     bool no_punch; /* this file system cannot; do not ask for every range */
     bool no_holes; /* the same for SEEK_HOLE */
@@ -45,14 +47,26 @@ static void forget_extent(struct file_dev *f, uint64_t off, uint64_t len)
 
 static int file_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err)
 {
-    return vr_pread_full(file_of(dev)->fd, buf, len, off, err);
+    struct file_dev *f = file_of(dev);
+    return f->direct ? direct_read(f->direct, buf, len, off, err)
+                     : vr_pread_full(f->fd, buf, len, off, err);
 }
 
 static int
 file_write(struct block_dev *dev, const void *buf, size_t len, uint64_t off, struct vr_err *err)
 {
-    forget_extent(file_of(dev), off, len);
-    return vr_pwrite_full(file_of(dev)->fd, buf, len, off, err);
+    struct file_dev *f = file_of(dev);
+    forget_extent(f, off, len);
+    return f->direct ? direct_write(f->direct, buf, len, off, err)
+                     : vr_pwrite_full(f->fd, buf, len, off, err);
+}
+
+/* The range is changed, or looked at, through fd next. */
+static void yield(struct file_dev *f, uint64_t off, uint64_t len)
+{
+    if (f->direct) {
+        direct_yield(f->direct, off, len);
+    }
 }
 
 static int write_zeroes(struct file_dev *f, uint64_t off, uint64_t len, struct vr_err *err)
@@ -123,6 +137,7 @@ static int file_zero(struct block_dev *dev, uint64_t off, uint64_t len, struct v
 {
     struct file_dev *f = file_of(dev);
     forget_extent(f, off, len);
+    yield(f, off, len);
     if (len < BLOCK_PUNCH_MIN) {
         return write_zeroes(f, off, len, err);
     }
@@ -131,12 +146,14 @@ static int file_zero(struct block_dev *dev, uint64_t off, uint64_t len, struct v
 
 static int file_flush(struct block_dev *dev, struct vr_err *err)
 {
-    while (fdatasync(file_of(dev)->fd) < 0) {
+    struct file_dev *f = file_of(dev);
+    int r = f->direct ? direct_flush(f->direct, err) : 0;
+    while (r == 0 && fdatasync(f->fd) < 0) {
         if (errno != EINTR) {
-            return vr_fail_errno(err, VR_E_IO, "flush");
+            r = vr_fail_errno(err, VR_E_IO, "flush");
         }
     }
-    return 0;
+    return r;
 }
 
 /* A file that became shorter has no zeroes behind its end but errors: let the read find them. */
@@ -185,6 +202,7 @@ static int file_extents(struct block_dev *dev,
     size_t n = 0;
     while (off < end && n < max) {
         if (off < f->last.off || off >= f->last.off + f->last.len) {
+            yield(f, 0, 0);
             look_up_extent(f, off);
         }
         uint64_t part = VR_MIN(f->last.off + f->last.len, end) - off;
@@ -226,6 +244,7 @@ static int file_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struc
         size_t n;
         r = file_extents(dev, off, end - off, &e, 1, &n, err);
         if (r == 0 && e.kind == BLOCK_ZERO) {
+            yield(f, e.off, e.len);
             r = fill_hole(f, e.off, e.len, err);
         }
         off = e.off + e.len;
@@ -236,7 +255,12 @@ static int file_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struc
 
 static void file_prefetch(struct block_dev *dev, uint64_t off, uint64_t len)
 {
-    (void)posix_fadvise(file_of(dev)->fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
+    struct file_dev *f = file_of(dev);
+    if (f->direct) {
+        direct_prefetch(f->direct, off, len);
+        return;
+    }
+    (void)posix_fadvise(f->fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
 }
 
 static const uint8_t *file_map(struct block_dev *dev, uint64_t off, size_t len)
@@ -257,6 +281,7 @@ static void file_unmap(struct block_dev *dev)
 
 static void file_drop_cache(struct block_dev *dev)
 {
+    yield(file_of(dev), 0, dev->size_bytes);
     (void)posix_fadvise(file_of(dev)->fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
@@ -287,6 +312,7 @@ static int file_changed(struct block_dev *dev)
 static void file_close(struct block_dev *dev)
 {
     file_unmap(dev);
+    direct_free(file_of(dev)->direct);
     close(file_of(dev)->fd);
     free(dev);
 }
@@ -353,6 +379,10 @@ int block_file_open(const char *path,
     int r = find_size(f, err);
     if (r < 0) {
         return vr_wrap(err, r, "disk image '%s'", path);
+    }
+    if ((flags & BLOCK_DIRECT) &&
+        direct_new(fd, f->dev.size_bytes, DIRECT_SLOTS, &f->direct, NULL) < 0) {
+        f->direct = NULL; /* then through the page cache */
     }
     const char *slash = strrchr(path, '/');
     snprintf(f->dev.label, sizeof f->dev.label, "%.80s (raw)", slash ? slash + 1 : path);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An open file or block device past the page cache: reads ahead and posted writes, some dozen in
+ * flight. What cannot go that way (ranges that are not aligned) goes through the descriptor that
+ * was given, in order with the rest.
+ *
+ * A failed write is told by the next write and again by direct_flush, then forgotten: everything
+ * since the last good flush must be written again. One thread at a time; see block/uring.h.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/cleanup.h"
+#include "util/err.h"
+
+/* Set to anything but "" or "0": everything goes through the page cache, as it does where a file
+ * system or a kernel has nothing else. For tests, and for whoever must rule this file out. */
+#define DIRECT_OFF_ENV "VMREPLICA_BUFFERED"
+
+#define DIRECT_PIECE_BYTES (256u << 10) /* one request */
+#define DIRECT_SLOTS 64u                /* for a disk: 16 MiB at most */
+
+struct direct;
+
+/* Opens the file of fd once more with O_DIRECT. *ret_align: what offsets, lengths and memory must
+ * be multiples of; never below a page, so that no page is ever written both ways at once. -1: it
+ * has no direct I/O. */
+int direct_fd_open(int fd, size_t *ret_align);
+
+/* fd is borrowed and outlives it. size_bytes: reads end there. slots: requests in flight at most,
+ * DIRECT_PIECE_BYTES each. UNSUPPORTED: no direct I/O on that file, or no io_uring. */
+VR_MUST_CHECK int
+direct_new(int fd, uint64_t size_bytes, unsigned slots, struct direct **ret, struct vr_err *err);
+void direct_free(struct direct *d); /* waits for writes; NULL is fine */
+
+VR_MUST_CHECK int
+direct_read(struct direct *d, void *buf, size_t len, uint64_t off, struct vr_err *err);
+VR_MUST_CHECK int
+direct_write(struct direct *d, const void *buf, size_t len, uint64_t off, struct vr_err *err);
+void direct_prefetch(struct direct *d, uint64_t off, uint64_t len);
+/* Waits for all writes, and gives the error one of them had; the rest of the flush, fdatasync, is
+ * the caller's. */
+VR_MUST_CHECK int direct_flush(struct direct *d, struct vr_err *err);
+/* The caller changes this range through its own descriptor next, or asks about it: no write is in
+ * flight any more, and nothing that was read ahead of it is given out. */
+void direct_yield(struct direct *d, uint64_t off, uint64_t len);
+/* The file has another size now. */
+void direct_resize(struct direct *d, uint64_t size_bytes);
