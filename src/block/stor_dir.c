@@ -10,10 +10,10 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "block/stor.h"
+#include "block/stor_dir.h"
 #include "util/fdio.h"
 
 #define TMP_PREFIX ".tmp-" /* half-made replacements; not listed, overwritten by the next one */
@@ -22,13 +22,6 @@ struct dir_stor {
     struct stor s;
     int fd;
     char *path, *run_dir;
-};
-
-struct dir_file {
-    struct stor_file f;
-    int fd;
-    uint64_t size;
-    bool torn; /* bytes of a failed append may still be behind size */
 };
 
 struct dir_lock {
@@ -41,11 +34,6 @@ static struct dir_stor *dir_of(struct stor *s)
     return (struct dir_stor *)s;
 }
 
-static struct dir_file *file_of(struct stor_file *f)
-{
-    return (struct dir_file *)f;
-}
-
 static int open_in(struct stor *s, const char *name, int flags, struct vr_err *err)
 {
     int fd =
@@ -54,27 +42,6 @@ static int open_in(struct stor *s, const char *name, int flags, struct vr_err *e
         return vr_fail_errno(err, VR_E_IO, "cannot open '%s' in '%s'", name, dir_of(s)->path);
     }
     return fd;
-}
-
-/* Up to n bytes; fewer only at the end. */
-static int read_upto(int fd, void *p, size_t n, uint64_t off, size_t *ret_n, struct vr_err *err)
-{
-    size_t got = 0;
-    while (got < n) {
-        ssize_t r = pread(fd, (uint8_t *)p + got, n - got, (off_t)(off + got));
-        if (r < 0 && errno == EINTR) {
-            continue;
-        }
-        if (r < 0) {
-            return vr_fail_errno(err, VR_E_IO, "read at %llu", (unsigned long long)off);
-        }
-        if (r == 0) {
-            break;
-        }
-        got += (size_t)r;
-    }
-    *ret_n = got;
-    return 0;
 }
 
 static int dir_read(
@@ -101,7 +68,7 @@ static int dir_read(
         return vr_fail_nomem(err);
     }
     size_t n = 0;
-    int r = read_upto(fd, text, (size_t)st.st_size, 0, &n, err);
+    int r = stor_dir_read_upto(fd, text, (size_t)st.st_size, 0, &n, err);
     if (r < 0) {
         return vr_wrap(err, r, "'%s' in '%s'", name, dir_of(s)->path);
     }
@@ -203,19 +170,9 @@ dir_list(struct stor *s, void (*cb)(const char *name, void *ctx), void *ctx, str
     return r;
 }
 
-static int free_bytes_at(int fd, uint64_t *ret, struct vr_err *err)
-{
-    struct statvfs v;
-    if (fstatvfs(fd, &v) < 0) {
-        return vr_fail_errno(err, VR_E_IO, "cannot ask for free space");
-    }
-    *ret = (uint64_t)v.f_bavail * v.f_frsize;
-    return 0;
-}
-
 static int dir_free_bytes(struct stor *s, uint64_t *ret, struct vr_err *err)
 {
-    return vr_wrap(err, free_bytes_at(dir_of(s)->fd, ret, err), "'%s'", dir_of(s)->path);
+    return vr_wrap(err, stor_dir_free_bytes(dir_of(s)->fd, ret, err), "'%s'", dir_of(s)->path);
 }
 
 static int
@@ -225,135 +182,8 @@ dir_open(struct stor *s, const char *name, bool create, struct stor_file **ret, 
     if (got < 0) {
         return got;
     }
-    _cleanup_(vr_closep) int fd = got;
-    struct stat st;
-    if (fstat(fd, &st) < 0) {
-        return vr_fail_errno(err, VR_E_IO, "stat of '%s'", name);
-    }
-    if (!S_ISREG(st.st_mode)) {
-        return vr_fail(err, VR_E_INVALID, "'%s' in '%s' is not a file", name, dir_of(s)->path);
-    }
-    struct dir_file *f = calloc(1, sizeof *f);
-    if (!f) {
-        return vr_fail_nomem(err);
-    }
-    f->f.stor = s;
-    f->size = (uint64_t)st.st_size;
-    f->fd = TAKE_FD(fd);
-    *ret = &f->f;
-    return 0;
-}
-
-static int cut_torn(struct dir_file *f, struct vr_err *err)
-{
-    if (f->torn && ftruncate(f->fd, (off_t)f->size) < 0) {
-        return vr_fail_errno(err, VR_E_IO, "cannot cut off a half-written record");
-    }
-    f->torn = false;
-    return 0;
-}
-
-static int file_append(struct stor_file *sf, const void *p, size_t n, struct vr_err *err)
-{
-    struct dir_file *f = file_of(sf);
-    int r = cut_torn(f, err);
-    if (r < 0) {
-        return r;
-    }
-    r = vr_pwrite_full(f->fd, p, n, f->size, err);
-    if (r == 0) {
-        f->size += n;
-        return 0;
-    }
-    /* Only when something was written: a truncation also gives back the space reserved behind the
-     * end. */
-    struct stat st;
-    f->torn = fstat(f->fd, &st) < 0 || (uint64_t)st.st_size != f->size;
-    (void)cut_torn(f, NULL);
-    return r;
-}
-
-static int
-file_read(struct stor_file *f, void *p, size_t n, uint64_t off, size_t *ret_n, struct vr_err *err)
-{
-    uint64_t size = file_of(f)->size;
-    if (off >= size) {
-        *ret_n = 0;
-        return 0;
-    }
-    if (n > size - off) {
-        n = (size_t)(size - off);
-    }
-    return read_upto(file_of(f)->fd, p, n, off, ret_n, err);
-}
-
-static int file_sync(struct stor_file *f, struct vr_err *err)
-{
-    while (fdatasync(file_of(f)->fd) < 0) {
-        if (errno != EINTR) {
-            return vr_fail_errno(err, VR_E_IO, "fdatasync");
-        }
-    }
-    return 0;
-}
-
-static int file_truncate(struct stor_file *f, uint64_t size, struct vr_err *err)
-{
-    if (size > INT64_MAX) {
-        return vr_fail(err, VR_E_INVALID, "size %llu", (unsigned long long)size);
-    }
-    if (ftruncate(file_of(f)->fd, (off_t)size) < 0) {
-        return vr_fail_errno(err, VR_E_IO, "truncation to %llu", (unsigned long long)size);
-    }
-    file_of(f)->size = size;
-    file_of(f)->torn = false;
-    return 0;
-}
-
-/* Where the file system cannot promise space, the best that can be said is whether it is there now.
- */
-static int check_free(int fd, uint64_t need, struct vr_err *err)
-{
-    uint64_t have = 0;
-    int r = free_bytes_at(fd, &have, err);
-    if (r < 0 || have >= need) {
-        return r;
-    }
-    return vr_fail(err, VR_E_NOSPACE, "%llu bytes are needed, %llu are free",
-                   (unsigned long long)need, (unsigned long long)have);
-}
-
-static int file_reserve(struct stor_file *sf, uint64_t size, struct vr_err *err)
-{
-    struct dir_file *f = file_of(sf);
-    if (size <= f->size) {
-        return 0;
-    }
-    uint64_t need = size - f->size;
-    if (size > INT64_MAX) {
-        return vr_fail(err, VR_E_NOSPACE, "no file can be that long");
-    }
-    while (fallocate(f->fd, FALLOC_FL_KEEP_SIZE, (off_t)f->size, (off_t)need) < 0) {
-        if (errno == EOPNOTSUPP || errno == ENOSYS) {
-            return check_free(f->fd, need, err);
-        }
-        if (errno != EINTR) {
-            return vr_fail_errno(err, errno == EFBIG ? VR_E_NOSPACE : VR_E_IO,
-                                 "cannot reserve %llu bytes", (unsigned long long)need);
-        }
-    }
-    return 0;
-}
-
-static uint64_t file_size(struct stor_file *f)
-{
-    return file_of(f)->size;
-}
-
-static void file_close(struct stor_file *f)
-{
-    close(file_of(f)->fd);
-    free(f);
+    int r = stor_dir_file_new(s, got, ret, err);
+    return r < 0 ? vr_wrap(err, r, "'%s' in '%s'", name, dir_of(s)->path) : 0;
 }
 
 static int image_path(struct stor *s, const char *name, char *buf, size_t cap, struct vr_err *err)
@@ -477,13 +307,13 @@ static const struct stor_ops dir_ops = {
     .list = dir_list,
     .free_bytes = dir_free_bytes,
     .open = dir_open,
-    .file_append = file_append,
-    .file_read = file_read,
-    .file_sync = file_sync,
-    .file_truncate = file_truncate,
-    .file_reserve = file_reserve,
-    .file_size = file_size,
-    .file_close = file_close,
+    .file_append = stor_dir_file_append,
+    .file_read = stor_dir_file_read,
+    .file_sync = stor_dir_file_sync,
+    .file_truncate = stor_dir_file_truncate,
+    .file_reserve = stor_dir_file_reserve,
+    .file_size = stor_dir_file_size,
+    .file_close = stor_dir_file_close,
     .open_image = dir_open_image,
     .lock_image = dir_lock_image,
     .unlock_image = dir_unlock_image,

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the directory stor only: stor_dir.c has the directory, stor_dir_file.c its open files,
+ * which are what staging is written to and read from. */
+#pragma once
+#include "block/stor.h"
+
+int stor_dir_read_upto(int fd, void *p, size_t n, uint64_t off, size_t *ret_n, struct vr_err *err);
+int stor_dir_free_bytes(int fd, uint64_t *ret, struct vr_err *err);
+
+VR_MUST_CHECK int
+stor_dir_file_new(struct stor *s, int take_fd, struct stor_file **ret, struct vr_err *err);
+int stor_dir_file_append(struct stor_file *sf, const void *p, size_t n, struct vr_err *err);
+int stor_dir_file_read(
+    struct stor_file *sf, void *p, size_t n, uint64_t off, size_t *ret_n, struct vr_err *err);
+int stor_dir_file_sync(struct stor_file *sf, struct vr_err *err);
+int stor_dir_file_truncate(struct stor_file *sf, uint64_t size, struct vr_err *err);
+int stor_dir_file_reserve(struct stor_file *sf, uint64_t size, struct vr_err *err);
+uint64_t stor_dir_file_size(struct stor_file *sf);
+void stor_dir_file_close(struct stor_file *sf);
