@@ -10,9 +10,9 @@
 #include "model/states.h"
 #include "util/vtime.h"
 
-#define POLL_MS 500
-#define POLL_FIRST_MS 100 /* so that a short job is not waited for in vain */
-#define POLLS_FIRST 10
+#define POLL_MIN_MS 10
+#define POLL_MAX_MS 500
+#define POLL_PART 32u  /* of the time waited so far: the end is seen 3 % late */
 #define RETRY_MS 60000 /* the daemon may be restarting */
 #define PLAIN_STEP 10  /* percent between two plain lines */
 #define BAR 20
@@ -29,6 +29,12 @@ static void pause_ms(unsigned ms)
 {
     struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     nanosleep(&ts, NULL); /* a signal ends it early, as it should */
+}
+
+static unsigned poll_ms(uint64_t waited_ms)
+{
+    uint64_t ms = waited_ms / POLL_PART;
+    return ms < POLL_MIN_MS ? POLL_MIN_MS : ms > POLL_MAX_MS ? POLL_MAX_MS : (unsigned)ms;
 }
 
 const char *progress_line(const json_t *job, const struct gauge *g, char *buf, size_t cap)
@@ -167,8 +173,8 @@ int job_wait(struct client *c, const struct cli *cli, uint64_t id, const char *v
     struct vr_err err = VR_ERR_INIT;
     struct gauge gauge = {.percent = -1};
     json_t *before = NULL;
-    uint64_t deadline = vr_mono_ms() + RETRY_MS;
-    int code = -1, polls = 0;
+    uint64_t began = vr_mono_ms(), deadline = began + RETRY_MS;
+    int code = -1;
     sigaction(SIGINT, &sa, NULL);
     while (code < 0) {
         bool gone = false;
@@ -196,7 +202,7 @@ int job_wait(struct client *c, const struct cli *cli, uint64_t id, const char *v
             before = job;
         }
         if (code < 0) {
-            pause_ms(polls++ < POLLS_FIRST ? POLL_FIRST_MS : POLL_MS);
+            pause_ms(poll_ms(vr_mono_ms() - began));
         }
     }
     json_decref(before);
