@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -28,6 +29,7 @@
 
 #define STOP_DEADLINE_MS 40000 /* longer than every deadline of a session's beginning */
 
+#define MMAP_THRESHOLD (128 << 10)
 #define LOCK_TRIES 20
 #define LOCK_TRY_MS 50
 
@@ -485,6 +487,9 @@ int main(int argc, char **argv)
         printf("%s: ok\n", o.config);
         return EXIT_SUCCESS;
     }
+    /* A transfer's buffers go back to the system with the transfer. By itself malloc would raise
+     * this limit to their size and keep them, for every thread there ever was. */
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
     vr_log_init("vmreplicad", (enum vr_log_level)run.d.config.log_level, o.journal);
     return serve(&run);
 }
