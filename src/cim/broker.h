@@ -133,6 +133,23 @@ void cim_broker_enum_instances(struct cim_broker *b,
                                cim_instance_cb cb,
                                void *ctx,
                                struct cim_status *st);
+/* What an object is associated with; NULL: any. */
+struct cim_related {
+    struct cim_path path;
+    const char *assoc_class;  /* of associators only */
+    const char *result_class; /* associators: of what is found; else of the association */
+    const char *role, *result_role;
+};
+/* What is at the other end of the object's associations, or (associators false) these themselves.
+ * INVALID_PARAMETER: a filter names no class; INVALID_CLASS, NOT_FOUND: there is no such object. */
+void cim_broker_related(struct cim_broker *b,
+                        const struct cim_caller *who,
+                        const char *ns,
+                        const struct cim_related *f,
+                        bool associators,
+                        cim_instance_cb cb,
+                        void *ctx,
+                        struct cim_status *st);
 /* A query for cim_broker_run_query; only WQL is spoken. INVALID_NAMESPACE,
  * QUERY_LANGUAGE_NOT_SUPPORTED, INVALID_QUERY with the column. */
 struct cim_wql;
@@ -143,7 +160,8 @@ void cim_broker_query(struct cim_broker *b,
                       struct cim_arena *a,
                       struct cim_wql *ret,
                       struct cim_status *st);
-/* What it selects, of its class and all below. The properties it does not name are there, too. */
+/* What it selects, of its class and all below, or what is related. The properties it does not name
+ * are there, too. */
 void cim_broker_run_query(struct cim_broker *b,
                           const struct cim_caller *who,
                           const char *ns,

@@ -3,6 +3,22 @@
 
 #include "cim/broker.h"
 #include "cim/wql.h"
+#include "util/num.h"
+
+static int check_related(struct cim_broker *b, const struct cim_wql *q, struct vr_err *err)
+{
+    const char *const names[] = {q->path.class_name, q->assoc_class, q->result_class};
+    for (size_t i = 0; i < VR_COUNT(names); i++) {
+        if (names[i] && !cim_schema_class(b->schema, names[i])) {
+            return vr_fail(err, VR_E_INVALID, "no class '%.60s' in %s", names[i], CIM_NAMESPACE);
+        }
+    }
+    if (q->path.ns && !cim_ns_eq(q->path.ns, CIM_NAMESPACE)) {
+        return vr_fail(err, VR_E_INVALID, "the object is in another namespace, '%.60s'",
+                       q->path.ns);
+    }
+    return 0;
+}
 
 void cim_broker_query(struct cim_broker *b,
                       const char *ns,
@@ -22,7 +38,9 @@ void cim_broker_query(struct cim_broker *b,
         return;
     }
     int r = cim_wql_parse(a, text, ret, &err);
-    if (r == 0 && ret->kind == WQL_SELECT) {
+    if (r == 0 && ret->kind != WQL_SELECT) {
+        r = check_related(b, ret, &err);
+    } else if (r == 0) {
         const struct cim_class *cls = cim_schema_class(b->schema, ret->class_name);
         r = cls ? cim_wql_check(ret, cls, &err)
                 : vr_fail(&err, VR_E_INVALID, "column %u: no class '%.60s' in %s",
@@ -55,6 +73,29 @@ static bool select_one(void *ctx, const struct cim_instance *i)
     return !matches || s->cb(s->ctx, i);
 }
 
+/* KeysOnly asks for less than there is; what asks for classes is another thing. */
+static void run_related(struct cim_broker *b,
+                        const struct cim_caller *who,
+                        const char *ns,
+                        const struct cim_wql *q,
+                        cim_instance_cb cb,
+                        void *ctx,
+                        struct cim_status *st)
+{
+    struct cim_related f = {.path = q->path,
+                            .assoc_class = q->assoc_class,
+                            .result_class = q->result_class,
+                            .role = q->role,
+                            .result_role = q->result_role};
+    if (q->class_defs_only || q->schema_only || q->required_qualifier ||
+        q->required_assoc_qualifier) {
+        cim_fail(st, CIM_ERR_NOT_SUPPORTED,
+                 "ClassDefsOnly, SchemaOnly and required qualifiers are not supported");
+        return;
+    }
+    cim_broker_related(b, who, ns, &f, q->kind == WQL_ASSOCIATORS, cb, ctx, st);
+}
+
 void cim_broker_run_query(struct cim_broker *b,
                           const struct cim_caller *who,
                           const char *ns,
@@ -66,7 +107,7 @@ void cim_broker_run_query(struct cim_broker *b,
     struct select s = {.q = q, .cb = cb, .ctx = ctx, .st = st};
     s.env = (struct cim_wql_env){.server = b->server, .ns = CIM_NAMESPACE, .schema = b->schema};
     if (q->kind != WQL_SELECT) {
-        cim_fail(st, CIM_ERR_NOT_SUPPORTED, "only SELECT is supported");
+        run_related(b, who, ns, q, cb, ctx, st);
         return;
     }
     cim_arena_init(&s.arena, CIM_INSTANCE_MAX_BYTES);

@@ -114,5 +114,7 @@ struct cim_instance *cim_instance_new(struct cim_arena *a, const struct cim_clas
  * ignored. */
 void cim_set(struct cim_instance *i, const char *name, struct cim_value v);
 const struct cim_value *cim_get(const struct cim_instance *i, const char *name);
+/* Shares nothing with i but its class. NULL: the arena failed. */
+struct cim_instance *cim_instance_copy(struct cim_arena *a, const struct cim_instance *i);
 /* Fills path from the key properties (not its namespace). */
 void cim_instance_make_path(struct cim_instance *i, const char *ns);

@@ -50,6 +50,8 @@ struct provider_class {
 
 extern const struct provider_class provider_service, provider_system, provider_relationship,
     provider_job;
+#define PROVIDER_ASSOCS 5
+extern const struct provider_class provider_assocs[PROVIDER_ASSOCS];
 
 /* Hands a built instance on; false: stop. Takes NULL (no memory: the status is set). */
 bool provider_list_one(struct provider_list *l, struct cim_instance *i);
@@ -69,6 +71,8 @@ struct core_caller provider_caller(const struct provider_call *call);
 
 /* --- VMs: inventory and replicas --- */
 bool provider_find_vm(struct provider *p, const struct vr_uuid *id, struct vr_vm *ret);
+/* Those of the inventory, and the replicas of others, until cb returns false. */
+void provider_each_vm(struct provider *p, provider_vm_cb cb, void *ctx, struct cim_status *st);
 bool provider_is_host(const struct provider *p, const struct cim_path *path);
 /* The VM a path to a CIM_ComputerSystem names. */
 bool provider_path_vm(struct provider *p, const struct cim_path *path, struct vr_uuid *ret);

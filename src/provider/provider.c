@@ -27,6 +27,11 @@ static const struct provider_class *find_class(const struct cim_class *cls)
             return classes[i];
         }
     }
+    for (size_t i = 0; i < PROVIDER_ASSOCS; i++) {
+        if (strcasecmp(provider_assocs[i].name, cls->name) == 0) {
+            return &provider_assocs[i];
+        }
+    }
     return NULL;
 }
 

@@ -136,28 +136,29 @@ static struct cim_instance *get(struct provider *p,
 }
 
 struct vm_list {
-    struct provider_list *l;
+    provider_vm_cb cb;
+    void *ctx;
     bool more;
 };
 
-static bool list_vm(void *ctx, const struct vr_vm *vm)
+static bool pass_on(void *ctx, const struct vr_vm *vm)
 {
     struct vm_list *v = ctx;
-    v->more = provider_list_one(v->l, build_vm(v->l->p, v->l->cls, &v->l->arena, vm));
+    v->more = v->cb(v->ctx, vm);
     return v->more;
 }
 
-static void list(struct provider_list *l)
+void provider_each_vm(struct provider *p, provider_vm_cb cb, void *ctx, struct cim_status *st)
 {
-    struct provider *p = l->p;
-    struct vm_list v = {.l = l, .more = true};
+    struct vm_list v = {.cb = cb, .ctx = ctx, .more = true};
     struct vr_err err = VR_ERR_INIT;
     _cleanup_(vr_freep) struct vr_vm *vm = calloc(1, sizeof *vm);
-    if (!vm || !provider_list_one(l, build_host(p, l->cls, &l->arena))) {
+    if (!vm) {
+        cim_fail(st, CIM_ERR_FAILED, "out of memory");
         return;
     }
-    if (p->env->list_vms(p->env_ctx, list_vm, &v, &err) < 0) {
-        cim_fail(l->st, CIM_ERR_FAILED, "%s", vr_err_text(&err));
+    if (p->env->list_vms(p->env_ctx, pass_on, &v, &err) < 0) {
+        cim_fail(st, CIM_ERR_FAILED, "%s", vr_err_text(&err));
         return;
     }
     const struct vr_rel *rel;
@@ -165,8 +166,21 @@ static void list(struct provider_list *l)
         struct vr_uuid id = rel->vm_id;
         if (!rel->is_source && p->env->find_vm(p->env_ctx, &id, vm, NULL) < 0 &&
             find_replica(p, &id, vm)) {
-            list_vm(&v, vm);
+            pass_on(&v, vm);
         }
+    }
+}
+
+static bool list_vm(void *ctx, const struct vr_vm *vm)
+{
+    struct provider_list *l = ctx;
+    return provider_list_one(l, build_vm(l->p, l->cls, &l->arena, vm));
+}
+
+static void list(struct provider_list *l)
+{
+    if (provider_list_one(l, build_host(l->p, l->cls, &l->arena))) {
+        provider_each_vm(l->p, list_vm, l, l->st);
     }
 }
 

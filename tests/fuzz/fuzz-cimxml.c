@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CIM-XML requests against the real schema and a provider that has nothing. Byte 0 says what the
- * headers are: right ones, none, or others.
+ * CIM-XML requests against the real schema and a provider that has one of each class, whatever its
+ * name. Byte 0 says what the headers are: right ones for some operation, or none.
  */
 #include "fuzz.h"
 
@@ -11,25 +11,35 @@
 #include "cim/mof.h"
 #include "front/cimxml/cimxml.h"
 #include "util/fdio.h"
+#include "util/num.h"
 
-static void get_nothing(struct cim_broker *b,
-                        const struct cim_caller *who,
-                        const struct cim_class *cls,
-                        const struct cim_path *path,
-                        struct cim_arena *a,
-                        struct cim_instance **ret,
-                        struct cim_status *st)
+static void get_one(struct cim_broker *b,
+                    const struct cim_caller *who,
+                    const struct cim_class *cls,
+                    const struct cim_path *path,
+                    struct cim_arena *a,
+                    struct cim_instance **ret,
+                    struct cim_status *st)
 {
-    cim_fail(st, CIM_ERR_NOT_FOUND, "nothing here");
+    *ret = cim_instance_new(a, cls);
+    cim_instance_make_path(*ret, CIM_NAMESPACE);
 }
 
-static void enum_nothing(struct cim_broker *b,
-                         const struct cim_caller *who,
-                         const struct cim_class *cls,
-                         cim_instance_cb cb,
-                         void *ctx,
-                         struct cim_status *st)
+static void enum_one(struct cim_broker *b,
+                     const struct cim_caller *who,
+                     const struct cim_class *cls,
+                     cim_instance_cb cb,
+                     void *ctx,
+                     struct cim_status *st)
 {
+    struct cim_arena a;
+    cim_arena_init(&a, 1 << 20);
+    struct cim_instance *i = cim_instance_new(&a, cls);
+    cim_instance_make_path(i, CIM_NAMESPACE);
+    if (i) {
+        cb(ctx, i);
+    }
+    cim_arena_deinit(&a);
 }
 
 static void
@@ -44,8 +54,8 @@ invoke_nothing(struct cim_broker *b, const struct cim_invoke *call, cim_invoke_d
 
 static struct cim_broker *make_broker(void)
 {
-    static const struct cim_broker_ops ops = {"fuzz", get_nothing, enum_nothing, invoke_nothing};
-    static struct cim_broker broker = {.ops = &ops};
+    static const struct cim_broker_ops ops = {"fuzz", get_one, enum_one, invoke_nothing};
+    static struct cim_broker broker = {.ops = &ops, .server = "fuzz"};
     static struct cim_schema *schema;
     struct vr_err err = VR_ERR_INIT;
     char *text;
@@ -64,6 +74,12 @@ static void done(void *ctx, const struct cimxml_answer *answer)
     ++*calls;
 }
 
+#define RIGHT(method)                                                                              \
+    {                                                                                              \
+        .cim_operation = "MethodCall", .cim_method = (method),                                     \
+        .cim_object = "root/virtualization/v2", .content_type = "text/xml"                         \
+    }
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     static const struct cimxml_headers heads[] = {
@@ -72,6 +88,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
          .cim_object = "root%2Fvirtualization%2Fv2",
          .content_type = "application/xml; charset=utf-8"},
         {.content_type = "text/xml"},
+        RIGHT("ExecQuery"),
+        RIGHT("Associators"),
+        RIGHT("OpenEnumerateInstances"),
+        RIGHT("PullInstancesWithPath"),
+        RIGHT("GetClass"),
         {.cim_operation = "MethodCall",
          .cim_method = "Resynchronize",
          .cim_object = "root/virtualization/v2:Msvm_ReplicationService",
@@ -87,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     if (!broker) {
         broker = make_broker();
     }
-    cimxml_handle(broker, &caller, &heads[p[0] % 3], p + 1, n - 1, done, &calls);
+    cimxml_handle(broker, &caller, &heads[p[0] % VR_COUNT(heads)], p + 1, n - 1, done, &calls);
     vr_assert(calls == 1);
     return 0;
 }

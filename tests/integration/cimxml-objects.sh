@@ -57,7 +57,25 @@ qualifiers() {
     [ "$(error_code)" = 7 ]
 }
 
+associations() {
+    wbemcli ain "$VM" >"$work/out"
+    grep -q ':Msvm_ReplicationRelationship.InstanceID="Microsoft:' "$work/out"
+    grep -q ':Msvm_ReplicationService\.' "$work/out"
+    wbemcli -ac Msvm_SystemReplicationRelationship -nl ai "$VM" >"$work/out"
+    grep -qx -- '-ReplicationState=3' "$work/out"
+    [ "$(grep -c '^-InstanceID=' "$work/out")" = 1 ]
+    wbemcli -arc CIM_Service ain "$VM" >"$work/out"
+    [ "$(wc -l <"$work/out")" = 1 ]
+    wbemcli rin "$VM" >"$work/out"
+    grep -q ':Msvm_ServiceAffectsElement\.' "$work/out"
+    wbemcli -ar Dependent rin "$VM" >"$work/out" 2>&1
+    ! grep -q Msvm_SystemReplicationRelationship "$work/out"
+    wbemcli ri "$VM" >"$work/out"
+    grep -q 'Msvm_AffectedJobElement' "$work/out"
+}
+
 scenario 'classes below others' classes
+scenario 'from a VM to its relationship, service and jobs' associations
 scenario 'some properties, and one' properties
 scenario 'what only methods change' changes
 scenario 'declarations of qualifiers' qualifiers

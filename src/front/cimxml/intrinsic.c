@@ -153,6 +153,9 @@ struct cimxml_options cimxml_instance_options(const struct cimxml_args *args)
     return o;
 }
 
+#define OBJECT_FLAGS (BIT(IncludeQualifiers) | BIT(IncludeClassOrigin) | BIT(PropertyList))
+#define REFERENCES (BIT(ObjectName) | BIT(ResultClass) | BIT(Role))
+#define ASSOCIATORS (REFERENCES | BIT(AssocClass) | BIT(ResultRole))
 #define CLASS_FLAGS (BIT(LocalOnly) | BIT(IncludeQualifiers) | BIT(IncludeClassOrigin))
 
 /* No operation that makes, changes or deletes an instance, a class or a qualifier is here: methods
@@ -172,6 +175,10 @@ static const struct op ops[] = {
     {"EnumerateInstanceNames", BIT(ClassName), BIT(ClassName), 0, op_enumerate_instance_names},
     {"GetProperty", BIT(InstanceName) | BIT(PropertyName), BIT(InstanceName) | BIT(PropertyName), 0,
      op_get_property},
+    {"Associators", ASSOCIATORS | OBJECT_FLAGS, BIT(ObjectName), 0, op_associators},
+    {"AssociatorNames", ASSOCIATORS, BIT(ObjectName), 0, op_associator_names},
+    {"References", REFERENCES | OBJECT_FLAGS, BIT(ObjectName), 0, op_references},
+    {"ReferenceNames", REFERENCES, BIT(ObjectName), 0, op_reference_names},
     {"ExecQuery", BIT(QueryLanguage) | BIT(Query), BIT(QueryLanguage) | BIT(Query), 0,
      op_exec_query},
 };

@@ -56,6 +56,8 @@ typedef void (*cimxml_op)(const struct cimxml_call *call,
                           struct vr_buf *out,
                           struct cim_status *st);
 
+/* Of ObjectName, or of InstanceName when that is given. */
+void cimxml_related_of(const struct cimxml_args *args, struct cim_related *ret);
 struct cim_wql;
 /* The SELECT list as a property list; false: no memory. */
 bool cimxml_select_list(const struct cimxml_call *call,
@@ -102,6 +104,22 @@ void op_enumerate_instance_names(const struct cimxml_call *call,
                                  const struct cimxml_args *args,
                                  struct vr_buf *out,
                                  struct cim_status *st);
+void op_associators(const struct cimxml_call *call,
+                    const struct cimxml_args *args,
+                    struct vr_buf *out,
+                    struct cim_status *st);
+void op_associator_names(const struct cimxml_call *call,
+                         const struct cimxml_args *args,
+                         struct vr_buf *out,
+                         struct cim_status *st);
+void op_references(const struct cimxml_call *call,
+                   const struct cimxml_args *args,
+                   struct vr_buf *out,
+                   struct cim_status *st);
+void op_reference_names(const struct cimxml_call *call,
+                        const struct cimxml_args *args,
+                        struct vr_buf *out,
+                        struct cim_status *st);
 void op_exec_query(const struct cimxml_call *call,
                    const struct cimxml_args *args,
                    struct vr_buf *out,

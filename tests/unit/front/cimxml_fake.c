@@ -17,6 +17,28 @@ static void fill(struct cim_instance *i)
     cim_instance_make_path(i, CIM_NAMESPACE);
 }
 
+static void fill_service(struct cim_instance *i)
+{
+    cim_set(i, "SystemCreationClassName", cim_str("Msvm_ComputerSystem"));
+    cim_set(i, "SystemName", cim_str("host"));
+    cim_set(i, "CreationClassName", cim_str("Msvm_ReplicationService"));
+    cim_set(i, "Name", cim_str("replicasvc"));
+    cim_instance_make_path(i, CIM_NAMESPACE);
+}
+
+/* The one association: the service manages the VM. */
+static void fill_link(struct cim_arena *a, struct cim_instance *i)
+{
+    struct cim_instance *vm = cim_instance_new(a, cim_schema_class(schema, "Msvm_ComputerSystem"));
+    struct cim_instance *service =
+        cim_instance_new(a, cim_schema_class(schema, "Msvm_ReplicationService"));
+    fill(vm);
+    fill_service(service);
+    cim_set(i, "AffectedElement", cim_ref(&vm->path));
+    cim_set(i, "AffectingElement", cim_ref(&service->path));
+    cim_instance_make_path(i, CIM_NAMESPACE);
+}
+
 static void fake_get(struct cim_broker *b,
                      const struct cim_caller *who,
                      const struct cim_class *cls,
@@ -26,12 +48,17 @@ static void fake_get(struct cim_broker *b,
                      struct cim_status *st)
 {
     const struct cim_value *name = cim_path_key(path, "name");
-    if (!name || strcmp(name->str, VM_ID) != 0) {
+    bool is_service = strcmp(cls->name, "Msvm_ReplicationService") == 0;
+    if (!name || strcmp(name->str, is_service ? "replicasvc" : VM_ID) != 0) {
         cim_fail(st, CIM_ERR_NOT_FOUND, "no such instance");
         return;
     }
     *ret = cim_instance_new(a, cls);
-    fill(*ret);
+    if (is_service) {
+        fill_service(*ret);
+    } else {
+        fill(*ret);
+    }
 }
 
 static void fake_enum(struct cim_broker *b,
@@ -42,12 +69,17 @@ static void fake_enum(struct cim_broker *b,
                       struct cim_status *st)
 {
     struct cim_arena a;
-    if (strcmp(cls->name, "Msvm_ComputerSystem") != 0) {
+    bool is_link = strcmp(cls->name, "Msvm_ServiceAffectsElement") == 0;
+    if (!is_link && strcmp(cls->name, "Msvm_ComputerSystem") != 0) {
         return;
     }
     cim_arena_init(&a, 1 << 20);
     struct cim_instance *i = cim_instance_new(&a, cls);
-    fill(i);
+    if (is_link) {
+        fill_link(&a, i);
+    } else {
+        fill(i);
+    }
     cb(ctx, i);
     cim_arena_deinit(&a);
 }

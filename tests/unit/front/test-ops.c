@@ -3,6 +3,15 @@
 #include "cimxml_fake.h"
 #include "util/num.h"
 
+#define QUERY(language, query)                                                                     \
+    ICALL("ExecQuery", IPARAM("QueryLanguage", "<VALUE>" language "</VALUE>")                      \
+                           IPARAM("Query", "<VALUE>" query "</VALUE>"))
+
+static void query(struct fixture *f, const char *body)
+{
+    post(f, "ExecQuery", NS_OBJECT, body);
+}
+
 static void test_get_class(void **state)
 {
     struct fixture f = {0};
@@ -38,7 +47,7 @@ static void test_get_class(void **state)
     expect_part(&f, "<IRETURNVALUE><CLASSNAME NAME=\"CIM_ConcreteJob\"/></IRETURNVALUE>");
     post(&f, "EnumerateClassNames", NS_OBJECT, ICALL("EnumerateClassNames", ""));
     expect_part(&f, "<IRETURNVALUE><CLASSNAME NAME=\"CIM_ManagedElement\"/><CLASSNAME "
-                    "NAME=\"CIM_Error\"/></IRETURNVALUE>");
+                    "NAME=\"CIM_Error\"/><CLASSNAME NAME=\"CIM_Dependency\"/>");
     post(&f, "EnumerateClasses", NS_OBJECT,
          ICALL("EnumerateClasses",
                CLASSNAME("CIM_Job") IPARAM("DeepInheritance", "<VALUE>TRUE</VALUE>")));
@@ -178,15 +187,6 @@ static void test_instances(void **state)
     free(f.body);
 }
 
-#define QUERY(language, query)                                                                     \
-    ICALL("ExecQuery", IPARAM("QueryLanguage", "<VALUE>" language "</VALUE>")                      \
-                           IPARAM("Query", "<VALUE>" query "</VALUE>"))
-
-static void query(struct fixture *f, const char *body)
-{
-    post(f, "ExecQuery", NS_OBJECT, body);
-}
-
 static void test_exec_query(void **state)
 {
     struct fixture f = {0};
@@ -273,6 +273,109 @@ static void test_get_property(void **state)
     free(f.body);
 }
 
+#define OBJECT(o) IPARAM("ObjectName", o)
+#define SVC_PATH                                                                                   \
+    "<INSTANCEPATH><NAMESPACEPATH><HOST>alpha</HOST>" NS                                           \
+    "</NAMESPACEPATH><INSTANCENAME CLASSNAME=\"Msvm_ReplicationService\">"
+
+/* Every filter, both ways it can go. */
+static void test_association_filters(void **state)
+{
+    static const struct {
+        const char *filter;
+        bool found;
+    } rows[] = {
+        {"", true},
+        {IPARAM("AssocClass", "<CLASSNAME NAME=\"cim_serviceaffectselement\"/>"), true},
+        {IPARAM("AssocClass", "<CLASSNAME NAME=\"Msvm_OwningJobElement\"/>"), false},
+        {IPARAM("ResultClass", "<CLASSNAME NAME=\"CIM_Service\"/>"), true},
+        {IPARAM("ResultClass", "<CLASSNAME NAME=\"CIM_System\"/>"), false},
+        {IPARAM("Role", "<VALUE>affectedelement</VALUE>"), true},
+        {IPARAM("Role", "<VALUE>AffectingElement</VALUE>"), false},
+        {IPARAM("ResultRole", "<VALUE>AffectingElement</VALUE>"), true},
+        {IPARAM("ResultRole", "<VALUE>AffectedElement</VALUE>"), false},
+        {IPARAM("Role", "<VALUE></VALUE>") IPARAM("ResultRole", ""), true},
+    };
+    struct fixture f = {0};
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        char body[4096];
+        snprintf(body, sizeof body,
+                 REQ("<IMETHODCALL NAME=\"AssociatorNames\">" NS OBJECT(VM) "%s</IMETHODCALL>"),
+                 rows[i].filter);
+        post(&f, "AssociatorNames", NS_OBJECT, body);
+        expect_part(&f, rows[i].found ? "<IRETURNVALUE><OBJECTPATH>" SVC_PATH
+                                      : "<IRETURNVALUE></IRETURNVALUE>");
+    }
+    free(f.body);
+}
+
+static void test_associations(void **state)
+{
+    struct fixture f = {0};
+    post(&f, "Associators", NS_OBJECT,
+         ICALL("Associators",
+               OBJECT(VM) IPARAM("PropertyList", "<VALUE.ARRAY><VALUE>Name</VALUE></VALUE.ARRAY>")
+                   FALSE_("IncludeQualifiers") TRUE_("IncludeClassOrigin")));
+    expect_part(&f, "<IRETURNVALUE><VALUE.OBJECTWITHPATH>" SVC_PATH);
+    expect_part(&f, "<INSTANCE CLASSNAME=\"Msvm_ReplicationService\"><PROPERTY NAME=\"Name\" "
+                    "TYPE=\"string\" CLASSORIGIN=\"CIM_ManagedSystemElement\"><VALUE>replicasvc</"
+                    "VALUE></PROPERTY></INSTANCE></VALUE.OBJECTWITHPATH></IRETURNVALUE>");
+    post(&f, "AssociatorNames", NS_OBJECT, ICALL("AssociatorNames", OBJECT(SVC)));
+    expect_part(&f, VM_OUT);
+    post(&f, "References", NS_OBJECT, ICALL("References", OBJECT(SVC)));
+    expect_part(&f, "<INSTANCE CLASSNAME=\"Msvm_ServiceAffectsElement\"><PROPERTY.REFERENCE "
+                    "NAME=\"AffectedElement\" REFERENCECLASS=\"CIM_ManagedElement\"><VALUE."
+                    "REFERENCE><LOCALINSTANCEPATH>" NS VM_OUT);
+    post(&f, "ReferenceNames", NS_OBJECT,
+         ICALL("ReferenceNames",
+               OBJECT(VM) IPARAM("ResultClass", "<CLASSNAME NAME=\"CIM_ServiceAffectsElement\"/>")
+                   IPARAM("Role", "<VALUE>AffectedElement</VALUE>")));
+    expect_part(&f, "<INSTANCENAME CLASSNAME=\"Msvm_ServiceAffectsElement\"><KEYBINDING "
+                    "NAME=\"AffectedElement\"><VALUE.REFERENCE>");
+    post(&f, "ReferenceNames", NS_OBJECT,
+         ICALL("ReferenceNames", OBJECT(VM) IPARAM("Role", "<VALUE>Dependent</VALUE>")));
+    expect_part(&f, "<IRETURNVALUE></IRETURNVALUE>");
+    query(&f, QUERY("WQL", "ASSOCIATORS OF {Msvm_ComputerSystem.Name='" VM_ID
+                           "',CreationClassName='Msvm_ComputerSystem'} WHERE ResultClass = "
+                           "Msvm_ReplicationService"));
+    expect_part(&f, "<IRETURNVALUE><VALUE.OBJECTWITHPATH>" SVC_PATH);
+    query(&f, QUERY("WQL", "REFERENCES OF {Msvm_ComputerSystem.Name='" VM_ID
+                           "',CreationClassName='Msvm_ComputerSystem'}"));
+    expect_part(&f, "<INSTANCE CLASSNAME=\"Msvm_ServiceAffectsElement\">");
+    query(&f, QUERY("WQL", "REFERENCES OF {Nope.Name='x'}"));
+    expect_code(&f, CIM_ERR_INVALID_QUERY);
+    free(f.body);
+}
+
+static void test_association_errors(void **state)
+{
+    static const struct {
+        const char *body;
+        int code;
+    } rows[] = {
+        {ICALL("Associators", ""), CIM_ERR_INVALID_PARAMETER},
+        {ICALL("Associators", OBJECT(VM) IPARAM("AssocClass", "<CLASSNAME NAME=\"Nope\"/>")),
+         CIM_ERR_INVALID_PARAMETER},
+        {ICALL("Associators", OBJECT(VM) IPARAM("ResultClass", "<CLASSNAME NAME=\"Nope\"/>")),
+         CIM_ERR_INVALID_PARAMETER},
+        {ICALL("Associators", OBJECT(VM) TRUE_("LocalOnly")), CIM_ERR_INVALID_PARAMETER},
+        {ICALL("Associators",
+               OBJECT("<INSTANCENAME CLASSNAME=\"Nope\">" KEY("Name", "x") "</INSTANCENAME>")),
+         CIM_ERR_INVALID_CLASS},
+        {ICALL("Associators", OBJECT("<INSTANCENAME CLASSNAME=\"Msvm_ComputerSystem\">" KEY(
+                                  "Name", "x") "</INSTANCENAME>")),
+         CIM_ERR_NOT_FOUND},
+        {ICALL("Associators", OBJECT("<CLASSNAME NAME=\"Msvm_ComputerSystem\"/>")),
+         CIM_ERR_NOT_SUPPORTED},
+    };
+    struct fixture f = {0};
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        post(&f, "Associators", NS_OBJECT, rows[i].body);
+        expect_code(&f, rows[i].code);
+    }
+    free(f.body);
+}
+
 static void test_cim_errors(void **state)
 {
     static const struct {
@@ -329,8 +432,10 @@ static void test_cim_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_get_class),     T(test_local_only), T(test_class_lists), T(test_qualifiers),
-        T(test_not_supported), T(test_instances),  T(test_exec_query),  T(test_instance_flags),
-        T(test_get_property),  T(test_cim_errors)};
+        T(test_get_class),           T(test_local_only),     T(test_class_lists),
+        T(test_qualifiers),          T(test_not_supported),  T(test_instances),
+        T(test_exec_query),          T(test_instance_flags), T(test_get_property),
+        T(test_association_filters), T(test_associations),   T(test_association_errors),
+        T(test_cim_errors)};
     return cmocka_run_group_tests(tests, load_schema, free_schema);
 }

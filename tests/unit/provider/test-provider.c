@@ -160,7 +160,7 @@ struct fixture {
     char out_name[32], job[96], message[128];
     bool out_null;
     unsigned listed;
-    char names[256];
+    char names[1024];
 };
 
 static int setup(void **state)
@@ -183,6 +183,7 @@ static int setup(void **state)
                                .state = VR_JOB_RUNNING,
                                .started_us = NOW - 5000000,
                                .cancellable = true};
+    core.job.vm_id = core.rels[0].vm_id;
     core.answer = (struct core_answer){.code = 4096, .job_id = 7};
     cim_arena_init(&f->arena, 1 << 20);
     CHECK_OK(provider_new(&config, NULL, &env, NULL, &f->p, &err), &err);
@@ -631,6 +632,80 @@ static void test_enumerate(void **state)
     assert_int_equal(f->listed, 0);
 }
 
+static bool take_name(void *ctx, const struct cim_instance *i)
+{
+    struct fixture *f = ctx;
+    char *text = cim_path_text(&f->arena, &i->path);
+    size_t n = strlen(f->names);
+    snprintf(f->names + n, sizeof f->names - n, "%s ", strchr(text, ':') + 1);
+    f->listed++;
+    return true;
+}
+
+static void related(struct fixture *f,
+                    const char *object,
+                    const char *assoc,
+                    const char *result,
+                    unsigned n,
+                    const char *part)
+{
+    struct cim_caller who = {.user = "anna", .role = VR_ROLE_VIEWER};
+    struct cim_status st = {0};
+    struct cim_related r = {.assoc_class = assoc, .result_class = result};
+    path(f, &r.path, object);
+    f->listed = 0;
+    f->names[0] = '\0';
+    cim_broker_related(provider_broker(f->p), &who, CIM_NAMESPACE, &r, true, take_name, f, &st);
+    if (st.code || f->listed != n || !strstr(f->names, part)) {
+        fail_msg("%s: CIM %d %s, %u found: %s", object, st.code, st.text, f->listed, f->names);
+    }
+}
+
+/* The ways that clients of Hyper-V Replica walk, there and back. */
+static void test_associations(void **state)
+{
+    struct fixture *f = *state;
+    const char *rel = "Msvm_ReplicationRelationship.InstanceID=\"Microsoft:";
+    related(f, SYSTEM(VM_ID), NULL, "Msvm_ReplicationRelationship", 1, rel);
+    related(f, SYSTEM(REPLICA_ID), "Msvm_SystemReplicationRelationship", NULL, 1, rel);
+    related(f, ":Msvm_ReplicationRelationship.InstanceID=\"Microsoft:" VM_ID "\\HVR\\0\"", NULL,
+            "CIM_ComputerSystem", 1, VM_ID);
+    related(f, SYSTEM(VM_ID), NULL, "CIM_ConcreteJob", 1, "Msvm_ConcreteJob");
+    related(f, SYSTEM(REPLICA_ID), NULL, "CIM_ConcreteJob", 0, "");
+    related(f, JOB, "CIM_AffectedJobElement", NULL, 1, VM_ID);
+    related(f, JOB, NULL, "CIM_Service", 1, "replicasvc");
+    related(f, SVC, "CIM_OwningJobElement", NULL, 1, "Msvm_ConcreteJob");
+    related(f, SVC, "CIM_HostedDependency", NULL, 1, "Name=\"alpha\"");
+    related(f, SVC, "Msvm_ServiceAffectsElement", NULL, 2, REPLICA_ID);
+    related(f, SYSTEM("alpha"), NULL, NULL, 1, "replicasvc");
+    related(f, SYSTEM(VM_ID), NULL, NULL, 3, "replicasvc");
+    core.job.vm_id = (struct vr_uuid){{9}}; /* of a VM that is gone */
+    related(f, SYSTEM(VM_ID), NULL, "CIM_ConcreteJob", 0, "");
+    related(f, JOB, "CIM_AffectedJobElement", NULL, 0, "");
+}
+
+/* One association by its path, and one that is not. */
+static void test_get_association(void **state)
+{
+    struct fixture *f = *state;
+    struct cim_caller who = {.user = "anna", .role = VR_ROLE_VIEWER};
+    static const char *const systems[] = {SYSTEM(VM_ID), SYSTEM(REPLICA_ID), SYSTEM("alpha")};
+    for (size_t k = 0; k < VR_COUNT(systems); k++) {
+        struct cim_status st = {0};
+        struct cim_path vm, svc, p = {.class_name = "msvm_serviceaffectselement"};
+        struct cim_instance *i = NULL;
+        path(f, &vm, systems[k]);
+        path(f, &svc, SVC);
+        cim_path_add_key(&p, "AffectedElement", cim_ref(&vm));
+        cim_path_add_key(&p, "AffectingElement", cim_ref(&svc));
+        cim_broker_get_instance(provider_broker(f->p), &who, CIM_NAMESPACE, &p, &f->arena, &i, &st);
+        assert_int_equal(st.code, k == 2 ? CIM_ERR_NOT_FOUND : 0);
+        if (k < 2) {
+            assert_int_equal(cim_get(i, "ElementEffects")->items[0].u, 5);
+        }
+    }
+}
+
 static void test_get_systems(void **state)
 {
     struct fixture *f = *state;
@@ -666,6 +741,7 @@ int main(void)
         S(test_resync_parameters), S(test_resync_start_time),   S(test_resync_order),
         S(test_wrong_objects),     S(test_service_control),     S(test_state_change),
         S(test_state_change_ex),   S(test_job_instance),        S(test_job_errors),
-        S(test_job_state_change),  S(test_enumerate),           S(test_get_systems)};
+        S(test_job_state_change),  S(test_enumerate),           S(test_associations),
+        S(test_get_association),   S(test_get_systems)};
     return RUN(tests);
 }
