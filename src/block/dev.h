@@ -31,7 +31,7 @@ struct block_extent {
 #define BLOCK_READ_ONLY 1u
 /* A hint for whoever writes much or must see what the disk itself holds: reads and writes pass the
  * page cache by where the file allows it, and writes may be posted: a failed one is told by a later
- * call, by the flush at the latest. Ignored by drivers that cannot. */
+ * call, by the flush at the latest. A driver that cannot leaves it out of dev->flags. */
 #define BLOCK_DIRECT 2u
 #define BLOCK_IO_MAX (4u << 20) /* one read or write, bytes */
 

@@ -374,7 +374,7 @@ int block_file_open(const char *path,
         return vr_fail_nomem(err);
     }
     f->dev.ops = &file_ops;
-    f->dev.flags = flags;
+    f->dev.flags = flags & ~BLOCK_DIRECT;
     f->fd = fd;
     int r = find_size(f, err);
     if (r < 0) {

@@ -308,7 +308,7 @@ static int open_nbd(const char *uri,
     }
     _cleanup_(block_closep) struct block_dev *dev = &d->dev;
     dev->ops = &nbd_ops;
-    dev->flags = flags;
+    dev->flags = flags & ~BLOCK_DIRECT;
     dev->views_are_hinted = true;
     d->deadline_ms = deadline_ms;
     d->status_stride = STATUS_ASK_BYTES;
