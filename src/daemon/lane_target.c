@@ -153,6 +153,21 @@ static void set_target(struct session *s, bool on)
     pthread_mutex_unlock(&s->ts->lock);
 }
 
+static void log_commit(const struct session *s, const struct commit_stats *c)
+{
+    char vm[VR_UUID_TEXT_LEN];
+    vr_uuid_text(&s->rel.vm_id, vm);
+    vr_log(VR_LOG_INFO, "commit",
+           "vm=%s staged_mib=%llu written_mib=%llu writes=%llu reads=%llu reserve_ms=%llu "
+           "sync_ms=%llu check_ms=%llu redo_ms=%llu flush_ms=%llu readback_ms=%llu",
+           vm, (unsigned long long)c->staged_bytes >> 20,
+           (unsigned long long)c->written_bytes >> 20, (unsigned long long)c->writes,
+           (unsigned long long)c->reads, (unsigned long long)c->reserve_us / 1000,
+           (unsigned long long)c->sync_us / 1000, (unsigned long long)c->check_us / 1000,
+           (unsigned long long)c->redo_us / 1000, (unsigned long long)c->flush_us / 1000,
+           (unsigned long long)c->readback_us / 1000);
+}
+
 static void run_open(struct session *s)
 {
     struct target *t = NULL;
@@ -171,6 +186,9 @@ static void run_open(struct session *s)
         bool committed = false;
         s->result.generation = *target_outcome(t, &committed);
         s->result.result = committed ? 0 : r;
+        if (committed && target_commit_stats(t)) {
+            log_commit(s, target_commit_stats(t));
+        }
         linger(s->link);
     }
     target_free(t);

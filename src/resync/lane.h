@@ -70,6 +70,15 @@ const struct source_outcome *source_outcome(struct source *s);
 
 /* --- target --- */
 
+/* What a commit took: time by its stages, and counts. */
+struct commit_stats {
+    uint64_t reserve_us, sync_us, check_us, redo_us, flush_us, readback_us;
+    uint64_t staged_bytes;          /* of the runs' files */
+    uint64_t written_bytes, writes; /* zeroed ranges included */
+    uint64_t read_bytes, reads;     /* back from the disk */
+    uint64_t extents;               /* questions for holes */
+};
+
 struct target;
 
 struct target_params {
@@ -95,5 +104,7 @@ VR_MUST_CHECK int target_step(struct target *t,
                               uint32_t *ret_wait_ms,
                               struct vr_err *err);
 const struct vr_progress *target_progress(struct target *t);
+/* NULL before COMMIT came. Borrowed. */
+const struct commit_stats *target_commit_stats(const struct target *t);
 /* What the replica holds now; *ret_committed: this session's generation was committed. */
 const struct vr_generation *target_outcome(struct target *t, bool *ret_committed);

@@ -138,7 +138,7 @@ static int run_is_ours(struct replica *r, const struct run_name *run, struct vr_
 {
     struct vr_err local = VR_ERR_INIT;
     _cleanup_(overlay_freep) struct overlay *o = NULL;
-    int x = overlay_open(r->stor, run, 1, &r->sc.rel.generation.uuid, false, &o, &local);
+    int x = overlay_open(r->stor, run, 1, &r->sc.rel.generation.uuid, 0, &o, &local);
     if (x == -VR_E_STATE || x == -VR_E_CORRUPT) {
         return 0;
     }
@@ -313,7 +313,7 @@ static int finish_commit(struct replica *r, struct vr_err *err)
         x = commit_resume(r, &c, err);
     }
     for (bool done = false; x == 0 && !done;) {
-        x = commit_step(c, &done, err);
+        x = commit_step(c, 0, &done, err);
     }
     return vr_wrap(err, x, "a begun commit cannot be finished yet");
 }

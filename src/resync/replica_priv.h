@@ -59,11 +59,14 @@ VR_MUST_CHECK int commit_new(struct replica *r,
                              struct vr_err *err);
 /* Goes on with the commit that the sidecar's intent names. */
 VR_MUST_CHECK int commit_resume(struct replica *r, struct commit **ret, struct vr_err *err);
-/* A bounded piece of work. *ret_done: the new generation is durable and the staging gone. */
-VR_MUST_CHECK int commit_step(struct commit *c, bool *ret_done, struct vr_err *err);
+/* A bounded piece of work. *ret_done: the new generation is durable and the staging gone. now_us:
+ * for the stats alone. */
+VR_MUST_CHECK int
+commit_step(struct commit *c, uint64_t now_us, bool *ret_done, struct vr_err *err);
 void commit_free(struct commit *c);
 DEFINE_CLEANUP(struct commit *, commit_free)
 /* The intent is durable: only forward from here. */
 bool commit_has_begun(const struct commit *c);
 enum vr_phase commit_phase(const struct commit *c);
 uint64_t commit_written(const struct commit *c, uint32_t disk); /* bytes */
+const struct commit_stats *commit_stats(const struct commit *c);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Staging. A run is an append-only file of checksummed records in ascending (disk, offset) order; a
- * transfer writes one run per session. An overlay reads several runs side by side, in step with the
- * disk: where two say something about the same block, the later run wins. Nothing is indexed, so
- * memory does not grow with the disk.
+ * Staging. A run is an append-only file of records in ascending (disk, offset) order; a transfer
+ * writes one run per session. An overlay reads several runs side by side, in step with the disk:
+ * where two say something about the same block, the later run wins. Memory does not grow with the
+ * disk.
  *
- * File (docs/on-disk.md): header {magic, version, key, base generation, tag}, records {disk, type,
- * off, len, tag, bytes}. A run ends at its last whole record: what was cut by a crash is as if it
- * had never been staged.
+ * File (docs/on-disk.md): a header, then segments: an index (records and a tag for every 4 KiB of
+ * their data, all under one tag) and the data, so that what was staged can be told, and a disk be
+ * compared with it, without reading the data. A run ends at its last whole segment: what was cut by
+ * a crash is as if it had never been staged.
  */
 #pragma once
 #include "block/stor.h"
@@ -15,8 +16,9 @@
 #include "util/cleanup.h"
 #include "util/uuid.h"
 
-#define RUNS_MAX 8u               /* a session that finds this many merges them first */
-#define RUN_DATA_MAX (256u << 10) /* bytes of one DATA record */
+#define RUNS_MAX 8u /* a session that finds this many merges them first */
+#define RUN_DATA_MAX                                                                               \
+    (256u << 10) /* bytes of one DATA record given to the writer, and of one chunk */
 
 enum run_type {
     RUN_DATA = 1,
@@ -43,10 +45,11 @@ VR_MUST_CHECK int run_writer_new(struct stor *stor,
                                  struct vr_err *err);
 void run_writer_free(struct run_writer *w);
 DEFINE_CLEANUP(struct run_writer *, run_writer_free)
-/* Records must ascend and not overlap: PROTOCOL otherwise. */
+/* Records must ascend and not overlap: PROTOCOL otherwise. Only a disk's last record may end off a
+ * 4 KiB boundary. */
 VR_MUST_CHECK int
 run_writer_add(struct run_writer *w, const struct run_record *rec, struct vr_err *err);
-/* Buffered records to the file (not yet durable). */
+/* Buffered records to the file, as a segment that may be a small one (not yet durable). */
 VR_MUST_CHECK int run_writer_flush(struct run_writer *w, struct vr_err *err);
 VR_MUST_CHECK int run_writer_sync(struct run_writer *w, struct vr_err *err);
 uint64_t run_writer_bytes(const struct run_writer *w); /* file bytes, buffered ones included */
@@ -56,19 +59,22 @@ const char *run_writer_name(const struct run_writer *w);
 
 struct run_name {
     char name[32];
-    uint64_t bytes; /* whole records up to here; 0: as far as they go */
+    uint64_t bytes; /* whole segments up to here; 0: as far as they go */
 };
 
 struct overlay;
-/*
- * Opens runs, oldest first. strict: every run must be whole up to its bytes (CORRUPT otherwise), as
- * a commit needs it; else a run ends where it is damaged. A run of another base is STATE.
- */
+/* Every run must be whole up to its bytes (CORRUPT otherwise), as a commit needs it; without, a run
+ * ends where it is damaged. */
+#define OVERLAY_STRICT 1u
+/* Only indexes are read: for overlay_chunk_tags. Whether the data are whole is not looked at. */
+#define OVERLAY_INDEX 2u
+/* Opens runs, oldest first. flags: OVERLAY_*. A run of another base is STATE, one of a version that
+ * is not known CORRUPT. */
 VR_MUST_CHECK int overlay_open(struct stor *stor,
                                const struct run_name *runs,
                                size_t n,
                                const struct vr_uuid *base,
-                               bool strict,
+                               unsigned flags,
                                struct overlay **ret,
                                struct vr_err *err);
 void overlay_free(struct overlay *o);
@@ -97,5 +103,22 @@ VR_MUST_CHECK int overlay_chunk(struct overlay *o,
                                 uint8_t *state,
                                 bool *ret_any,
                                 struct vr_err *err);
+/* The tag of a staged block, and the run (its number in the overlay) under whose key it is. */
+struct leaf_tag {
+    uint8_t run;
+    uint8_t tag[DIGEST_TAG];
+};
+/* The same, with the tags of DATA blocks instead of their bytes. */
+VR_MUST_CHECK int overlay_chunk_tags(struct overlay *o,
+                                     uint16_t disk,
+                                     uint64_t off,
+                                     uint32_t len,
+                                     struct leaf_tag *tags,
+                                     uint8_t *state,
+                                     bool *ret_any,
+                                     struct vr_err *err);
+/* Are these the bytes that were staged? len: 4 KiB, or less for a disk's short last block. Two
+ * different blocks are taken for equal with a probability below 2^-95. */
+bool overlay_is_leaf(struct overlay *o, const struct leaf_tag *t, const void *p, size_t len);
 /* Are all runs read to their end? Then *ret_bytes (n of them) are the valid lengths. */
 bool overlay_at_end(struct overlay *o, uint64_t *ret_bytes);

@@ -30,7 +30,7 @@ static int merge_runs(struct target *t, struct vr_err *err)
     uint8_t key[32];
     t->p.random(t->p.ctx, key, sizeof key);
     replica_next_run_name(t->runs, t->nruns, name, sizeof name);
-    int r = walk_new(rep->stor, t->runs, t->nruns, base, false, &rep->sc.vm, &w, err);
+    int r = walk_new(rep->stor, t->runs, t->nruns, base, 0, &rep->sc.vm, &w, err);
     if (r == 0) {
         r = run_writer_new(rep->stor, name, key, base, &out, err);
     }
@@ -79,8 +79,8 @@ static int open_staging(struct target *t, struct vr_err *err)
     if (r < 0 || t->nruns == 0) {
         return r;
     }
-    return overlay_open(rep->stor, t->runs, t->nruns, &rep->sc.rel.generation.uuid, false,
-                        &t->overlay, err);
+    return overlay_open(rep->stor, t->runs, t->nruns, &rep->sc.rel.generation.uuid, 0, &t->overlay,
+                        err);
 }
 
 static int open_disks(struct target *t, struct vr_err *err)
@@ -390,7 +390,7 @@ static void send_committed(struct target *t)
 static int commit_some(struct target *t, struct vr_err *err)
 {
     bool done;
-    int r = commit_step(t->commit, &done, err);
+    int r = commit_step(t->commit, t->now_us, &done, err);
     if (r < 0) {
         return r;
     }
@@ -538,4 +538,9 @@ const struct vr_generation *target_outcome(struct target *t, bool *ret_committed
 {
     *ret_committed = t->committed;
     return &t->replica->sc.rel.generation;
+}
+
+const struct commit_stats *target_commit_stats(const struct target *t)
+{
+    return t->commit ? commit_stats(t->commit) : NULL;
 }

@@ -12,23 +12,29 @@ struct walk {
     uint16_t disk;
     uint64_t pos;
     uint8_t state[RUN_DATA_MAX / DIGEST_LEAF];
+    bool index_only;
     uint8_t *buf;
+    struct leaf_tag tags[RUN_DATA_MAX / DIGEST_LEAF];
 };
 
 int walk_new(struct stor *stor,
              const struct run_name *runs,
              size_t n,
              const struct vr_uuid *base,
-             bool strict,
+             unsigned flags,
              const struct vr_vm *vm,
              struct walk **ret,
              struct vr_err *err)
 {
     _cleanup_(walk_freep) struct walk *w = calloc(1, sizeof *w);
-    if (!w || !(w->buf = malloc(RUN_DATA_MAX))) {
+    if (!w) {
         return vr_fail_nomem(err);
     }
-    int r = overlay_open(stor, runs, n, base, strict, &w->overlay, err);
+    w->index_only = flags & OVERLAY_INDEX;
+    if (!w->index_only && !(w->buf = aligned_alloc(4096, RUN_DATA_MAX))) {
+        return vr_fail_nomem(err);
+    }
+    int r = overlay_open(stor, runs, n, base, flags, &w->overlay, err);
     if (r < 0) {
         return r;
     }
@@ -65,13 +71,20 @@ int walk_next(struct walk *w, struct walk_chunk *ret, struct vr_err *err)
         uint64_t off = vr_round_down(next, RUN_DATA_MAX);
         uint32_t len = (uint32_t)VR_MIN((uint64_t)RUN_DATA_MAX, w->size[w->disk] - off);
         bool any;
-        r = overlay_chunk(w->overlay, w->disk, off, len, w->buf, w->state, &any, err);
+        r = w->index_only
+                ? overlay_chunk_tags(w->overlay, w->disk, off, len, w->tags, w->state, &any, err)
+                : overlay_chunk(w->overlay, w->disk, off, len, w->buf, w->state, &any, err);
         if (r < 0) {
             return r;
         }
         w->pos = off + len;
         if (any) {
-            *ret = (struct walk_chunk){w->disk, off, len, w->state, w->buf};
+            *ret = (struct walk_chunk){.disk = w->disk,
+                                       .off = off,
+                                       .len = len,
+                                       .state = w->state,
+                                       .data = w->buf,
+                                       .tags = w->index_only ? w->tags : NULL};
             return 1;
         }
     }
@@ -96,6 +109,11 @@ bool walk_stretches(const struct walk_chunk *c, uint32_t *at, struct walk_stretc
     }
     uint32_t from = first * DIGEST_LEAF, to = VR_MIN(*at * DIGEST_LEAF, c->len);
     *ret = (struct walk_stretch){(enum leaf_state)c->state[first], c->off + from, to - from,
-                                 c->data + from};
+                                 c->data ? c->data + from : NULL};
     return true;
+}
+
+bool walk_is_leaf(struct walk *w, const struct leaf_tag *t, const void *p, size_t len)
+{
+    return overlay_is_leaf(w->overlay, t, p, len);
 }

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the commit only: commit.c (the stages and their order), commit_reserve.c (RESERVE),
+ * commit_disk.c (REDO, FLUSH, READBACK). */
+#pragma once
+#include "resync/lane.h"
+#include "resync/replica_priv.h"
+#include "resync/walk.h"
+
+enum stage {
+    RESERVE,
+    SYNC,
+    CHECK,
+    INTENT,
+    HIDE,
+    REDO,
+    FLUSH,
+    READBACK,
+    DONE,
+    SHOW,
+    CLEAN,
+    END
+};
+
+struct readback; /* commit_disk.c */
+
+struct commit {
+    struct replica *r;
+    enum stage stage;
+    bool begun, keep_old, resumed;
+    struct vr_generation next, base;
+    struct run_name runs[RUNS_MAX];
+    size_t nruns;
+    struct walk *walk;
+    struct run_writer *safety;
+    struct block_dev *dev[VR_DISKS_MAX];
+    struct block_extent known[VR_DISKS_MAX]; /* around the last hole asked for; len 0: none */
+    struct stor_file *ballast;
+    uint64_t need[VR_DISKS_MAX]; /* bytes to write on formats that grow */
+    uint64_t ballast_bytes, since_release;
+    uint64_t written[VR_DISKS_MAX];
+    struct { /* zero stretches of neighbouring chunks become one call */
+        uint16_t disk;
+        uint64_t off, len;
+    } zero;
+    struct readback *readback;
+    struct commit_stats stats;
+    uint64_t now_us, *clock; /* of the step before */
+    uint8_t *buf;
+};
+
+/* --- commit.c --- */
+
+typedef int (*stretch_fn)(struct commit *c,
+                          uint16_t disk,
+                          const struct walk_stretch *s,
+                          struct vr_err *err);
+/* Calls fn (NULL: nothing) for staged stretches until a step's work is done. 1: more is left, 0:
+ * the walk is over. */
+VR_MUST_CHECK int
+commit_walk_some(struct commit *c, unsigned overlay_flags, stretch_fn fn, struct vr_err *err);
+VR_MUST_CHECK int commit_open_disks(struct commit *c, unsigned block_flags, struct vr_err *err);
+void commit_close_disks(struct commit *c);
+
+#define COMMIT_STEP_BYTES (4u << 20) /* one step's work */
+
+/* --- commit_reserve.c --- */
+VR_MUST_CHECK int commit_do_reserve(struct commit *c, struct vr_err *err);
+/* Gives space back that `bytes` more written ones no longer need; UINT64_MAX: all of it. */
+VR_MUST_CHECK int commit_release_ballast(struct commit *c, uint64_t bytes, struct vr_err *err);
+
+/* --- commit_disk.c --- */
+VR_MUST_CHECK int commit_do_redo(struct commit *c, struct vr_err *err);
+VR_MUST_CHECK int commit_do_flush(struct commit *c, struct vr_err *err);
+VR_MUST_CHECK int commit_do_readback(struct commit *c, struct vr_err *err);
+void commit_free_readback(struct commit *c);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * RESERVE: what a commit can lack is found before its intent. Only the runs' indexes are read:
+ * where something will be written says enough. When a person forced the transfer, what will be
+ * overwritten is saved, too.
+ */
+#include <string.h>
+
+#include "resync/commit_priv.h"
+#include "util/num.h"
+
+#define BALLAST_STEP (64u << 20)
+
+static bool is_raw(const struct commit *c, uint16_t disk)
+{
+    return strcmp(c->r->sc.vm.disks[disk].format, "raw") == 0;
+}
+
+static int
+save_old(struct commit *c, uint16_t disk, const struct walk_stretch *s, struct vr_err *err)
+{
+    if (!c->safety) {
+        uint8_t key[32];
+        char name[32], uuid[VR_UUID_TEXT_LEN];
+        vr_random(key, sizeof key);
+        vr_uuid_text(&c->base.uuid, uuid);
+        snprintf(name, sizeof name, "safety-%.8s", uuid);
+        /* A try before this one may have left it: nothing was overwritten yet, so it says nothing
+         * that the images do not. */
+        int x = stor_unlink(c->r->stor, name, err);
+        if (x == 0) {
+            x = run_writer_new(c->r->stor, name, key, &c->base.uuid, &c->safety, err);
+        }
+        if (x < 0) {
+            return x;
+        }
+    }
+    int x = block_read(c->dev[disk], c->buf, s->len, s->off, err);
+    struct run_record rec = {RUN_DATA, disk, s->off, s->len, c->buf};
+    return x < 0 ? x : run_writer_add(c->safety, &rec, err);
+}
+
+/* An extent is asked for once, to its end: an image without holes costs one question. */
+static int
+reserve_raw(struct commit *c, uint16_t disk, const struct walk_stretch *s, struct vr_err *err)
+{
+    struct block_extent *k = &c->known[disk];
+    if (s->off < k->off || s->off >= k->off + k->len) {
+        size_t n;
+        int x =
+            block_extents(c->dev[disk], s->off, c->dev[disk]->size_bytes - s->off, k, 1, &n, err);
+        if (x < 0) {
+            k->len = 0;
+            return x;
+        }
+        c->stats.extents++;
+    }
+    if (k->kind == BLOCK_DATA && s->off + s->len <= k->off + k->len) {
+        return 0;
+    }
+    return block_reserve(c->dev[disk], s->off, s->len, err);
+}
+
+static int
+reserve_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s, struct vr_err *err)
+{
+    if (s->state == LEAF_REVERT) {
+        return 0;
+    }
+    if (c->keep_old) {
+        int x = save_old(c, disk, s, err);
+        if (x < 0) {
+            return x;
+        }
+    }
+    if (s->state != LEAF_DATA) {
+        return 0;
+    }
+    if (is_raw(c, disk)) {
+        return reserve_raw(c, disk, s, err);
+    }
+    c->need[disk] += vr_round_up(s->len, DIGEST_MID); /* a format allocates clusters */
+    return 0;
+}
+
+/* Formats that allocate while they are written cannot reserve: space is held in a file and given
+ * back piecewise. */
+static int take_ballast(struct commit *c, struct vr_err *err)
+{
+    uint64_t need = 0;
+    for (uint32_t i = 0; i < c->r->sc.vm.ndisks; i++) {
+        need += c->need[i] ? VR_MIN(c->need[i], c->r->sc.vm.disks[i].size_bytes) + 4 * VR_MIB : 0;
+    }
+    if (need == 0) {
+        return 0;
+    }
+    int x = stor_open(c->r->stor, BALLAST_NAME, true, &c->ballast, err);
+    if (x == 0) {
+        x = stor_file_reserve(c->ballast, need, err);
+    }
+    c->ballast_bytes = need;
+    return vr_wrap(err, x, "%llu bytes must be free for the commit", (unsigned long long)need);
+}
+
+int commit_release_ballast(struct commit *c, uint64_t bytes, struct vr_err *err)
+{
+    if (!c->ballast || c->ballast_bytes == 0) {
+        return 0;
+    }
+    c->since_release += bytes;
+    if (c->since_release < BALLAST_STEP && bytes != UINT64_MAX) {
+        return 0;
+    }
+    uint64_t give =
+        bytes == UINT64_MAX ? c->ballast_bytes : VR_MIN(c->ballast_bytes, 2 * c->since_release);
+    c->since_release = 0;
+    c->ballast_bytes -= give;
+    return stor_file_truncate(c->ballast, c->ballast_bytes, err);
+}
+
+/* What the commit writes at most. */
+static uint64_t staged_bytes(const struct commit *c)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < c->nruns; i++) {
+        sum += c->runs[i].bytes;
+    }
+    return sum;
+}
+
+int commit_do_reserve(struct commit *c, struct vr_err *err)
+{
+    int x = commit_open_disks(c, c->nruns ? 0 : BLOCK_READ_ONLY, err);
+    if (x < 0) {
+        return x;
+    }
+    c->stats.staged_bytes = staged_bytes(c);
+    x = commit_walk_some(c, OVERLAY_STRICT | OVERLAY_INDEX, reserve_stretch, err);
+    if (x == -VR_E_NOSPACE) {
+        return vr_wrap(err, x, "the commit needs up to %llu MiB of free space",
+                       (unsigned long long)(staged_bytes(c) >> 20) + 1);
+    }
+    if (x != 0) {
+        return x < 0 ? vr_wrap(err, x, "cannot make room for the commit") : 0;
+    }
+    x = take_ballast(c, err);
+    if (x == 0 && c->safety) {
+        x = run_writer_sync(c->safety, err);
+    }
+    if (x == 0) {
+        c->stage = SYNC;
+    }
+    return x;
+}
