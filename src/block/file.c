@@ -148,6 +148,9 @@ static int file_flush(struct block_dev *dev, struct vr_err *err)
 {
     struct file_dev *f = file_of(dev);
     int r = f->direct ? direct_flush(f->direct, err) : 0;
+    if (f->direct && direct_was_refused(f->direct)) {
+        dev->flags &= ~BLOCK_DIRECT;
+    }
     while (r == 0 && fdatasync(f->fd) < 0) {
         if (errno != EINTR) {
             r = vr_fail_errno(err, VR_E_IO, "flush");
@@ -384,6 +387,7 @@ int block_file_open(const char *path,
         direct_new(fd, f->dev.size_bytes, DIRECT_SLOTS, &f->direct, NULL) < 0) {
         f->direct = NULL; /* then through the page cache */
     }
+    f->dev.flags |= f->direct ? BLOCK_DIRECT : 0;
     const char *slash = strrchr(path, '/');
     snprintf(f->dev.label, sizeof f->dev.label, "%.80s (raw)", slash ? slash + 1 : path);
     (void)TAKE_FD(fd);

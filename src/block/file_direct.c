@@ -57,6 +57,7 @@ struct direct {
     struct range hints[HINTS];
     size_t hint_first, hint_count;
     unsigned slots, writing;
+    bool refused; /* a write had to go through the page cache after all */
     struct slot slot[];
 };
 
@@ -183,6 +184,7 @@ static void finish_write(struct direct *d, struct slot *s)
     struct vr_err err = VR_ERR_INIT;
     int r = 0;
     if (s->q.sys_errno == EINVAL) {
+        d->refused = true;
         r = vr_pwrite_full(d->fd, s->q.buf, (size_t)s->len, s->off, &err);
     } else if (s->q.sys_errno) {
         r = slot_error(s, "write", &err);
@@ -485,6 +487,11 @@ int direct_flush(struct direct *d, struct vr_err *err)
     int r = told_again(d, err);
     d->write_err = VR_ERR_INIT;
     return r;
+}
+
+bool direct_was_refused(const struct direct *d)
+{
+    return d->refused;
 }
 
 void direct_resize(struct direct *d, uint64_t size_bytes)

@@ -43,6 +43,8 @@ void direct_prefetch(struct direct *d, uint64_t off, uint64_t len);
 /* Waits for all writes, and gives the error one of them had; the rest of the flush, fdatasync, is
  * the caller's. */
 VR_MUST_CHECK int direct_flush(struct direct *d, struct vr_err *err);
+/* Did the file system refuse a write when it was asked to do it, so that its pages are cached? */
+bool direct_was_refused(const struct direct *d);
 /* The caller changes this range through its own descriptor next, or asks about it: no write is in
  * flight any more, and nothing that was read ahead of it is given out. */
 void direct_yield(struct direct *d, uint64_t off, uint64_t len);

@@ -241,10 +241,12 @@ static void test_no_direct_after_all(void **state)
 {
     struct vr_err err = VR_ERR_INIT;
     struct block_dev *dev = open_it(0);
+    assert_int_equal(dev->flags, has_direct ? BLOCK_DIRECT : 0);
     plan(true, 2, -EINVAL, true);
     write_both(dev, 0, 3 * VR_MIB);
     CHECK_OK(block_flush(dev, &err), &err);
     check_injected();
+    assert_int_equal(dev->flags, 0); /* the cache holds some of it */
     plan(false, 1, -EINVAL, true);
     check_read(dev, 0, 4 * VR_MIB);
     check_injected();

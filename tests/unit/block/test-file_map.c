@@ -121,7 +121,9 @@ static void test_no_view_of_what_may_be_written_or_is_outside(void **state)
     assert_null(block_map(dev, 0, VIEW));
     block_close(dev);
     dev = open_it(BLOCK_READ_ONLY | BLOCK_DIRECT);
-    assert_null(block_map(dev, 0, VIEW));
+    if (dev->flags & BLOCK_DIRECT) { /* this file system can */
+        assert_null(block_map(dev, 0, VIEW));
+    }
     block_close(dev);
     dev = open_it(BLOCK_READ_ONLY);
     assert_null(block_map(dev, FILE_BYTES - VIEW + 1, VIEW));
