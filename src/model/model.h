@@ -85,7 +85,7 @@ struct vr_progress {
     uint64_t bytes_written;     /* committed to the replica so far */
     uint64_t bytes_to_write;    /* known at commit */
     uint64_t bytes_staged;      /* kept from an earlier try */
-    uint64_t wire_out, wire_in; /* bytes of the peer session, both directions, framing included */
+    uint64_t wire_out, wire_in; /* bytes of the session, frames and TLS included */
     uint64_t started_us, updated_us;
 };
 

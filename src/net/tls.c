@@ -16,6 +16,7 @@
 #include "util/num.h"
 
 #define RECORD_BYTES 16384u
+#define RECORD_OVERHEAD (5u + 1u + 16u) /* RFC 8446, 5.2; every cipher of ours has this tag */
 #define HANDSHAKE_BYTES_MAX (64u << 10)
 /* AES-128-GCM first: with hardware support it is the fastest, and 128 bits are enough. */
 #define PRIORITY                                                                                   \
@@ -34,6 +35,7 @@ struct tls_stream {
      */
     struct vr_err lost_in, lost_out;
     size_t retry_bytes; /* a record is half sent: the next write begins with these bytes */
+    uint64_t records_out, records_in;
     struct cert_names names;
 };
 
@@ -243,8 +245,10 @@ ssize_t tls_read(struct tls_stream *s, void *p, size_t n, struct vr_err *err)
     uint8_t *at = p;
     size_t done = 0;
     while (done < n) {
+        bool begun = gnutls_record_check_pending(s->session) > 0;
         ssize_t r = gnutls_record_recv(s->session, at + done, n - done);
         if (r > 0) {
+            s->records_in += !begun;
             done += (size_t)r;
             continue;
         }
@@ -276,6 +280,7 @@ ssize_t tls_write(struct tls_stream *s, const void *p, size_t n, struct vr_err *
         ssize_t r = gnutls_record_send(s->session, at + done, chunk);
         if (r >= 0) {
             s->retry_bytes = 0;
+            s->records_out++;
             done += (size_t)r;
         } else if (r == GNUTLS_E_AGAIN) {
             s->retry_bytes = chunk;
@@ -291,6 +296,12 @@ ssize_t tls_write(struct tls_stream *s, const void *p, size_t n, struct vr_err *
 size_t tls_buffered(const struct tls_stream *s)
 {
     return gnutls_record_check_pending(s->session);
+}
+
+void tls_overhead(const struct tls_stream *s, uint64_t *ret_out, uint64_t *ret_in)
+{
+    *ret_out = s->records_out * RECORD_OVERHEAD;
+    *ret_in = s->records_in * RECORD_OVERHEAD;
 }
 
 int tls_fd(const struct tls_stream *s)

@@ -74,6 +74,9 @@ VR_MUST_CHECK ssize_t tls_read(struct tls_stream *s, void *p, size_t n, struct v
 VR_MUST_CHECK ssize_t tls_write(struct tls_stream *s, const void *p, size_t n, struct vr_err *err);
 /* Bytes decrypted and waiting: poll() does not see them. */
 size_t tls_buffered(const struct tls_stream *s);
+/* Bytes that TLS put around what was written and read so far: header, type and tag of each record.
+ */
+void tls_overhead(const struct tls_stream *s, uint64_t *ret_out, uint64_t *ret_in);
 int tls_fd(const struct tls_stream *s);
 void tls_close(struct tls_stream *s);
 DEFINE_CLEANUP(struct tls_stream *, tls_close)

@@ -394,6 +394,7 @@ int source_step(struct source *s,
     s->now_us = now_us;
     if (s->progress.started_us == 0) {
         s->progress.started_us = s->waited_since_us = now_us;
+        pace_set(&s->pace, s->p.bandwidth_bytes_s, now_us);
     }
     bool any = false, worked = false;
     int r = receive(s, &any, err);
@@ -451,8 +452,7 @@ bool source_cancel(struct source *s)
 
 void source_set_bandwidth(struct source *s, uint64_t bytes_s)
 {
-    s->p.bandwidth_bytes_s = bytes_s;
-    s->tokens_us = s->now_us;
+    pace_set(&s->pace, bytes_s, s->now_us);
 }
 
 const struct source_outcome *source_outcome(struct source *s)

@@ -315,19 +315,18 @@ static int compare_one(struct source *s, struct vr_err *err)
 
 uint32_t source_throttle_ms(const struct source *s)
 {
-    if (!s->p.bandwidth_bytes_s || s->tokens_us <= s->now_us) {
-        return 0;
-    }
-    return (uint32_t)VR_MIN((s->tokens_us - s->now_us) / 1000 + 1, (uint64_t)1000);
+    uint64_t us = pace_wait_us(&s->pace, s->now_us);
+    return (uint32_t)VR_MIN((us + 999) / 1000, (uint64_t)1000);
 }
 
-static void pay(struct source *s, uint64_t bytes)
+/* All that the link counts is paid for, whatever it was: payload, frames, questions, TLS. */
+static void pay(struct source *s)
 {
-    s->progress.bytes_sent += bytes;
-    if (s->p.bandwidth_bytes_s) {
-        uint64_t from = VR_MAX(s->tokens_us, s->now_us);
-        s->tokens_us = from + bytes * 1000000u / s->p.bandwidth_bytes_s;
-    }
+    uint64_t out, in;
+    link_counters(s->link, &out, &in);
+    out += link_pending(s->link);
+    pace_spend(&s->pace, out - s->paid, s->now_us);
+    s->paid = out;
 }
 
 int source_send_zero(struct source *s, struct vr_err *err)
@@ -338,7 +337,7 @@ int source_send_zero(struct source *s, struct vr_err *err)
     vr_buf_reset(&s->msg);
     msg_put_zero(&s->msg, &s->zero);
     s->zero.len = 0;
-    pay(s, s->msg.len);
+    s->progress.bytes_sent += s->msg.len;
     return link_send(s->link, MSG_ZERO, s->msg.data, s->msg.len, NULL, 0, err);
 }
 
@@ -378,7 +377,7 @@ send_data(struct source *s, uint16_t disk, uint64_t off, uint32_t len, struct vr
     msg_put_data_head(&s->msg, &m);
     s->sent_raw += len;
     s->disk_sent[disk] += m.len;
-    pay(s, m.len);
+    s->progress.bytes_sent += m.len;
     return link_send(s->link, MSG_DATA, s->msg.data, s->msg.len, m.bytes, m.len, err);
 }
 
@@ -403,7 +402,8 @@ static bool next_stretch(struct source *s,
     if (p->at >= leaves) {
         return false;
     }
-    uint32_t first = p->at, max = MSG_DATA_MAX / DIGEST_LEAF;
+    uint32_t first = p->at;
+    uint32_t max = pace_piece(&s->pace, DIGEST_LEAF, MSG_DATA_MAX) / DIGEST_LEAF;
     *ret_zero = memcmp(own->leaf[first], zero->leaf[first], DIGEST_TAG) == 0;
     while (p->at < leaves && p->at - first < max && bit(p->mask, p->at) &&
            (memcmp(own->leaf[p->at], zero->leaf[p->at], DIGEST_TAG) == 0) == *ret_zero) {
@@ -414,8 +414,9 @@ static bool next_stretch(struct source *s,
     return true;
 }
 
-static bool may_send(const struct source *s)
+static bool may_send(struct source *s)
 {
+    pay(s);
     return s->sent_raw - s->credited < MSG_WINDOW_DATA && link_pending(s->link) < LINK_FULL &&
            source_throttle_ms(s) == 0;
 }

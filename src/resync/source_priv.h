@@ -6,6 +6,7 @@
 #include "resync/digest.h"
 #include "resync/lane.h"
 #include "resync/layout.h"
+#include "resync/pace.h"
 #include "resync/reader.h"
 #include "transport/msg.h"
 #include "util/buf.h"
@@ -94,7 +95,8 @@ struct source {
     struct msg_zero zero;        /* a zero stretch being gathered */
     uint8_t *raw, *packed;
     ZSTD_CCtx *zstd;
-    uint64_t tokens_us; /* bandwidth: the time up to which the link is paid for */
+    struct pace pace;
+    uint64_t paid; /* bytes of the link that went into the pace */
 
     struct vr_uuid proposed;
     bool proposed_saved, wants_proposed;

@@ -43,7 +43,7 @@ struct link_ops {
     /* Waits until a frame may have come, queued bytes can go out, wake_fd (-1: none) is readable,
      * or time is up. */
     int (*wait)(struct link *l, int wake_fd, int timeout_ms, struct vr_err *err);
-    /* bytes, framing included */
+    /* Bytes given to the system and received; framing included, and what TLS puts around it. */
     void (*counters)(struct link *l, uint64_t *ret_out, uint64_t *ret_in);
     void (*close)(struct link *l);
 };

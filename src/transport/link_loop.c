@@ -140,7 +140,7 @@ static int loop_wait(struct link *l, int wake_fd, int timeout_ms, struct vr_err 
 static void loop_counters(struct link *l, uint64_t *ret_out, uint64_t *ret_in)
 {
     struct loop_end *e = (struct loop_end *)l;
-    *ret_out = e->out;
+    *ret_out = e->out - loop_pending(l);
     *ret_in = e->in;
 }
 

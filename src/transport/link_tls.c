@@ -232,8 +232,9 @@ static int tls_link_wait(struct link *l, int wake_fd, int timeout_ms, struct vr_
 static void tls_link_counters(struct link *l, uint64_t *ret_out, uint64_t *ret_in)
 {
     struct tls_link *t = (struct tls_link *)l;
-    *ret_out = t->bytes_out;
-    *ret_in = t->bytes_in;
+    tls_overhead(t->stream, ret_out, ret_in);
+    *ret_out += t->bytes_out;
+    *ret_in += t->bytes_in;
 }
 
 static void tls_link_close(struct link *l)

@@ -67,7 +67,7 @@ uint64_t slow_sent(struct slow_link *s)
 {
     uint64_t out, in;
     link_counters(s->next, &out, &in);
-    return out;
+    return out + link_pending(s->next);
 }
 
 struct slow_link slow_over(struct link *next)

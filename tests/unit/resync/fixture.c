@@ -195,10 +195,12 @@ static void step_target(struct ends *e)
     uint64_t before, after, in;
     uint32_t w;
     link_counters(e->b, &before, &in);
+    before += link_pending(e->b);
     if (e->ts != LANE_DONE && target_step(e->t, e->f->now_us, &e->ts, &w, &err) < 0) {
         e->ts = LANE_DONE;
     }
     link_counters(e->b, &after, &in);
+    after += link_pending(e->b);
     e->f->in.bursts += after != before;
 }
 

@@ -136,8 +136,9 @@ static void test_sizes_and_order(void **state)
     uint64_t out, in, ignored;
     link_counters(a, &out, &ignored);
     link_counters(b, &ignored, &in);
-    assert_int_equal(out, sum);
-    assert_int_equal(in, sum);
+    assert_true(out > sum && (out - sum) % 22 == 0); /* 22 bytes around each record */
+    assert_true(out - sum <= (sum / 16384 + 100) * 22);
+    assert_int_equal(in, out); /* both sides count the same */
     assert_int_equal(link_pending(a), 0);
     free(body);
 }
