@@ -21,7 +21,7 @@ START_S = 20
 
 
 def cost(bench):
-    return 30 + 270 * bench.mib / 8192
+    return 20 + 180 * bench.mib / 8192
 
 
 class QemuNbd:

@@ -84,7 +84,8 @@ class Bench:
                 print(f"bench: {name}: {e}", file=sys.stderr)
 
     def interleave(self, tasks):
-        """tasks: (rounds, title, function). Every round in an order of its own, the same in every run of the suite."""
+        """tasks: (rounds, title, function). Every round in an order of its own, the same in every run of the suite.
+        A task that fails is left out from then on."""
         last = max((n for n, _, _ in tasks), default=0)
         out = set()
         for number in range(last):
@@ -95,7 +96,8 @@ class Bench:
                     continue
                 try:
                     function()
-                except Missing as e:
+                except (Missing, OSError, subprocess.SubprocessError, RuntimeError) as e:
                     out.add(title)
                     self.leave_out(title, str(e))
+                    self.failed = self.failed or not isinstance(e, Missing)
             self.say(f"round {number + 1} of {last} done")

@@ -32,7 +32,7 @@ def differences(bench, pair, case):
     staged = bench.path("staged")
     once = pair.floor("stage", staged)
     os.unlink(staged)
-    again = pair.floor("place")
+    again = pair.mend()
     bench.add(case, "differences written once", wall=once["seconds"])
     bench.add(case, "differences written twice", wall=once["seconds"] + again["seconds"])
     return packed
@@ -91,9 +91,13 @@ def fio_wall(bench, paths, step, depth, engine="io_uring"):
     return max(j["read"]["runtime"] for j in jobs) / 1000
 
 
-def storage(bench, paths):
-    """(seconds, with what): the data of all paths at once, past the page cache, by the best of several settings."""
+def storage(bench, paths, settings=None):
+    """(seconds, (engine, step, depth)): the data of all paths at once, past the page cache. Without settings, the best
+    of several."""
     bench.need("fio")
+    if settings:
+        engine, step, depth = settings
+        return fio_wall(bench, paths, step, depth, engine), settings
     engine, seen = "io_uring", []
     for step, depth in DIRECT:
         try:
@@ -103,5 +107,5 @@ def storage(bench, paths):
                 raise
             engine = "libaio"  # a kernel or a sandbox without io_uring
             wall = fio_wall(bench, paths, step, depth, engine)
-        seen.append((wall, f"fio, {engine}, O_DIRECT, {step >> 10} KiB x {depth}"))
+        seen.append((wall, (engine, step, depth)))
     return min(seen)

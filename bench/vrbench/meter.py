@@ -46,11 +46,15 @@ def cpu_s(pids):
 
 
 def written(pids):
+    """Bytes that the processes, and children that ended, caused to be written to storage; None when it may not be read,
+    as of a daemon of which no core may be dumped, by anybody but root."""
     total = 0
     for root in pids:
         for p in tree(root):
             m = re.search(r"^write_bytes: (\d+)", read(f"/proc/{p}/io"), re.M)
-            total += int(m.group(1)) if m else 0
+            if not m:
+                return None
+            total += int(m.group(1))
     return total
 
 
@@ -105,7 +109,8 @@ class Meter:
         self._thread.join()
         self._look()
         self.cpu = {s: cpu_s(self.roots[s]) - self._cpu[s] + self.ended_cpu[s] for s in (1, 2)}
-        self.disk = written(self.roots[2]) - self._written
+        after = written(self.roots[2])
+        self.disk = None if after is None or self._written is None else after - self._written
         if self.link:
             self.wire = [b - a for a, b in zip(self._wire, self.link.counters())]
 

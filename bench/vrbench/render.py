@@ -17,6 +17,11 @@ def about(group):
     return " ".join(doc[1].split()) if len(doc) > 1 else ""
 
 
+def ordered(results):
+    there = results.groups()
+    return [g for g in groups.ORDER if g in there]
+
+
 def machine_line(m):
     return (f"{m['cpus']} processors {m['cpu']}, {m['memory_mib']} MiB of memory, Linux {m['kernel']}, images of "
             f"{m['mib']} MiB on {m['fs']}, {m['date']}")
@@ -29,12 +34,12 @@ def remarks(results, group):
 
 def text(results):
     out = [machine_line(results.meta)]
-    for group in results.groups():
+    for group in ordered(results):
         out += ["", f"{group}: {title(group)}"]
         heads, lines = table.grid(results, group)
         out += [table.text(heads, lines)] if lines else []
         out += ["  " + r for r in remarks(results, group)]
-    out += ["", "bars", table.text(*bars.grid(bars.judge_all(results)), left=(0, 1, 4))]
+    out += ["", "bars" + (" (of a quick run: they mean nothing)" if results.meta["quick"] else ""), table.text(*bars.grid(bars.judge_all(results)), left=(0, 1, 4))]
     return "\n".join(out)
 
 
@@ -59,7 +64,7 @@ def markdown(results):
     out = [HEAD.format(machine=machine_line(m), command=m["command"],
                        versions=", ".join(f"{k} {v}" for k, v in m["versions"].items())),
            table.markdown(*bars.grid(bars.judge_all(results)), left=(0, 1, 4))]
-    for group in results.groups():
+    for group in ordered(results):
         out += ["", f"## {title(group)}", ""]
         if about(group):
             out += [about(group), ""]

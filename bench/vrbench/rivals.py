@@ -24,8 +24,9 @@ def rsync(bench, site, fsync=False):
     bench.need("rsync")
     port, conf = free_port(), bench.path("rsyncd.conf")
     with open(conf, "w", encoding="utf-8") as f:
-        f.write(f"use chroot = no\nport = {port}\naddress = {site.link.address(2)}\nuid = {os.getuid()}\n"
-                f"gid = {os.getgid()}\n[d]\npath = {os.path.dirname(site.replica)}\nread only = no\n")
+        own = "" if os.getuid() else "uid = 0\ngid = 0\n"  # others cannot choose
+        f.write(f"use chroot = no\nport = {port}\naddress = {site.link.address(2)}\n{own}"
+                f"[d]\npath = {os.path.dirname(site.replica)}\nread only = no\n")
     command = ["rsync", "-I", "--inplace", "--no-whole-file", "--stats"] + (["--fsync"] if fsync else [])
     log = bench.path("rsync.log")
     with Server(site.link, 2, ["rsync", "--daemon", "--no-detach", "--config", conf], port) as s:
