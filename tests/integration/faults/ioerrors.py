@@ -2,7 +2,11 @@
 """System calls of the daemons, and of their qemu-nbd, fail: a source that cannot be read, a replica that cannot be
 read, staged or flushed, a commit that cannot be written, a disk that lies. strace injects the errors, for one file
 each; they are counted, and none at all is a failure.
+
+What a daemon asks of io_uring is not a system call. So h2 first runs without it, under strace; then with it, and with a
+library that spoils requests (uringfault.c).
 """
+import ctypes
 import os
 import signal
 import subprocess
@@ -12,12 +16,13 @@ from faultlab import Test, alter, await_true, expect, make_disk
 
 DISK_MIB = 24
 FAILED = 10
+READS, WRITES = 'pread64,preadv', 'pwrite64,pwritev'
 
 
 class Injector:
     """Errors for some files, in a daemon and its children, while the body runs."""
 
-    def __init__(self, host, calls, rule, paths):
+    def __init__(self, host, calls, rule, *paths):
         self.host, self.pid, self.injected = host, host.pid, 0
         self.log = os.path.join(host.lab.test.work, 'strace')
         self.command = ['strace', '-f', '-qq', '-o', self.log, '-p', str(self.pid), '-e', f'trace={calls}',
@@ -46,7 +51,36 @@ class Injector:
             self.injected = sum('(INJECTED)' in line for line in f)
 
 
+class RingInjector:
+    """Errors for one file, in what h2 asks of io_uring, while the body runs."""
+
+    def __init__(self, host, verb, rule, path):
+        self.control, self.rule, self.injected = host.env['URING_FAULTS'], f'{verb} {rule} {path}\n', 0
+
+    def __enter__(self):
+        with open(self.control + '.new', 'w', encoding='ascii') as f:
+            f.write(self.rule)
+        open(self.control + '.log', 'w', encoding='ascii').close()
+        os.rename(self.control + '.new', self.control)
+        return self
+
+    def __exit__(self, *_):
+        os.remove(self.control)
+        with open(self.control + '.log', encoding='ascii') as f:
+            self.injected = sum('INJECTED' in line for line in f)
+
+
+def has_uring():
+    """Containers often may not."""
+    fd = ctypes.CDLL(None).syscall(425, 1, ctypes.create_string_buffer(120))  # io_uring_setup
+    if fd >= 0:
+        os.close(fd)
+    return fd >= 0
+
+
 class Errors:
+    injector = Injector
+
     def __init__(self, test):
         self.test = test
         disks = [make_disk(os.path.join(test.work, 'vda.raw'), 'raw', DISK_MIB, 6),
@@ -55,8 +89,16 @@ class Errors:
         self.h1, self.h2 = self.lab.h1, self.lab.h2
         self.total = 0
 
+    def restart(self, **env):
+        self.h2.kill(signal.SIGTERM)
+        self.h2.env = {**os.environ, **env}
+        self.h2.start()
+
     def path(self, name):
         return os.path.join(self.lab.replica_dir(), name)
+
+    def runs(self):
+        return [self.path(f'{prefix}00000{i}') for prefix in ('run-', 'sealed-') for i in range(1, 5)]
 
     def change(self):
         for path, form in self.lab.disks_of('h1'):
@@ -66,7 +108,7 @@ class Errors:
         """One resync with errors. Gives the contents before it, and the job as it stood in the end."""
         old = self.lab.contents('h2')
         self.change()
-        with Injector(host, calls, rule, paths) as injector:
+        with self.injector(host, calls, rule, *paths) as injector:
             job = self.begin()
             job = job if 'state' in job else self.h1.await_job(job['id'], lambda j: j['finished_state'] or 'next try' in j['status'], 'the job ends')
             time.sleep(0.1)
@@ -135,6 +177,45 @@ class Errors:
             self.completes()
 
 
+def system_calls(e):
+    e.restart(VMREPLICA_BUFFERED='1')
+    h1, h2 = e.h1, e.h2
+    raw, qcow2 = (path for path, _ in e.lab.disks_of('h1'))
+    r_raw, r_qcow2 = (path for path, _ in e.lab.disks_of('h2'))
+    runs = e.runs()
+    e.fails('source raw, a read gives EIO', h1, READS, 'error=EIO:when=3', raw)
+    e.fails('source qcow2, reads give EIO', h1, READS, 'error=EIO:when=2+', qcow2)
+    e.fails('replica raw, a read gives EIO', h2, READS, 'error=EIO:when=3', r_raw)
+    e.fails('replica qcow2, reads give EIO', h2, READS, 'error=EIO:when=2+', r_qcow2)
+    e.completes()
+    e.fails('staging, a write gives EIO', h2, WRITES, 'error=EIO:when=1', *runs)
+    e.retries('staging, a flush gives EIO', h2, 'fdatasync,fsync', 'error=EIO:when=1', *runs)
+    e.blocks('redo raw, a write gives EIO', h2, WRITES, 'error=EIO:when=2', r_raw + '.unready')
+    e.blocks('redo qcow2, writes give EIO', h2, WRITES, 'error=EIO:when=1+', r_qcow2 + '.unready')
+    e.blocks('redo raw, the flush gives EIO', h2, 'fdatasync,fsync', 'error=EIO:when=1', r_raw + '.unready')
+    for i in range(3):  # which tables are between two states then is a matter of chance
+        e.blocks(f'redo qcow2, the flush gives EIO ({i + 1})', h2, 'fdatasync,fsync', 'error=EIO:when=1+',
+                 r_qcow2 + '.unready')
+    e.blocks('redo raw, a write is lost', h2, 'pwrite64', 'retval=512:when=2', r_raw + '.unready',
+             text='gives back other bytes')
+    e.harmless('EINTR in reads of the source', h1, READS, 'error=EINTR:when=1+3', raw)
+    e.harmless('EINTR in reads and writes of the replica', h2, READS + ',' + WRITES, 'error=EINTR:when=1+3', r_raw,
+               r_raw + '.unready', *runs)
+
+
+def ring(test, e):
+    e.restart(VMREPLICA_BUFFERED='0')
+    e.fails('staging past the page cache, a write gives EIO', e.h2, WRITES, 'error=EIO:when=1', *e.runs())
+    e.injector = RingInjector
+    e.restart(LD_PRELOAD=os.path.join(test.build, 'tests', 'integration', 'uringfault.so'),
+              URING_FAULTS=os.path.join(test.work, 'uringfaults'))
+    unready = e.lab.disks_of('h2')[0][0] + '.unready'
+    e.blocks('redo raw in the ring, a write gives EIO', e.h2, 'write', 'eio 2 once', unready)
+    e.blocks('redo raw in the ring, writes give EIO', e.h2, 'write', 'eio 1 on', unready)
+    e.blocks('redo raw in the ring, a write is lost', e.h2, 'write', 'lost 2 once', unready, text='gives back other bytes')
+    e.blocks('readback raw in the ring, reads give EIO', e.h2, 'read', 'eio 1 on', unready)
+
+
 def main():
     test = Test('ioerrors', ('strace',))
     if subprocess.run(['strace', '-o', os.devnull, '-e', 'inject=getppid:error=EIO', 'true'], check=False,
@@ -142,29 +223,13 @@ def main():
         test.skip('ioerrors', 'strace may not trace here')
         raise SystemExit(77)
     e = Errors(test)
-    h1, h2 = e.h1, e.h2
-    raw, qcow2 = (path for path, _ in e.lab.disks_of('h1'))
-    r_raw, r_qcow2 = (path for path, _ in e.lab.disks_of('h2'))
-    runs = [e.path(f'{prefix}00000{i}') for prefix in ('run-', 'sealed-') for i in range(1, 5)]
-    reads, writes = 'pread64,preadv', 'pwrite64,pwritev'
-    e.fails('source raw, a read gives EIO', h1, reads, 'error=EIO:when=3', raw)
-    e.fails('source qcow2, reads give EIO', h1, reads, 'error=EIO:when=2+', qcow2)
-    e.fails('replica raw, a read gives EIO', h2, reads, 'error=EIO:when=3', r_raw)
-    e.fails('replica qcow2, reads give EIO', h2, reads, 'error=EIO:when=2+', r_qcow2)
-    e.completes()
-    e.fails('staging, a write gives EIO', h2, writes, 'error=EIO:when=1', *runs)
-    e.retries('staging, a flush gives EIO', h2, 'fdatasync,fsync', 'error=EIO:when=1', *runs)
-    e.blocks('redo raw, a write gives EIO', h2, writes, 'error=EIO:when=2', r_raw + '.unready')
-    e.blocks('redo qcow2, writes give EIO', h2, writes, 'error=EIO:when=1+', r_qcow2 + '.unready')
-    e.blocks('redo raw, the flush gives EIO', h2, 'fdatasync,fsync', 'error=EIO:when=1', r_raw + '.unready')
-    for i in range(3):  # which tables are between two states then is a matter of chance
-        e.blocks(f'redo qcow2, the flush gives EIO ({i + 1})', h2, 'fdatasync,fsync', 'error=EIO:when=1+',
-                 r_qcow2 + '.unready')
-    e.blocks('redo raw, a write is lost', h2, 'pwrite64', 'retval=512:when=2', r_raw + '.unready',
-             text='gives back other bytes')
-    e.harmless('EINTR in reads of the source', h1, reads, 'error=EINTR:when=1+3', raw)
-    e.harmless('EINTR in reads and writes of the replica', h2, reads + ',' + writes, 'error=EINTR:when=1+3', r_raw,
-               r_raw + '.unready', *runs)
+    system_calls(e)
+    if test.sanitized:
+        test.skip('errors in the ring', 'a sanitizer wants to be loaded first')
+    elif not has_uring():
+        test.skip('errors in the ring', 'no io_uring here')
+    else:
+        ring(test, e)
     print(f'# {e.total} errors injected', flush=True)
     test.finish()
 

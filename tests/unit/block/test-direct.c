@@ -74,6 +74,7 @@ static struct block_dev *open_it(unsigned flags)
     struct vr_err err = VR_ERR_INIT;
     struct block_dev *dev = NULL;
     CHECK_OK(block_file_open(path, flags | BLOCK_DIRECT, &dev, &err), &err);
+    assert_int_equal((dev->flags & BLOCK_DIRECT) != 0, has_direct);
     return dev;
 }
 
