@@ -98,11 +98,12 @@ VR_MUST_CHECK int
 block_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
 void block_prefetch(struct block_dev *dev, uint64_t off, uint64_t len);
 /*
- * A view of a range that is in memory anyway, without copying it; at most BLOCK_IO_MAX bytes.
- * NULL: not to be had, read it. Else look, then call block_map_end for the same range, at which the
- * pointer ends; a thread has one view at a time. False: some of what was seen was not there (a file
- * that became shorter, an I/O error), so what was computed from it is worthless: read it, which
- * tells the error. A view may change while somebody writes the device: look at a byte once.
+ * A view of a range that is in memory anyway or was hinted, without copying it; at most
+ * BLOCK_IO_MAX bytes. NULL: not to be had, read it. Else look, then call block_map_end for the same
+ * range, at which the pointer ends; a thread has one view at a time. False: some of what was seen
+ * was not there (a file that became shorter, an I/O error), so what was computed from it is
+ * worthless: read it, which tells the error. A view may change while somebody writes the device:
+ * look at a byte once.
  */
 const uint8_t *block_map(struct block_dev *dev, uint64_t off, size_t len);
 VR_MUST_CHECK bool block_map_end(struct block_dev *dev, uint64_t off, size_t len);

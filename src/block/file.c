@@ -24,6 +24,9 @@ struct file_dev {
     struct block_dev dev;
     int fd;
     struct direct *direct; /* for BLOCK_DIRECT, where it can be had: reads and writes go there */
+    struct direct *ahead;  /* open for reading only: what is hinted and not cached is read here */
+    bool no_ahead;         /* cannot be had */
+    bool looks_ahead;      /* the view that is open is one into `ahead` */
     bool is_block;
     bool no_punch; /* this file system cannot; do not ask for every range */
     bool no_holes; /* the same for SEEK_HOLE */
@@ -48,8 +51,11 @@ static void forget_extent(struct file_dev *f, uint64_t off, uint64_t len)
 static int file_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err)
 {
     struct file_dev *f = file_of(dev);
-    return f->direct ? direct_read(f->direct, buf, len, off, err)
-                     : vr_pread_full(f->fd, buf, len, off, err);
+    struct direct *d = f->direct;
+    if (!d && f->ahead && direct_holds(f->ahead, off, len)) {
+        d = f->ahead;
+    }
+    return d ? direct_read(d, buf, len, off, err) : vr_pread_full(f->fd, buf, len, off, err);
 }
 
 static int
@@ -256,6 +262,26 @@ static int file_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struc
     return r;
 }
 
+/*
+ * Filling the page cache with what is looked at once costs several times what reading past it does.
+ * So what is cached is left to a view, holes are left alone, and the rest is read ahead directly.
+ */
+static bool is_worth_reading(struct file_dev *f, uint64_t off, uint64_t len)
+{
+    off_t data = f->is_block || f->no_holes ? (off_t)off : lseek(f->fd, (off_t)off, SEEK_DATA);
+    bool hole = data < 0 || (uint64_t)data >= off + len;
+    return !hole && !file_map_cached(f->fd, off, len);
+}
+
+static bool can_read_ahead(struct file_dev *f)
+{
+    if (!f->ahead && !f->no_ahead) {
+        f->no_ahead = direct_new(f->fd, f->dev.size_bytes, DIRECT_SLOTS, &f->ahead, NULL) < 0;
+        f->dev.views_are_hinted = !f->no_ahead;
+    }
+    return !f->no_ahead;
+}
+
 static void file_prefetch(struct block_dev *dev, uint64_t off, uint64_t len)
 {
     struct file_dev *f = file_of(dev);
@@ -263,23 +289,43 @@ static void file_prefetch(struct block_dev *dev, uint64_t off, uint64_t len)
         direct_prefetch(f->direct, off, len);
         return;
     }
-    (void)posix_fadvise(f->fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
+    for (uint64_t end = off + len, n; off < end; off += n) {
+        n = VR_MIN(end - off, (uint64_t)DIRECT_PIECE_BYTES);
+        if (!is_worth_reading(f, off, n)) {
+            continue;
+        }
+        if ((dev->flags & BLOCK_READ_ONLY) && can_read_ahead(f)) {
+            direct_prefetch(f->ahead, off, n);
+        } else {
+            (void)posix_fadvise(f->fd, (off_t)off, (off_t)n, POSIX_FADV_WILLNEED);
+        }
+    }
 }
 
 static const uint8_t *file_map(struct block_dev *dev, uint64_t off, size_t len)
 {
     struct file_dev *f = file_of(dev);
-    return file_map_begin(&f->map, f->fd, dev->size_bytes, off, len);
+    const uint8_t *p = f->ahead ? direct_view(f->ahead, off, len) : NULL;
+    f->looks_ahead = p != NULL;
+    return p ? p : file_map_begin(&f->map, f->fd, dev->size_bytes, off, len);
 }
 
 static bool file_mapped(struct block_dev *dev, uint64_t off, size_t len)
 {
-    return file_map_end(&file_of(dev)->map, file_of(dev)->fd, off + len);
+    struct file_dev *f = file_of(dev);
+    if (!f->looks_ahead) {
+        return file_map_end(&f->map, f->fd, off + len);
+    }
+    direct_view_end(f->ahead, off, len);
+    return true;
 }
 
 static void file_unmap(struct block_dev *dev)
 {
-    file_map_release(&file_of(dev)->map);
+    struct file_dev *f = file_of(dev);
+    file_map_release(&f->map);
+    direct_free(TAKE_PTR(f->ahead));
+    dev->views_are_hinted = false;
 }
 
 static void file_drop_cache(struct block_dev *dev)

@@ -443,6 +443,48 @@ int direct_read(struct direct *d, void *buf, size_t len, uint64_t off, struct vr
     return r;
 }
 
+static void give_up_before(struct direct *d, uint64_t off)
+{
+    for (unsigned i = 0; i < d->slots; i++) {
+        struct slot *s = &d->slot[i];
+        if (s->state == SLOT_READ && s->off + s->len <= off) {
+            s->stale = true;
+        }
+    }
+    while (d->hint_count && d->hints[d->hint_first].off < off) {
+        const struct range *hint = &d->hints[d->hint_first];
+        drop_hint(d, VR_MIN(hint->len, off - hint->off));
+    }
+    collect(d);
+    read_ahead(d);
+}
+
+bool direct_holds(struct direct *d, uint64_t off, size_t len)
+{
+    const struct slot *s = find_ahead(d, off);
+    return s && off + len <= s->off + s->len;
+}
+
+const uint8_t *direct_view(struct direct *d, uint64_t off, size_t len)
+{
+    give_up_before(d, off);
+    if (!direct_holds(d, off, len)) {
+        return NULL;
+    }
+    struct slot *s = find_ahead(d, off);
+    uring_wait(d->ring, &s->q);
+    if (s->q.sys_errno) {
+        s->stale = true;
+        return NULL;
+    }
+    return s->q.buf + (off - s->off);
+}
+
+void direct_view_end(struct direct *d, uint64_t off, size_t len)
+{
+    give_up_before(d, off + len);
+}
+
 /* --- writing --- */
 
 static int told_again(const struct direct *d, struct vr_err *err)

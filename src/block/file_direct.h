@@ -40,6 +40,12 @@ direct_read(struct direct *d, void *buf, size_t len, uint64_t off, struct vr_err
 VR_MUST_CHECK int
 direct_write(struct direct *d, const void *buf, size_t len, uint64_t off, struct vr_err *err);
 void direct_prefetch(struct direct *d, uint64_t off, uint64_t len);
+/* What was hinted, where it was received; the reader has come to off, what lies before is given up.
+ * NULL: not there as a whole, or not readable. Else direct_view_end, before anything else. */
+const uint8_t *direct_view(struct direct *d, uint64_t off, size_t len);
+void direct_view_end(struct direct *d, uint64_t off, size_t len);
+/* Was the range read ahead, or is it on its way? */
+bool direct_holds(struct direct *d, uint64_t off, size_t len);
 /* Waits for all writes, and gives the error one of them had; the rest of the flush, fdatasync, is
  * the caller's. */
 VR_MUST_CHECK int direct_flush(struct direct *d, struct vr_err *err);

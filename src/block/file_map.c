@@ -130,7 +130,7 @@ static bool slide(struct file_map *m, int fd, uint64_t size_bytes, uint64_t off)
 
 /* Linux 6.5 counts a range's cached pages at a fraction of what mincore costs, which looks at each.
  */
-static bool counted_as_cached(int fd, uint64_t off, size_t len, bool *ret_known)
+static bool counted_as_cached(int fd, uint64_t off, uint64_t len, bool *ret_known)
 {
     static const long cachestat_number = 451; /* the same on every architecture */
     struct {
@@ -142,6 +142,12 @@ static bool counted_as_cached(int fd, uint64_t off, size_t len, bool *ret_known)
     *ret_known = syscall(cachestat_number, fd, &range, &is, 0) == 0;
     uint64_t pages = vr_div_up(off + len, page_bytes) - off / page_bytes;
     return *ret_known && is.cache >= pages;
+}
+
+bool file_map_cached(int fd, uint64_t off, uint64_t len)
+{
+    bool known;
+    return counted_as_cached(fd, off, len, &known);
 }
 
 static bool is_cached(int fd, uint8_t *p, uint64_t off, size_t len)

@@ -24,6 +24,8 @@ file_map_begin(struct file_map *m, int fd, uint64_t size_bytes, uint64_t off, si
 /* upto: where the view ended in the file. False: some of it could not be read. */
 bool file_map_end(struct file_map *m, int fd, uint64_t upto);
 void file_map_release(struct file_map *m);
+/* False also where the kernel does not tell (before Linux 6.5). */
+bool file_map_cached(int fd, uint64_t off, uint64_t len);
 /* Page faults without a page, caught in this process so far. For tests. */
 uint64_t file_map_faults(void);
 /* Takes SIGBUS. The first view of the process does; again for who put a handler of his own before

@@ -10,6 +10,7 @@
 
 #include "block/dev.h"
 #include "block/file_map.h"
+#include "block/uring.h"
 #include "tests/lib/check.h"
 #include "util/num.h"
 
@@ -169,6 +170,123 @@ static void test_uncached_ranges_are_left_to_reading(void **state)
     block_close(dev);
 }
 
+/* --- what is not cached is read ahead past the page cache --- */
+
+static struct block_dev *open_uncached(void)
+{
+    struct statfs fs;
+    int fd = open(path, O_RDWR);
+    assert_int_equal(fsync(fd), 0);
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    assert_int_equal(fstatfs(fd, &fs), 0);
+    close(fd);
+    struct block_dev *dev = open_it(BLOCK_READ_ONLY);
+    block_prefetch(dev, 0, VIEW);
+    if (fs.f_type == TMPFS_MAGIC || !dev->views_are_hinted) {
+        block_close(dev);
+        skip(); /* no direct I/O there, or no io_uring here */
+    }
+    return dev;
+}
+
+static void check_bytes(const uint8_t *p, uint64_t off, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] != byte_at(off + i)) {
+            fail_msg("byte %zu of the range at %llu", i, (unsigned long long)off);
+        }
+    }
+}
+
+static void test_hinted_ranges_are_seen_where_they_were_read(void **state)
+{
+    struct block_dev *dev = open_uncached();
+    for (uint64_t off = 0; off < FILE_BYTES; off += VIEW) {
+        block_prefetch(dev, off + VIEW, off + VIEW < FILE_BYTES ? VIEW : 0);
+        const uint8_t *p = block_map(dev, off, VIEW);
+        assert_non_null(p);
+        check_bytes(p, off, VIEW);
+        assert_true(block_map_end(dev, off, VIEW));
+    }
+    assert_int_equal(mapped_bytes(), 0);
+    assert_false(file_map_cached(block_file_fd(dev), 0, FILE_BYTES)); /* nor is it filled */
+    block_unmap(dev);
+    assert_false(dev->views_are_hinted);
+    block_close(dev);
+}
+
+/* Reads take what was hinted, too, whatever their borders; what was skipped holds nothing up. */
+static void test_hints_that_are_skipped_or_read(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct block_dev *dev = open_uncached();
+    unsigned seen = 0;
+    for (uint64_t off = 0; off < FILE_BYTES; off += VR_MIB) { /* one of four is looked at */
+        block_prefetch(dev, off, VR_MIB);
+        const uint8_t *p = block_map(dev, off + VIEW, VIEW);
+        if (p) {
+            check_bytes(p, off + VIEW, VIEW);
+            assert_true(block_map_end(dev, off + VIEW, VIEW));
+            seen++;
+        }
+        CHECK_OK(block_read(dev, buf, 1000, off + 3 * (uint64_t)VIEW - 500, &err), &err);
+        check_bytes(buf, off + 3 * (uint64_t)VIEW - 500, 1000);
+        CHECK_OK(block_read(dev, buf, 1000, off + 3 * (uint64_t)VIEW + 500, &err), &err);
+        check_bytes(buf, off + 3 * (uint64_t)VIEW + 500, 1000);
+    }
+    assert_int_equal(seen, FILE_BYTES / VR_MIB);
+    block_close(dev);
+}
+
+static void test_a_failed_read_ahead_is_read_again(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    block_close(open_uncached()); /* skips without io_uring */
+    for (uint64_t at = 1; at <= 3; at++) {
+        struct uring_fault fault = {.at = at, .persistent = at == 3, .result = -EIO};
+        uring_fault = &fault;
+        struct block_dev *dev = open_uncached(); /* its hint is the first post */
+        unsigned refused = 0;
+        for (uint64_t off = 0; off < 4 * VR_MIB; off += VIEW) {
+            block_prefetch(dev, off + VIEW, VIEW);
+            const uint8_t *p = block_map(dev, off, VIEW);
+            if (p) {
+                check_bytes(p, off, VIEW);
+                assert_true(block_map_end(dev, off, VIEW));
+                continue;
+            }
+            refused++;
+            CHECK_OK(block_read(dev, buf, VIEW, off, &err), &err);
+            check_bytes(buf, off, VIEW);
+        }
+        uring_fault = NULL;
+        assert_true(fault.injected > 0);
+        assert_in_range(refused, 1, fault.injected); /* reading fills the page cache behind it */
+        block_close(dev);
+    }
+}
+
+static void test_holes_and_cached_ranges_are_not_read_ahead(void **state)
+{
+    struct uring_fault count = {.at = UINT64_MAX};
+    block_close(open_uncached());
+    assert_int_equal(truncate(path, VR_MIB), 0);
+    assert_int_equal(truncate(path, FILE_BYTES), 0);
+    struct block_dev *dev = open_uncached();
+    uring_fault = &count;
+    block_prefetch(dev, 2 * VR_MIB, 8 * VR_MIB);
+    assert_int_equal(count.seen, 0);
+    CHECK_OK(block_read(dev, buf, VIEW, VR_MIB / 2, NULL), (struct vr_err *)NULL);
+    if (file_map_cached(block_file_fd(dev), VR_MIB / 2, VIEW)) { /* Linux 6.5 tells */
+        block_prefetch(dev, VR_MIB / 2, VIEW);
+        assert_int_equal(count.seen, 0);
+    }
+    block_prefetch(dev, VR_MIB - VIEW, 0);
+    assert_int_equal(count.seen, 0);
+    uring_fault = NULL;
+    block_close(dev);
+}
+
 /* The page goes away after the view was made and before it is looked at. */
 static void test_a_truncated_file_is_an_error_and_no_crash(void **state)
 {
@@ -277,6 +395,10 @@ int main(void)
         TF(test_no_view_of_what_may_be_written_or_is_outside),
         TF(test_filters_are_not_passed_by),
         TF(test_uncached_ranges_are_left_to_reading),
+        TF(test_hinted_ranges_are_seen_where_they_were_read),
+        TF(test_hints_that_are_skipped_or_read),
+        TF(test_a_failed_read_ahead_is_read_again),
+        TF(test_holes_and_cached_ranges_are_not_read_ahead),
         TF(test_a_truncated_file_is_an_error_and_no_crash),
         TF(test_a_file_cut_inside_a_page),
         TF(test_in_a_thread_that_blocks_signals),
