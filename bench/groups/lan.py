@@ -6,7 +6,7 @@ short, they leave neither the old state nor the new one. rsync without --fsync i
 and we are. A full copy costs the same whatever differs, so it is measured once, at 100 %, and is a rival in every case.
 qemu-img compare writes nothing, and reads the whole replica over the link. casync is at its nearest use: a chunk store
 made of the source, the replica extracted as a new file with the old one as seed, all on one file system, and with the
-first quarter of the disk only, since it takes minutes. Two cats, and what is called digested, packed, TLS transfer or
+first sixteenth of the disk only, since it takes minutes otherwise. Two cats, and what is called digested, packed, TLS transfer or
 written, are floors: parts of the work, each by itself; the seconds of the differences are without reading and without
 finding them."""
 from vrbench import cache, floors, images, rivals
@@ -21,9 +21,9 @@ RIVALS = [
     ("nbdcopy --flush, TLS", rivals.nbdcopy_tls, {"100 %": 2}),
     ("qemu-img convert", rivals.convert, {"100 %": 2}),
     ("qemu-img compare", rivals.compare, {"0 %": 2}),
-    ("casync (a quarter of the disk)", rivals.casync, {"1 % in 64 KiB": 1}),
+    ("casync (1/16 of the disk)", rivals.casync, {"1 % in 64 KiB": 1}),
 ]
-CHANGES_NOTHING = ("qemu-img compare", "casync (a quarter of the disk)")
+CHANGES_NOTHING = ("qemu-img compare", "casync (1/16 of the disk)")
 ORDER = CASES + ["vmreplica"] + [r[0] for r in RIVALS] + [
     "two cats", "both digested", "differences packed", "TLS transfer", "differences written once",
     "differences written twice"]

@@ -138,6 +138,8 @@ def run(bench):
     bench.need_root()
     bench.need("tc")
     w = Wan(bench)
+    if not w.site.link.prefix:
+        raise Missing("no network namespaces")
     tasks = []
     for *row, ours, theirs in ROWS:
         tasks.append((bench.rounds(ours), f"vmreplica, {name(*row)}", lambda r=row: w.ours(*r)))

@@ -99,3 +99,6 @@ class Loopback:
 
     def command(self, side, command):
         return command
+
+    def close(self):
+        pass

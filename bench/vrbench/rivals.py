@@ -13,6 +13,7 @@ from vrbench.meter import Meter
 from vrbench.server import Server, free_port
 
 PSK_USER = "bench"
+CASYNC_PART = 16  # what it gets of the disk
 
 
 def meter(site, server=None):
@@ -102,24 +103,24 @@ def compare(bench, site):
 
 def casync(bench, site):
     """A chunk store made of the source, then the replica extracted anew from it with the old one as seed. Both on
-    this machine's file system: no bytes on a link to count. It takes so long that the first quarter has to do."""
+    this machine's file system: no bytes on a link to count. It takes so long that the first sixteenth has to do."""
     bench.need("casync")
     store, index, new = bench.path("store"), bench.path("source.caibx"), bench.path("extracted.img")
-    quarter = [bench.path("quarter-source.img"), bench.path("quarter-replica.img")]
+    part = [bench.path("part-source.img"), bench.path("part-replica.img")]
     try:
-        for path, whole in zip(quarter, (site.source, site.replica)):
-            subprocess.run(["dd", f"if={whole}", f"of={path}", "bs=1M", f"count={bench.mib // 4}", "conv=sparse",
+        for path, whole in zip(part, (site.source, site.replica)):
+            subprocess.run(["dd", f"if={whole}", f"of={path}", "bs=1M", f"count={bench.mib // CASYNC_PART}", "conv=sparse",
                             "status=none"], check=True)
-            os.truncate(path, bench.mib // 4 << 20)
-        cache.warm(*quarter)
+            os.truncate(path, bench.mib // CASYNC_PART << 20)
+        cache.warm(*part)
         with meter(site) as m:
-            m.run(1, ["casync", "make", f"--store={store}", index, quarter[0]], stderr=subprocess.DEVNULL)
-            m.run(2, ["casync", "extract", f"--store={store}", f"--seed={quarter[1]}", index, new],
+            m.run(1, ["casync", "make", f"--store={store}", index, part[0]], stderr=subprocess.DEVNULL)
+            m.run(2, ["casync", "extract", f"--store={store}", f"--seed={part[1]}", index, new],
                   stderr=subprocess.DEVNULL)
-        if subprocess.run(["cmp", "-s", quarter[0], new], check=False).returncode:
+        if subprocess.run(["cmp", "-s", part[0], new], check=False).returncode:
             raise RuntimeError("casync's result differs from the source")
     finally:
-        subprocess.run(["rm", "-rf", store, index, new, *quarter], check=False)
+        subprocess.run(["rm", "-rf", store, index, new, *part], check=False)
     figures = m.figures()
     for name in ("out", "back", "disk"):
         figures.pop(name, None)

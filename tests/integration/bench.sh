@@ -25,4 +25,13 @@ for group in $(jq -r '[.samples[].group, .left_out[].group] | unique[]' "$result
         code=1
     fi
 done
+# A bar that names what no group measures would never be met nor missed.
+if jq -e '.left_out == []' "$results" >/dev/null; then
+    if grep -n 'not measured' "$build/test-logs/bench-tables"; then
+        echo "not ok every bar is measured"
+        code=1
+    else
+        echo "ok every bar is measured"
+    fi
+fi
 exit $code
