@@ -9,7 +9,7 @@
 """
 import importlib
 
-ORDER = ["lan", "cold", "qcow2", "wan"]
+ORDER = ["lan", "cold", "qcow2", "wan", "memory", "storm", "idle"]
 
 
 def load(name):

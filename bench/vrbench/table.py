@@ -23,6 +23,7 @@ COLUMNS = [
     ("threads", "threads", 1, 0),
     ("fds", "fds", 1, 0),
     ("cpu_rate", "CPU % idle", 0.01, 2),
+    ("latency", "ms, one request", 0.001, 2),
 ]
 
 

@@ -405,7 +405,11 @@ static int put_report(struct store *s, const struct vr_report *report, struct vr
         struct disk_row row = {report->job_id, i, report->disks[i]};
         r = db_put(s, &disk_table, &row, err);
     }
-    return r;
+    if (r < 0 || report->job_id <= STORE_REPORTS_MAX) {
+        return r;
+    }
+    return delete_by_id(s, "DELETE FROM report WHERE job_id<=?", report->job_id - STORE_REPORTS_MAX,
+                        err);
 }
 
 int store_save_report(struct store *s, const struct vr_report *report, struct vr_err *err)

@@ -14,7 +14,9 @@
 #include "util/err.h"
 
 #define STORE_EVENTS_MAX 10000 /* older events are dropped */
-#define STORE_META_MAX 256     /* bytes of a single value, with NUL */
+/* reports of jobs that are so many jobs ago are dropped */
+#define STORE_REPORTS_MAX 50000
+#define STORE_META_MAX 256 /* bytes of a single value, with NUL */
 
 struct store;
 

@@ -268,6 +268,21 @@ static void test_events_are_bounded(void **state)
     store_close(s);
 }
 
+static void test_reports_are_bounded(void **state)
+{
+    struct store *s = fresh();
+    struct vr_report report = {.job_id = 1, .ndisks = 1};
+    CHECK_OK(store_save_report(s, &report, &err), &err);
+    report.job_id = STORE_REPORTS_MAX;
+    CHECK_OK(store_save_report(s, &report, &err), &err);
+    CHECK_OK(store_find_report(s, 1, &report, &err), &err);
+    report.job_id = STORE_REPORTS_MAX + 1;
+    CHECK_OK(store_save_report(s, &report, &err), &err);
+    CHECK_FAILS(store_find_report(s, 1, &report, &err), &err, VR_E_NOT_FOUND, "no report");
+    CHECK_OK(store_find_report(s, STORE_REPORTS_MAX, &report, &err), &err);
+    store_close(s);
+}
+
 /* SQLite's calls come here: what the test counts. */
 static unsigned flushes;
 
@@ -399,10 +414,17 @@ static void test_failed_save_changes_nothing(void **state)
 int main(void)
 {
     vr_assert(mkdtemp(dir));
-    const struct CMUnitTest tests[] = {
-        T(test_rel_comes_back_whole), T(test_job_comes_back_whole),        T(test_reports),
-        T(test_auth_and_meta),        T(test_events_are_bounded),          T(test_what_is_flushed),
-        T(test_mode_and_wal),         T(test_newer_and_foreign_databases), T(test_damage),
-        T(test_rows_that_cannot_be),  T(test_failed_save_changes_nothing)};
+    const struct CMUnitTest tests[] = {T(test_rel_comes_back_whole),
+                                       T(test_job_comes_back_whole),
+                                       T(test_reports),
+                                       T(test_auth_and_meta),
+                                       T(test_events_are_bounded),
+                                       T(test_reports_are_bounded),
+                                       T(test_what_is_flushed),
+                                       T(test_mode_and_wal),
+                                       T(test_newer_and_foreign_databases),
+                                       T(test_damage),
+                                       T(test_rows_that_cannot_be),
+                                       T(test_failed_save_changes_nothing)};
     return RUN(tests);
 }
