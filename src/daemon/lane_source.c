@@ -184,6 +184,11 @@ static void random_bytes(void *ctx, void *p, size_t n)
     vr_random(p, n);
 }
 
+static uint64_t clock_us(void *ctx)
+{
+    return vr_mono_us();
+}
+
 /* So that a transfer leaves the disks time for their guest. */
 static int limit_reading(struct lane *l, struct vr_err *err)
 {
@@ -216,6 +221,7 @@ static int open_source(struct lane *l, struct vr_err *err)
                               .bandwidth_bytes_s = atomic_load(&l->bandwidth),
                               .instant_check = instant_check,
                               .random = random_bytes,
+                              .clock_us = clock_us,
                               .ctx = l};
     core_peer_request(&l->t.rel, &l->t.vm, VR_PEER_OPEN, &p.open);
     p.open.kind = l->t.kind;

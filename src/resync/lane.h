@@ -36,6 +36,8 @@ struct source_params {
      * again before ROOTS and COMMIT go out. */
     int (*instant_check)(void *ctx, struct vr_err *err);
     void (*random)(void *ctx, void *p, size_t n);
+    /* Monotonic, for what compressing costs (resync/squeeze.h). NULL: everything is compressed. */
+    uint64_t (*clock_us)(void *ctx);
     void *ctx;
 };
 

@@ -14,6 +14,8 @@
 
 #define LINK_FULL (4u << 20) /* queued bytes above which nothing more is produced */
 #define SETTLE_EVERY 64u     /* nodes */
+#define ZSTD_LEVEL 1
+#define ZSTD_SAVES_PART 16u /* compressed bytes are sent when they save this part or more */
 /*
  * Until the first DETAIL has come there is nothing to send: these many nodes are asked for all
  * their 4 KiB tags at once, 4 KiB each, which saves a round trip before the first DATA.
@@ -352,6 +354,24 @@ static int add_zero(struct source *s, uint16_t disk, uint64_t off, uint64_t len,
     return r;
 }
 
+/* Puts the smaller one of raw and compressed bytes into the message. */
+static void squeeze(struct source *s, struct msg_data *m)
+{
+    uint64_t begin = s->p.clock_us ? s->p.clock_us(s->p.ctx) : 0, end = begin;
+    if (s->use_zstd && squeeze_wanted(&s->squeeze)) {
+        size_t n = ZSTD_compressCCtx(s->zstd, s->packed, ZSTD_compressBound(MSG_DATA_MAX), s->raw,
+                                     m->raw_len, ZSTD_LEVEL);
+        /* Kept only when it pays for the other side's work. */
+        if (!ZSTD_isError(n) && n < m->raw_len - m->raw_len / ZSTD_SAVES_PART) {
+            m->coding = MSG_DATA_ZSTD;
+            m->bytes = s->packed;
+            m->len = (uint32_t)n;
+        }
+        end = s->p.clock_us ? s->p.clock_us(s->p.ctx) : 0;
+    }
+    squeeze_sent(&s->squeeze, m->raw_len, end - begin, end);
+}
+
 static int
 send_data(struct source *s, uint16_t disk, uint64_t off, uint32_t len, struct vr_err *err)
 {
@@ -363,16 +383,7 @@ send_data(struct source *s, uint16_t disk, uint64_t off, uint32_t len, struct vr
         return r;
     }
     struct msg_data m = {.disk = disk, .off = off, .raw_len = len, .bytes = s->raw, .len = len};
-    if (s->use_zstd) {
-        /* Kept only when it pays for the other side's work: a sixteenth saved. */
-        size_t n =
-            ZSTD_compressCCtx(s->zstd, s->packed, ZSTD_compressBound(MSG_DATA_MAX), s->raw, len, 1);
-        if (!ZSTD_isError(n) && n < len - len / 16) {
-            m.coding = MSG_DATA_ZSTD;
-            m.bytes = s->packed;
-            m.len = (uint32_t)n;
-        }
-    }
+    squeeze(s, &m);
     vr_buf_reset(&s->msg);
     msg_put_data_head(&s->msg, &m);
     s->sent_raw += len;
@@ -479,6 +490,11 @@ int source_stream(struct source *s, bool *ret_worked, struct vr_err *err)
 {
     int r = 0;
     *ret_worked = false;
+    /* What the last flush left behind: the system takes no more. */
+    if (link_pending(s->link) > LINK_FULL / 4 || source_throttle_ms(s) ||
+        s->sent_raw - s->credited >= MSG_WINDOW_DATA) {
+        squeeze_held_up(&s->squeeze);
+    }
     for (int i = 0; r == 0 && i < 64 && s->own_n && s->peer_n && s->pending_n < PENDING_CAP; i++) {
         r = compare_one(s, err);
         *ret_worked = true;

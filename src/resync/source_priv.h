@@ -8,6 +8,7 @@
 #include "resync/layout.h"
 #include "resync/pace.h"
 #include "resync/reader.h"
+#include "resync/squeeze.h"
 #include "transport/msg.h"
 #include "util/buf.h"
 
@@ -95,6 +96,7 @@ struct source {
     struct msg_zero zero;        /* a zero stretch being gathered */
     uint8_t *raw, *packed;
     ZSTD_CCtx *zstd;
+    struct squeeze squeeze;
     struct pace pace;
     uint64_t paid; /* bytes of the link that went into the pace */
 
