@@ -4,6 +4,7 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -255,6 +256,35 @@ static void test_wildcard_is_one_label(void **state)
 }
 
 /* RFC 6761: every name below localhost is this host, whatever the resolver says. */
+static int option(const struct tls_stream *s, int level, int name)
+{
+    int v = -1;
+    socklen_t n = sizeof v;
+    assert_int_equal(getsockopt(tls_fd(s), level, name, &v, &n), 0);
+    return v;
+}
+
+/* A long line is to be filled, and memory not taken for what the line cannot take. */
+static void test_buffers_for_a_long_line(void **state)
+{
+    struct server s;
+    struct tls_stream *c = NULL;
+    struct vr_err err = VR_ERR_INIT;
+    uint16_t port = server_start(&s, creds_b);
+    CHECK_OK(tls_connect(creds_a, "127.0.0.1", port, "b.example", vr_mono_ms() + 3000, &c, &err),
+             &err);
+    int before = option(c, SOL_SOCKET, SO_SNDBUF), bytes = 32 << 20;
+    assert_int_equal(option(c, IPPROTO_TCP, TCP_NODELAY), 1);
+    assert_int_equal(option(c, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 1 << 20);
+    if (setsockopt(tls_fd(c), SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) == 0) {
+        assert_true(before >= bytes);
+    }
+    pthread_join(s.thread, NULL);
+    CHECK_OK(s.r, &s.err);
+    tls_close(c);
+    server_stop(&s);
+}
+
 static void test_names_below_localhost(void **state)
 {
     struct server s;
@@ -494,6 +524,7 @@ int main(void)
                                        T(test_expired),
                                        T(test_not_yet_valid),
                                        T(test_wildcard_is_one_label),
+                                       T(test_buffers_for_a_long_line),
                                        T(test_names_below_localhost),
                                        T(test_cn_alone_is_not_loaded),
                                        T(test_client_without_or_with_cn_alone),
