@@ -238,6 +238,34 @@ static void test_short_results_and_the_moment(void **state)
     }
 }
 
+/* The rest of a short write is written when its end is seen: whatever went over the range before
+ * that is wrong. */
+static void test_nothing_overtakes_a_write(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct block_dev *dev = open_it(0);
+    plan(true, 1, 4096, false);
+    write_both(dev, VR_MIB, DIRECT_PIECE_BYTES);
+    write_both(dev, VR_MIB + 65536, 65536);
+    usleep(20000); /* it would be on the disk before the other's rest */
+    CHECK_OK(block_flush(dev, &err), &err);
+    check_injected();
+    check_read(dev, VR_MIB, DIRECT_PIECE_BYTES);
+    plan(true, 1, 4096, false);
+    write_both(dev, VR_MIB, DIRECT_PIECE_BYTES);
+    block_prefetch(dev, VR_MIB + 8192, 8192);
+    check_read(dev, VR_MIB + 8192, 8192);
+    check_injected();
+    plan(true, 1, 4096, false);
+    write_both(dev, VR_MIB, DIRECT_PIECE_BYTES);
+    write_both(dev, VR_MIB + 8193, 100); /* buffered */
+    zero_both(dev, VR_MIB + 65536, 65536);
+    CHECK_OK(block_flush(dev, &err), &err);
+    check_injected();
+    block_close(dev);
+    check_file();
+}
+
 static void test_no_direct_after_all(void **state)
 {
     struct vr_err err = VR_ERR_INIT;
@@ -422,6 +450,7 @@ int main(void)
                                        F(test_everything_in_any_order),
                                        F(test_close_waits_for_posted_writes),
                                        F(test_short_results_and_the_moment),
+                                       F(test_nothing_overtakes_a_write),
                                        F(test_no_direct_after_all),
                                        F(test_failed_reads),
                                        F(test_failed_write_is_told_until_the_flush),
