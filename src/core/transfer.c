@@ -221,6 +221,7 @@ static void end_suspended(struct core *c, struct job_entry *e, bool by_user, con
     e->not_before_us = by_user ? 0 : core_now(c) + CORE_MINUTE;
     e->turn = by_user ? e->turn : ++c->last_turn;
     e->asked = false;
+    e->lost_link = true; /* resumed at once, it may meet its own session at the peer */
     job_put(c, e, &next);
     core_event(c, by_user ? CORE_EV_JOB_SUSPENDED : CORE_EV_NO_SPACE, &next.vm_id, next.vm_name,
                "job %llu: %s", (unsigned long long)next.id, text);

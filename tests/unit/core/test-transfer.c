@@ -293,6 +293,20 @@ static void test_pause_resume(void **state)
     fake_free(f);
 }
 
+/* The peer has not noticed yet that the session before the pause is gone. */
+static void test_resumed_too_soon(void **state)
+{
+    struct fake *f = running(VR_REL_RESYNC_REQUIRED);
+    struct vr_progress p = {.phase = VR_PHASE_COMPARE, .bytes_compared = 1};
+    core_on_progress(f->c, 1, &p);
+    assert_int_equal(fake_state(f, 7), 1);
+    fake_end(f, 1, -VR_E_CANCELED, "paused");
+    assert_int_equal(fake_state(f, 3), 0);
+    fake_end(f, 1, -VR_E_BUSY, "a session is open");
+    assert_int_equal(fake_job(f, 1)->state, VR_JOB_STARTING);
+    fake_free(f);
+}
+
 static void test_pause_is_durable(void **state)
 {
     struct fake *f = running(VR_REL_RESYNC_REQUIRED);
@@ -413,6 +427,7 @@ int main(void)
         T(test_final_ends),
         T(test_start_fails),
         T(test_pause_resume),
+        T(test_resumed_too_soon),
         T(test_pause_is_durable),
         T(test_pause_save_fails),
         T(test_cancel),
