@@ -34,6 +34,7 @@ enum cim_code {
     CIM_ERR_METHOD_NOT_FOUND = 17,
     CIM_ERR_INVALID_ENUMERATION_CONTEXT = 21,
     CIM_ERR_INVALID_OPERATION_TIMEOUT = 22,
+    CIM_ERR_FILTERED_ENUMERATION_NOT_SUPPORTED = 25,
     CIM_ERR_CONTINUATION_ON_ERROR_NOT_SUPPORTED = 26,
     CIM_ERR_SERVER_LIMITS_EXCEEDED = 27
 };
@@ -108,7 +109,8 @@ struct cim_broker_ops {
 struct cim_broker {
     const struct cim_broker_ops *ops;
     const struct cim_schema *schema;
-    const char *server; /* name of this host */
+    const char *server;      /* name of this host */
+    struct cim_pulls *pulls; /* the provider's, too; NULL: nothing can be pulled */
 };
 
 void cim_fail(struct cim_status *st, int code, const char *fmt, ...) VR_PRINTF(3, 4);

@@ -2,8 +2,6 @@
 /* Deep copies into another arena: nothing of the original is kept but its class. */
 #include "cim/class.h"
 
-static const struct cim_path *copy_path(struct cim_arena *a, const struct cim_path *p);
-
 static struct cim_value copy_value(struct cim_arena *a, struct cim_value v)
 {
     if (v.is_null) {
@@ -20,7 +18,7 @@ static struct cim_value copy_value(struct cim_arena *a, struct cim_value v)
         v.str = cim_strdup(a, v.str);
         v.is_null = !v.str;
     } else if (v.type == CIM_REFERENCE) {
-        v.ref = copy_path(a, v.ref);
+        v.ref = cim_path_copy(a, v.ref);
         v.is_null = !v.ref;
     } else if (v.type == CIM_INSTANCE) {
         v.instance = cim_instance_copy(a, v.instance);
@@ -40,7 +38,7 @@ static void copy_path_into(struct cim_arena *a, const struct cim_path *p, struct
     }
 }
 
-static const struct cim_path *copy_path(struct cim_arena *a, const struct cim_path *p)
+struct cim_path *cim_path_copy(struct cim_arena *a, const struct cim_path *p)
 {
     struct cim_path *copy = cim_alloc(a, sizeof *copy);
     if (copy) {

@@ -107,6 +107,8 @@ bool cim_datetime_parse(const char *text, struct cim_datetime *ret);
 const char *cim_datetime_text(uint64_t wall_us, char *buf);
 const char *cim_interval_text(uint64_t us, char *buf);
 
+/* Shares nothing with p. NULL: the arena failed. */
+struct cim_path *cim_path_copy(struct cim_arena *a, const struct cim_path *p);
 const struct cim_value *cim_path_key(const struct cim_path *p, const char *name);
 /* False when CIM_KEYS_MAX is reached or the key is there already. */
 bool cim_path_add_key(struct cim_path *p, const char *name, struct cim_value value);

@@ -7,9 +7,11 @@
 #include <strings.h>
 
 #include "cim/mof.h"
+#include "cim/pull.h"
 #include "provider/internal.h"
 #include "util/cleanup.h"
 #include "util/num.h"
+#include "util/vtime.h"
 
 struct wait {
     struct provider *p;
@@ -215,8 +217,14 @@ int provider_new(const struct provider_config *config,
     if (r < 0) {
         return r;
     }
-    p->broker =
-        (struct cim_broker){.ops = &broker_ops, .schema = p->schema, .server = p->config.host_name};
+    p->broker = (struct cim_broker){.ops = &broker_ops,
+                                    .schema = p->schema,
+                                    .server = p->config.host_name,
+                                    .pulls = cim_pulls_new(vr_mono_ms)};
+    if (!p->broker.pulls) {
+        cim_schema_free(p->schema);
+        return vr_fail_nomem(err);
+    }
     *ret = TAKE_PTR(p);
     return 0;
 }
@@ -224,6 +232,7 @@ int provider_new(const struct provider_config *config,
 void provider_free(struct provider *p)
 {
     if (p) {
+        cim_pulls_free(p->broker.pulls);
         cim_schema_free(p->schema);
         free(p);
     }

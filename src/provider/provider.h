@@ -2,7 +2,7 @@
 /*
  * The host's relationships, jobs and VMs as CIM instances, and their methods: implements
  * cim/broker.h over core/core.h. One file per class. Keeps no state of its own but the calls that
- * core has not answered yet. Control thread only.
+ * core has not answered yet and the enumerations that clients have open. Control thread only.
  */
 #pragma once
 #include "cim/broker.h"

@@ -9,9 +9,11 @@
 #include <string.h>
 
 #include "cim/mof.h"
+#include "cim/pull.h"
 #include "front/cimxml/cimxml.h"
 #include "util/fdio.h"
 #include "util/num.h"
+#include "util/vtime.h"
 
 static void get_one(struct cim_broker *b,
                     const struct cim_caller *who,
@@ -56,6 +58,8 @@ static struct cim_broker *make_broker(void)
 {
     static const struct cim_broker_ops ops = {"fuzz", get_one, enum_one, invoke_nothing};
     static struct cim_broker broker = {.ops = &ops, .server = "fuzz"};
+    broker.pulls = cim_pulls_new(vr_mono_ms);
+    vr_assert(broker.pulls);
     static struct cim_schema *schema;
     struct vr_err err = VR_ERR_INIT;
     char *text;

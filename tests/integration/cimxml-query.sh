@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# ExecQuery against a real daemon: wbemcli has no such command, so curl sends what other clients send.
+# Queries and pulled enumerations against a real daemon: wbemcli has no such commands, so curl sends what other clients
+# send.
 # shellcheck disable=SC2317 # scenarios are called by name
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -38,8 +39,44 @@ refused() {
     grep -q 'column 45: expected a comparison' "$work/answer"
 }
 
+context() {
+    xpath "string(//PARAMVALUE[@NAME='EnumerationContext']/VALUE)"
+}
+
+ended() {
+    [ "$(xpath "string(//PARAMVALUE[@NAME='EndOfSequence']/VALUE)")" = TRUE ] && [ -z "$(context)" ]
+}
+
+pulled() { # both systems, one at a time; nobody else may
+    local id
+    imethod OpenEnumerateInstances "$(iclass ClassName CIM_ComputerSystem)$(ivalue MaxObjectCount 1)"
+    [ "$(count VALUE.INSTANCEWITHPATH)" = 1 ]
+    [ "$(property Caption)" = 'Hosting Computer System' ]
+    id=$(context)
+    imethod PullInstancesWithPath "$(ivalue EnumerationContext "$id")$(ivalue MaxObjectCount 1)" viewer
+    [ "$(error_code)" = 21 ]
+    imethod PullInstancesWithPath "$(ivalue EnumerationContext "$id")$(ivalue MaxObjectCount 5)"
+    [ "$(property Name)" = "$VM_ID" ]
+    ended
+    imethod CloseEnumeration "$(ivalue EnumerationContext "$id")"
+    [ "$(error_code)" = 21 ]
+}
+
+pulled_otherwise() {
+    imethod OpenAssociatorInstancePaths "<IPARAMVALUE NAME=\"InstanceName\">$(vm_name "$VM_ID")</IPARAMVALUE>$(
+        iclass ResultClass Msvm_ReplicationRelationship)$(ivalue MaxObjectCount 9)"
+    [ "$(count INSTANCEPATH)" = 1 ]
+    ended
+    imethod OpenQueryInstances "$(ivalue FilterQueryLanguage WQL)$(
+        ivalue FilterQuery 'SELECT Name FROM Msvm_ReplicationService')$(ivalue MaxObjectCount 9)"
+    [ "$(property Name)" = replicasvc ]
+    ended
+}
+
 scenario 'a VM by its name' by_name
 scenario 'all but the host' not_the_host
 scenario 'a property of those LIKE' selected
 scenario 'other languages and broken queries' refused
+scenario 'instances, pulled' pulled
+scenario 'paths and a query, pulled' pulled_otherwise
 finish

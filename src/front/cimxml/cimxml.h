@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CIM-XML (DSP0200, DSP0201): one HTTP request's headers and body in, an answer out. Pure: no
- * sockets, no authentication (the caller did that), no state between requests. Control thread only.
+ * sockets, no authentication (the caller did that), no state between requests but what the broker
+ * keeps: open enumerations. Control thread only.
  */
 #pragma once
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #define CIMXML_MEMORY_MAX (16 * 1024 * 1024) /* what one request's values may take */
 #define CIMXML_ANSWER_MAX_BYTES (64 * 1024 * 1024)
 #define CIMXML_PROPERTY_LIST_MAX 512
+#define CIMXML_PULL_MAX 1000 /* objects of one answer, whatever MaxObjectCount says */
 
 /* NULL: the request had no such header. */
 struct cimxml_headers {

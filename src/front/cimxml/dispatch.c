@@ -304,16 +304,21 @@ static void intrinsic(struct pending *p,
                       const struct cim_path *target)
 {
     struct cim_status st = {0};
-    struct vr_buf inner;
+    struct vr_buf inner, params;
     struct cimxml_call c = {.broker = broker,
                             .caller = caller,
                             .arena = &p->arena,
                             .method = p->method,
                             .ns = target->ns,
-                            .node = call};
+                            .node = call,
+                            .params = &params};
     vr_buf_init(&inner, CIMXML_ANSWER_MAX_BYTES);
+    vr_buf_init(&params, CIMXML_REQUEST_MAX_BYTES);
     cimxml_intrinsic(&c, &inner, &st);
+    vr_buf_bytes(&inner, params.data, params.len);
+    inner.failed = inner.failed || params.failed;
     answer(p, "IMETHODRESPONSE", &inner, &st);
+    vr_buf_deinit(&params);
     vr_buf_deinit(&inner);
 }
 

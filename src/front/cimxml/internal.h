@@ -52,7 +52,8 @@ struct cimxml_call {
     struct cim_arena *arena;
     const char *method; /* as the client spelled it */
     const char *ns;
-    xmlNode *node; /* IMETHODCALL or METHODCALL */
+    xmlNode *node;         /* IMETHODCALL or METHODCALL */
+    struct vr_buf *params; /* what stands behind IRETURNVALUE */
 };
 /* Writes what stands inside IMETHODRESPONSE; with st not 0 nothing counts. */
 void cimxml_intrinsic(const struct cimxml_call *call, struct vr_buf *out, struct cim_status *st);

@@ -156,6 +156,13 @@ struct cimxml_options cimxml_instance_options(const struct cimxml_args *args)
 #define OBJECT_FLAGS (BIT(IncludeQualifiers) | BIT(IncludeClassOrigin) | BIT(PropertyList))
 #define REFERENCES (BIT(ObjectName) | BIT(ResultClass) | BIT(Role))
 #define ASSOCIATORS (REFERENCES | BIT(AssocClass) | BIT(ResultRole))
+#define OPEN                                                                                       \
+    (BIT(FilterQueryLanguage) | BIT(FilterQuery) | BIT(OperationTimeout) | BIT(ContinueOnError) |  \
+     BIT(MaxObjectCount))
+#define OPEN_OBJECTS (OPEN | BIT(IncludeClassOrigin) | BIT(PropertyList))
+#define OPEN_REFERENCES (BIT(InstanceName) | BIT(ResultClass) | BIT(Role))
+#define OPEN_ASSOCIATORS (OPEN_REFERENCES | BIT(AssocClass) | BIT(ResultRole))
+#define PULL (BIT(EnumerationContext) | BIT(MaxObjectCount))
 #define CLASS_FLAGS (BIT(LocalOnly) | BIT(IncludeQualifiers) | BIT(IncludeClassOrigin))
 
 /* No operation that makes, changes or deletes an instance, a class or a qualifier is here: methods
@@ -181,6 +188,25 @@ static const struct op ops[] = {
     {"ReferenceNames", REFERENCES, BIT(ObjectName), 0, op_reference_names},
     {"ExecQuery", BIT(QueryLanguage) | BIT(Query), BIT(QueryLanguage) | BIT(Query), 0,
      op_exec_query},
+    {"OpenEnumerateInstances", BIT(ClassName) | BIT(DeepInheritance) | OPEN_OBJECTS, BIT(ClassName),
+     BIT(DeepInheritance), op_open_enumerate_instances},
+    {"OpenEnumerateInstancePaths", BIT(ClassName) | OPEN, BIT(ClassName), 0,
+     op_open_enumerate_paths},
+    {"OpenAssociatorInstances", OPEN_ASSOCIATORS | OPEN_OBJECTS, BIT(InstanceName), 0,
+     op_open_associators},
+    {"OpenAssociatorInstancePaths", OPEN_ASSOCIATORS | OPEN, BIT(InstanceName), 0,
+     op_open_associator_paths},
+    {"OpenReferenceInstances", OPEN_REFERENCES | OPEN_OBJECTS, BIT(InstanceName), 0,
+     op_open_references},
+    {"OpenReferenceInstancePaths", OPEN_REFERENCES | OPEN, BIT(InstanceName), 0,
+     op_open_reference_paths},
+    {"OpenQueryInstances", BIT(ReturnQueryResultClass) | OPEN,
+     BIT(FilterQueryLanguage) | BIT(FilterQuery), 0, op_open_query},
+    {"PullInstancesWithPath", PULL, PULL, 0, op_pull_with_path},
+    {"PullInstancePaths", PULL, PULL, 0, op_pull_paths},
+    {"PullInstances", PULL, PULL, 0, op_pull_instances},
+    {"CloseEnumeration", BIT(EnumerationContext), BIT(EnumerationContext), 0, op_close_enumeration},
+    {"EnumerationCount", BIT(EnumerationContext), BIT(EnumerationContext), 0, op_enumeration_count},
 };
 
 void cimxml_intrinsic(const struct cimxml_call *call, struct vr_buf *out, struct cim_status *st)
@@ -200,8 +226,9 @@ void cimxml_intrinsic(const struct cimxml_call *call, struct vr_buf *out, struct
     }
     read_args(call, op, args, st);
     if (st->code == CIM_OK) {
-        vr_buf_text(out, "<IRETURNVALUE>");
+        bool has_value = op->run != op_close_enumeration;
+        vr_buf_text(out, has_value ? "<IRETURNVALUE>" : "");
         op->run(call, args, out, st);
-        vr_buf_text(out, "</IRETURNVALUE>");
+        vr_buf_text(out, has_value ? "</IRETURNVALUE>" : "");
     }
 }

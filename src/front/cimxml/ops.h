@@ -124,3 +124,51 @@ void op_exec_query(const struct cimxml_call *call,
                    const struct cimxml_args *args,
                    struct vr_buf *out,
                    struct cim_status *st);
+void op_open_enumerate_instances(const struct cimxml_call *call,
+                                 const struct cimxml_args *args,
+                                 struct vr_buf *out,
+                                 struct cim_status *st);
+void op_open_enumerate_paths(const struct cimxml_call *call,
+                             const struct cimxml_args *args,
+                             struct vr_buf *out,
+                             struct cim_status *st);
+void op_open_associators(const struct cimxml_call *call,
+                         const struct cimxml_args *args,
+                         struct vr_buf *out,
+                         struct cim_status *st);
+void op_open_associator_paths(const struct cimxml_call *call,
+                              const struct cimxml_args *args,
+                              struct vr_buf *out,
+                              struct cim_status *st);
+void op_open_references(const struct cimxml_call *call,
+                        const struct cimxml_args *args,
+                        struct vr_buf *out,
+                        struct cim_status *st);
+void op_open_reference_paths(const struct cimxml_call *call,
+                             const struct cimxml_args *args,
+                             struct vr_buf *out,
+                             struct cim_status *st);
+void op_open_query(const struct cimxml_call *call,
+                   const struct cimxml_args *args,
+                   struct vr_buf *out,
+                   struct cim_status *st);
+void op_pull_with_path(const struct cimxml_call *call,
+                       const struct cimxml_args *args,
+                       struct vr_buf *out,
+                       struct cim_status *st);
+void op_pull_paths(const struct cimxml_call *call,
+                   const struct cimxml_args *args,
+                   struct vr_buf *out,
+                   struct cim_status *st);
+void op_pull_instances(const struct cimxml_call *call,
+                       const struct cimxml_args *args,
+                       struct vr_buf *out,
+                       struct cim_status *st);
+void op_close_enumeration(const struct cimxml_call *call,
+                          const struct cimxml_args *args,
+                          struct vr_buf *out,
+                          struct cim_status *st);
+void op_enumeration_count(const struct cimxml_call *call,
+                          const struct cimxml_args *args,
+                          struct vr_buf *out,
+                          struct cim_status *st);

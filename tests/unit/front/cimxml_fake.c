@@ -5,6 +5,7 @@
 #include <libxml/valid.h>
 
 #include "cim/mof.h"
+#include "cim/pull.h"
 
 static struct cim_schema *schema;
 
@@ -80,7 +81,9 @@ static void fake_enum(struct cim_broker *b,
     } else {
         fill(i);
     }
-    cb(ctx, i);
+    unsigned copies = is_link ? 1 : ((struct fixture *)b)->copies;
+    for (unsigned n = 0; n < (copies ? copies : 1) && cb(ctx, i); n++) {
+    }
     cim_arena_deinit(&a);
 }
 
@@ -163,11 +166,30 @@ static void on_answer(void *ctx, const struct cimxml_answer *a)
     }
 }
 
+static uint64_t now;
+
+static uint64_t now_ms(void)
+{
+    return now;
+}
+
+void fixture_deinit(struct fixture *f)
+{
+    cim_pulls_free(f->pulls);
+    free(f->body);
+}
+
 void send_raw(struct fixture *f, const struct cimxml_headers *h, const char *body, size_t len)
 {
-    struct cim_caller who = {.user = "anna", .role = 2};
+    struct cim_caller who = {.user = f->as_user ? f->as_user : "anna", .role = 2};
     unsigned before = f->answered;
     f->broker = (struct cim_broker){.ops = &fake, .schema = schema, .server = "alpha"};
+    now = f->now_ms;
+    if (!f->pulls) {
+        f->pulls = cim_pulls_new(now_ms);
+        assert_non_null(f->pulls);
+    }
+    f->broker.pulls = f->no_pulls ? NULL : f->pulls;
     f->ref_class[0] = f->ref_name[0] = f->text[0] = '\0';
     f->nparams = 0;
     cimxml_handle(&f->broker, &who, h, body, len, on_answer, f);

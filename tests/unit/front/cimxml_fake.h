@@ -53,6 +53,11 @@ struct fixture {
     struct cim_param params[CIM_PARAMS_MAX];
     char ref_class[64], ref_name[64], text[64], user[16];
     bool ref_has_ns, later;
+    unsigned copies;     /* how often the VM is listed; 0 stands for 1 */
+    uint64_t now_ms;     /* for the enumerations */
+    const char *as_user; /* NULL: anna */
+    bool no_pulls;
+    struct cim_pulls *pulls; /* made by the first request */
     cim_invoke_done done;
     void *done_ctx;
     int http;
@@ -64,6 +69,7 @@ struct fixture {
 int load_schema(void **state);
 int free_schema(void **state);
 /* The broker's answer to a method, when f->later kept it. */
+void fixture_deinit(struct fixture *f);
 void reply(cim_invoke_done done, void *ctx);
 void send_raw(struct fixture *f, const struct cimxml_headers *h, const char *body, size_t len);
 void post(struct fixture *f, const char *method, const char *object, const char *body);

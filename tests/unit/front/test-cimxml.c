@@ -46,7 +46,7 @@ static void test_references(void **state)
     expect_part(&f, "<MESSAGE ID=\"47&amp;11\" PROTOCOLVERSION=\"1.0\">");
     expect_part(&f, "<METHODRESPONSE NAME=\"Resynchronize\">");
     assert_string_equal(f.user, "anna");
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_datetimes(void **state)
@@ -92,7 +92,7 @@ static void test_datetimes(void **state)
                      f.params[0].wrong_type);
         }
     }
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_malformed_parameters(void **state)
@@ -122,7 +122,7 @@ static void test_malformed_parameters(void **state)
         expect_code(&f, CIM_ERR_INVALID_PARAMETER);
     }
     assert_int_equal(f.invoked, 0);
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_answer_later(void **state)
@@ -134,7 +134,7 @@ static void test_answer_later(void **state)
     reply(f.done, f.done_ctx);
     assert_int_equal(f.answered, 1);
     expect_part(&f, "<MESSAGE ID=\"47&amp;11\"");
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_cim_object_forms(void **state)
@@ -170,7 +170,7 @@ static void test_cim_object_forms(void **state)
     expect_http(&f, 400, "header-mismatch");
     post(&f, "EnumerateInstances", SVC_OBJECT, ICALL("EnumerateInstances", CLASSNAME("CIM_Job")));
     expect_http(&f, 400, "header-mismatch");
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_http_refusals(void **state)
@@ -207,7 +207,7 @@ static void test_http_refusals(void **state)
         post(&f, "GetClass", NS_OBJECT, rows[i].body);
         expect_http(&f, rows[i].http, rows[i].error);
     }
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_header_refusals(void **state)
@@ -241,7 +241,7 @@ static void test_header_refusals(void **state)
         send_raw(&f, &rows[i].h, body, strlen(body));
         expect_http(&f, rows[i].http, rows[i].error);
     }
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 /* head, n times unit (NULL: a new attribute), n times close, tail */
@@ -292,7 +292,7 @@ static void test_limits(void **state)
     expect_http(&f, 400, "request-not-valid");
     bomb(&f, "<X>", "0123456789", "", CIMXML_REQUEST_MAX_BYTES / 10, "</X>");
     expect_http(&f, 413, "request-not-well-formed");
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 /* A list as long as allowed, and one name more. */
@@ -319,7 +319,7 @@ static void test_property_list_limit(void **state)
             expect_code(&f, CIM_ERR_INVALID_PARAMETER);
         }
     }
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_embedded_parameter(void **state)
@@ -344,7 +344,7 @@ static void test_embedded_parameter(void **state)
          EX("<VALUE>&lt;!DOCTYPE a&gt;&lt;INSTANCE/&gt;</VALUE>"));
     assert_true(f.params[0].wrong_type);
     assert_int_equal(f.invoked, 3);
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 int main(void)

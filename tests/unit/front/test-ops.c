@@ -52,7 +52,7 @@ static void test_get_class(void **state)
          ICALL("EnumerateClasses",
                CLASSNAME("CIM_Job") IPARAM("DeepInheritance", "<VALUE>TRUE</VALUE>")));
     expect_part(&f, "<CLASS NAME=\"Msvm_ConcreteJob\"");
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 /* LocalOnly keeps what the class declares or overrides, and leaves its inherited qualifiers out. */
@@ -79,7 +79,7 @@ static void test_local_only(void **state)
                CLASSNAME("Msvm_ConcreteJob") FALSE_("LocalOnly") FALSE_("IncludeQualifiers")));
     expect_part(&f, "<METHOD NAME=\"KillJob\" TYPE=\"uint32\" PROPAGATED=\"true\">");
     expect_part(&f, "<METHOD NAME=\"GetError\" TYPE=\"uint32\">");
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_class_lists(void **state)
@@ -108,7 +108,7 @@ static void test_class_lists(void **state)
     expect_part(&f, "<IRETURNVALUE></IRETURNVALUE>");
     post(&f, "EnumerateClasses", NS_OBJECT, ICALL("EnumerateClasses", CLASSNAME("Nope")));
     expect_code(&f, CIM_ERR_INVALID_CLASS);
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_qualifiers(void **state)
@@ -129,7 +129,7 @@ static void test_qualifiers(void **state)
     expect_part(&f, "NAME=\"Abstract\"");
     expect_part(&f, "NAME=\"MaxLen\" TYPE=\"uint32\" ISARRAY=\"false\"><SCOPE PROPERTY=\"true\" "
                     "METHOD=\"true\" PARAMETER=\"true\"/></QUALIFIER.DECLARATION>");
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 /* What no server of classes that never change offers; clients fall back on 7, never on 1. */
@@ -148,7 +148,7 @@ static void test_not_supported(void **state)
         post(&f, names[i], NS_OBJECT, body);
         expect_code(&f, CIM_ERR_NOT_SUPPORTED);
     }
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_instances(void **state)
@@ -184,7 +184,7 @@ static void test_instances(void **state)
     post(&f, "EnumerateInstanceNames", NS_OBJECT,
          ICALL("EnumerateInstanceNames", CLASSNAME("CIM_Job")));
     expect_part(&f, "<IRETURNVALUE></IRETURNVALUE>");
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_exec_query(void **state)
@@ -218,7 +218,7 @@ static void test_exec_query(void **state)
              "NAME=\"root\"/></LOCALNAMESPACEPATH>" IPARAM("QueryLanguage", "<VALUE>X</VALUE>")
                  IPARAM("Query", "<VALUE/>") "</IMETHODCALL>"));
     expect_code(&f, CIM_ERR_INVALID_NAMESPACE);
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 /* A list does not bring the keys with it, nor what a superclass has not when only that is asked. */
@@ -247,7 +247,7 @@ static void test_instance_flags(void **state)
                                           "EnabledState</VALUE></VALUE.ARRAY>")));
     expect_part(&f, "<INSTANCE CLASSNAME=\"Msvm_ComputerSystem\"><PROPERTY NAME=\"EnabledState\" "
                     "TYPE=\"uint16\"><VALUE>2</VALUE></PROPERTY></INSTANCE>");
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_get_property(void **state)
@@ -270,7 +270,7 @@ static void test_get_property(void **state)
                IPARAM("InstanceName", "<INSTANCENAME CLASSNAME=\"Msvm_ComputerSystem\"/>")
                    IPARAM("PropertyName", "<VALUE>Name</VALUE>")));
     expect_code(&f, CIM_ERR_NOT_FOUND);
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 #define OBJECT(o) IPARAM("ObjectName", o)
@@ -306,7 +306,7 @@ static void test_association_filters(void **state)
         expect_part(&f, rows[i].found ? "<IRETURNVALUE><OBJECTPATH>" SVC_PATH
                                       : "<IRETURNVALUE></IRETURNVALUE>");
     }
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_associations(void **state)
@@ -344,7 +344,7 @@ static void test_associations(void **state)
     expect_part(&f, "<INSTANCE CLASSNAME=\"Msvm_ServiceAffectsElement\">");
     query(&f, QUERY("WQL", "REFERENCES OF {Nope.Name='x'}"));
     expect_code(&f, CIM_ERR_INVALID_QUERY);
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_association_errors(void **state)
@@ -373,7 +373,7 @@ static void test_association_errors(void **state)
         post(&f, "Associators", NS_OBJECT, rows[i].body);
         expect_code(&f, rows[i].code);
     }
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 static void test_cim_errors(void **state)
@@ -383,8 +383,6 @@ static void test_cim_errors(void **state)
         int code;
     } rows[] = {
         {"CreateInstance", ICALL("CreateInstance", ""), CIM_ERR_NOT_SUPPORTED},
-        {"OpenEnumerateInstances", ICALL("OpenEnumerateInstances", CLASSNAME("CIM_Job")),
-         CIM_ERR_NOT_SUPPORTED},
         {"EnumerateInstances", ICALL("EnumerateInstances", CLASSNAME("No")), CIM_ERR_INVALID_CLASS},
         {"EnumerateInstances", ICALL("EnumerateInstances", ""), CIM_ERR_INVALID_PARAMETER},
         {"EnumerateInstances",
@@ -426,7 +424,7 @@ static void test_cim_errors(void **state)
              "<CLASSNAME NAME=\"Msvm_ReplicationService\"/></LOCALCLASSPATH></METHODCALL>"));
     expect_code(&f, CIM_ERR_METHOD_NOT_FOUND);
     expect_part(&f, "<METHODRESPONSE NAME=\"Nope\"><ERROR");
-    free(f.body);
+    fixture_deinit(&f);
 }
 
 int main(void)
