@@ -6,9 +6,9 @@ short, they leave neither the old state nor the new one. rsync without --fsync i
 and we are. A full copy costs the same whatever differs, so it is measured once, at 100 %, and is a rival in every case.
 qemu-img compare writes nothing, and reads the whole replica over the link. casync is at its nearest use: a chunk store
 made of the source, the replica extracted as a new file with the old one as seed, all on one file system, and with the
-first sixteenth of the disk only, since it takes minutes otherwise. Two cats, and what is called digested, packed, TLS transfer or
-written, are floors: parts of the work, each by itself; the seconds of the differences are without reading and without
-finding them."""
+first sixteenth of the disk only, since it takes minutes otherwise. Two cats, and what is called digested, packed, TLS
+transfer or written, are floors: parts of the work, each by itself; the seconds of the differences are without reading
+and without finding them."""
 from vrbench import cache, floors, images, rivals
 from vrbench.site import site
 

@@ -5,6 +5,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -25,6 +26,7 @@ class Bench:
         self.build, self.dir, self.mib, self.quick, self.results = build, folder, mib, quick, results
         self._rounds = rounds
         self.group = None
+        self.deadline = float("inf")  # of the group: no round but the first begins a task after it
         self.root = os.geteuid() == 0
         self.failed = False  # a group ended by something unforeseen
         self._shared = {}
@@ -85,7 +87,7 @@ class Bench:
 
     def interleave(self, tasks):
         """tasks: (rounds, title, function). Every round in an order of its own, the same in every run of the suite.
-        A task that fails is left out from then on."""
+        A task that fails is left out from then on; when the group's time is up, the first round is the last."""
         last = max((n for n, _, _ in tasks), default=0)
         out = set()
         for number in range(last):
@@ -94,6 +96,9 @@ class Bench:
             for _, title, function in batch:
                 if title in out:
                     continue
+                if number and time.monotonic() > self.deadline:
+                    self.note(f"time was up in round {number + 1} of {last}: n is how often each row was measured")
+                    return
                 try:
                     function()
                 except (Missing, OSError, subprocess.SubprocessError, RuntimeError) as e:

@@ -39,7 +39,8 @@ def text(results):
         heads, lines = table.grid(results, group)
         out += [table.text(heads, lines)] if lines else []
         out += ["  " + r for r in remarks(results, group)]
-    out += ["", "bars" + (" (of a quick run: they mean nothing)" if results.meta["quick"] else ""), table.text(*bars.grid(bars.judge_all(results)), left=(0, 1, 4))]
+    out += ["", "bars" + (" (of a quick run: they mean nothing)" if results.meta["quick"] else ""),
+            table.text(*bars.grid(bars.judge_all(results)), left=(0, 1, 4))]
     return "\n".join(out)
 
 

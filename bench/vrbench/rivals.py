@@ -106,12 +106,13 @@ def casync(bench, site):
     this machine's file system: no bytes on a link to count. It takes so long that the first sixteenth has to do."""
     bench.need("casync")
     store, index, new = bench.path("store"), bench.path("source.caibx"), bench.path("extracted.img")
+    mib = bench.mib // CASYNC_PART
     part = [bench.path("part-source.img"), bench.path("part-replica.img")]
     try:
         for path, whole in zip(part, (site.source, site.replica)):
-            subprocess.run(["dd", f"if={whole}", f"of={path}", "bs=1M", f"count={bench.mib // CASYNC_PART}", "conv=sparse",
+            subprocess.run(["dd", f"if={whole}", f"of={path}", "bs=1M", f"count={mib}", "conv=sparse",
                             "status=none"], check=True)
-            os.truncate(path, bench.mib // CASYNC_PART << 20)
+            os.truncate(path, mib << 20)
         cache.warm(*part)
         with meter(site) as m:
             m.run(1, ["casync", "make", f"--store={store}", index, part[0]], stderr=subprocess.DEVNULL)

@@ -51,8 +51,11 @@ def grid(results, group):
 def text(heads, lines, left=(0, 1)):
     """left: the columns that are words."""
     wide = [max(len(r[i]) for r in [heads] + lines) for i in range(len(heads))]
-    return "\n".join("  ".join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(r, wide))).rstrip()
-                     for r in [heads] + lines)
+    out = []
+    for r in [heads] + lines:
+        cells = [c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(r, wide))]
+        out.append("  ".join(cells).rstrip())
+    return "\n".join(out)
 
 
 def markdown(heads, lines, left=(0, 1)):
