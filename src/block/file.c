@@ -266,11 +266,11 @@ static int file_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struc
  * Filling the page cache with what is looked at once costs several times what reading past it does.
  * So what is cached is left to a view, holes are left alone, and the rest is read ahead directly.
  */
-static bool is_worth_reading(struct file_dev *f, uint64_t off, uint64_t len)
+static bool is_worth_reading(struct file_dev *f, uint64_t off, size_t len)
 {
     off_t data = f->is_block || f->no_holes ? (off_t)off : lseek(f->fd, (off_t)off, SEEK_DATA);
     bool hole = data < 0 || (uint64_t)data >= off + len;
-    return !hole && !file_map_cached(f->fd, off, len);
+    return !hole && !file_map_cached(&f->map, f->fd, off, len);
 }
 
 static bool can_read_ahead(struct file_dev *f)
@@ -291,7 +291,7 @@ static void file_prefetch(struct block_dev *dev, uint64_t off, uint64_t len)
     }
     for (uint64_t end = off + len, n; off < end; off += n) {
         n = VR_MIN(end - off, (uint64_t)DIRECT_PIECE_BYTES);
-        if (!is_worth_reading(f, off, n)) {
+        if (!is_worth_reading(f, off, (size_t)n)) {
             continue;
         }
         if ((dev->flags & BLOCK_READ_ONLY) && can_read_ahead(f)) {

@@ -17,10 +17,13 @@
 #include "block/file_map.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -128,6 +131,8 @@ static bool slide(struct file_map *m, int fd, uint64_t size_bytes, uint64_t off)
     return true;
 }
 
+bool file_map_old_kernel;
+
 /* Linux 6.5 counts a range's cached pages at a fraction of what mincore costs, which looks at each.
  */
 static bool counted_as_cached(int fd, uint64_t off, uint64_t len, bool *ret_known)
@@ -139,35 +144,69 @@ static bool counted_as_cached(int fd, uint64_t off, uint64_t len, bool *ret_know
     struct {
         uint64_t cache, dirty, writeback, evicted, recently_evicted;
     } is = {0};
-    *ret_known = syscall(cachestat_number, fd, &range, &is, 0) == 0;
+    *ret_known = !file_map_old_kernel && syscall(cachestat_number, fd, &range, &is, 0) == 0;
     uint64_t pages = vr_div_up(off + len, page_bytes) - off / page_bytes;
     return *ret_known && is.cache >= pages;
 }
 
-bool file_map_cached(int fd, uint64_t off, uint64_t len)
+/* Of a file one could not write, mincore says that all of it is there. */
+static bool mincore_is_true(int fd)
 {
-    bool known;
-    return counted_as_cached(fd, off, len, &known);
+    struct stat st;
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return (fstat(fd, &st) == 0 && st.st_uid == geteuid()) ||
+           faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
 }
 
-static bool is_cached(int fd, uint8_t *p, uint64_t off, size_t len)
+static bool in_core(uint8_t *p, size_t len)
 {
-    bool known, cached = counted_as_cached(fd, off, len, &known);
-    unsigned char in_core[PAGES_ASKED];
-    while (!known && len) {
+    unsigned char pages[PAGES_ASKED];
+    while (len) {
         size_t n = VR_MIN(len, PAGES_ASKED * page_bytes);
-        if (mincore(p, n, in_core) < 0) {
+        if (mincore(p, n, pages) < 0) {
             return false;
         }
         for (size_t i = 0; i < vr_div_up(n, page_bytes); i++) {
-            if (!(in_core[i] & 1)) {
+            if (!(pages[i] & 1)) {
                 return false;
             }
         }
         p += n;
         len -= n;
     }
-    return !known || cached;
+    return true;
+}
+
+/* off begins a page; p: where it is mapped already. */
+static bool is_cached(struct file_map *m, int fd, uint8_t *p, uint64_t off, size_t len)
+{
+    bool known, cached = counted_as_cached(fd, off, len, &known);
+    if (known) {
+        return cached;
+    }
+    if (!m->asked) {
+        m->asked = true;
+        m->blind = !mincore_is_true(fd);
+    }
+    return !m->blind && in_core(p, len);
+}
+
+bool file_map_cached(struct file_map *m, int fd, uint64_t off, size_t len)
+{
+    bool known, cached = counted_as_cached(fd, off, len, &known);
+    if (known) {
+        return cached;
+    }
+    uint64_t first = vr_round_down(off, page_bytes);
+    size_t n = len + (size_t)(off - first);
+    uint8_t *p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, (off_t)first);
+    if (p == MAP_FAILED) {
+        return false;
+    }
+    cached = is_cached(m, fd, p, first, n);
+    munmap(p, n);
+    return cached;
 }
 
 const uint8_t *
@@ -188,7 +227,7 @@ file_map_begin(struct file_map *m, int fd, uint64_t size_bytes, uint64_t off, si
     uint64_t first = vr_round_down(off, page_bytes);
     uint8_t *pages = m->base + (first - m->off);
     size_t n = len + (size_t)(off - first);
-    if (!is_cached(fd, pages, first, n)) {
+    if (!is_cached(m, fd, pages, first, n)) {
         return NULL;
     }
     if (madvise(pages, n, MADV_POPULATE_READ) < 0) {

@@ -15,6 +15,8 @@ struct file_map {
     uint64_t off;
     size_t len;
     bool refused; /* this system or file cannot; do not ask again */
+    bool asked;   /* blind is known */
+    bool blind;   /* nobody tells us what of the file is cached: then nothing is */
 };
 
 /* The range must lie in the first size_bytes of the file. NULL: not in the page cache as a whole,
@@ -24,8 +26,10 @@ file_map_begin(struct file_map *m, int fd, uint64_t size_bytes, uint64_t off, si
 /* upto: where the view ended in the file. False: some of it could not be read. */
 bool file_map_end(struct file_map *m, int fd, uint64_t upto);
 void file_map_release(struct file_map *m);
-/* False also where the kernel does not tell (before Linux 6.5). */
-bool file_map_cached(int fd, uint64_t off, uint64_t len);
+/* Is all of the range in the page cache? False also where the kernel does not tell. */
+bool file_map_cached(struct file_map *m, int fd, uint64_t off, size_t len);
+/* For tests: do without what came with Linux 6.5. */
+extern bool file_map_old_kernel;
 /* Page faults without a page, caught in this process so far. For tests. */
 uint64_t file_map_faults(void);
 /* Takes SIGBUS. The first view of the process does; again for who put a handler of his own before

@@ -209,9 +209,33 @@ static void test_hinted_ranges_are_seen_where_they_were_read(void **state)
         assert_true(block_map_end(dev, off, VIEW));
     }
     assert_int_equal(mapped_bytes(), 0);
-    assert_false(file_map_cached(block_file_fd(dev), 0, FILE_BYTES)); /* nor is it filled */
+    struct file_map m = {0};
+    assert_false(file_map_cached(&m, block_file_fd(dev), 0, FILE_BYTES)); /* nor is it filled */
     block_unmap(dev);
     assert_false(dev->views_are_hinted);
+    block_close(dev);
+}
+
+static void test_what_is_cached_is_known_to_old_kernels_too(void **state)
+{
+    struct block_dev *dev = open_uncached();
+    struct file_map m = {0};
+    for (int old = 0; old < 2; old++) {
+        file_map_old_kernel = old;
+        assert_false(file_map_cached(&m, block_file_fd(dev), 20 * VR_MIB + 1, VIEW));
+    }
+    CHECK_OK(block_read(dev, buf, VIEW, 20 * VR_MIB, NULL), (struct vr_err *)NULL);
+    for (int old = 0; old < 2; old++) {
+        file_map_old_kernel = old;
+        assert_true(file_map_cached(&m, block_file_fd(dev), 20 * VR_MIB + 1, VIEW - 1));
+        const uint8_t *p = block_map(dev, 20 * VR_MIB, VIEW);
+        assert_non_null(p);
+        check_bytes(p, 20 * VR_MIB, VIEW);
+        assert_true(block_map_end(dev, 20 * VR_MIB, VIEW));
+    }
+    m = (struct file_map){.asked = true, .blind = true};
+    assert_false(file_map_cached(&m, block_file_fd(dev), 20 * VR_MIB, VIEW));
+    file_map_old_kernel = false;
     block_close(dev);
 }
 
@@ -277,11 +301,7 @@ static void test_holes_and_cached_ranges_are_not_read_ahead(void **state)
     block_prefetch(dev, 2 * VR_MIB, 8 * VR_MIB);
     assert_int_equal(count.seen, 0);
     CHECK_OK(block_read(dev, buf, VIEW, VR_MIB / 2, NULL), (struct vr_err *)NULL);
-    if (file_map_cached(block_file_fd(dev), VR_MIB / 2, VIEW)) { /* Linux 6.5 tells */
-        block_prefetch(dev, VR_MIB / 2, VIEW);
-        assert_int_equal(count.seen, 0);
-    }
-    block_prefetch(dev, VR_MIB - VIEW, 0);
+    block_prefetch(dev, VR_MIB / 2, VIEW);
     assert_int_equal(count.seen, 0);
     uring_fault = NULL;
     block_close(dev);
@@ -396,6 +416,7 @@ int main(void)
         TF(test_filters_are_not_passed_by),
         TF(test_uncached_ranges_are_left_to_reading),
         TF(test_hinted_ranges_are_seen_where_they_were_read),
+        TF(test_what_is_cached_is_known_to_old_kernels_too),
         TF(test_hints_that_are_skipped_or_read),
         TF(test_a_failed_read_ahead_is_read_again),
         TF(test_holes_and_cached_ranges_are_not_read_ahead),
