@@ -21,15 +21,31 @@
 
 /* --- REDO --- */
 
-static int flush_zero(struct commit *c, struct vr_err *err)
+/* Stretches of zeroes are kept back and zeroed many at a time: to punch a hole the device waits for
+ * all writes in flight. They overlap nothing else, so the order does not matter. */
+static int zero_all(struct commit *c, struct vr_err *err)
 {
-    if (c->zero.len == 0) {
+    int x = 0;
+    for (size_t i = 0; x == 0 && i < c->nzero; i++) {
+        const struct zero_range *z = &c->zero[i];
+        c->stats.writes++;
+        x = block_zero(c->dev[z->disk], z->off, z->len, err);
+    }
+    c->nzero = 0;
+    return x;
+}
+
+static int
+zero_later(struct commit *c, uint16_t disk, const struct walk_stretch *s, struct vr_err *err)
+{
+    struct zero_range *last = c->nzero ? &c->zero[c->nzero - 1] : NULL;
+    if (last && last->disk == disk && last->off + last->len == s->off) {
+        last->len += s->len;
         return 0;
     }
-    uint64_t len = c->zero.len;
-    c->zero.len = 0;
-    c->stats.writes++;
-    return block_zero(c->dev[c->zero.disk], c->zero.off, len, err);
+    int x = c->nzero == COMMIT_ZEROES ? zero_all(c, err) : 0;
+    c->zero[c->nzero++] = (struct zero_range){disk, s->off, s->len};
+    return x;
 }
 
 static int
@@ -40,15 +56,7 @@ redo_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s, stru
     }
     c->written[disk] += s->len;
     if (s->state == LEAF_ZERO) {
-        if (c->zero.len && c->zero.disk == disk && c->zero.off + c->zero.len == s->off) {
-            c->zero.len += s->len;
-            return 0;
-        }
-        int x = flush_zero(c, err);
-        c->zero.disk = disk;
-        c->zero.off = s->off;
-        c->zero.len = s->len;
-        return x;
+        return zero_later(c, disk, s, err);
     }
     int x = commit_release_ballast(c, s->len, err);
     c->stats.writes++;
@@ -61,7 +69,7 @@ int commit_do_redo(struct commit *c, struct vr_err *err)
     if (x != 0) {
         return x < 0 ? x : 0;
     }
-    x = flush_zero(c, err);
+    x = zero_all(c, err);
     if (x == 0) {
         x = commit_release_ballast(c, UINT64_MAX, err);
     }

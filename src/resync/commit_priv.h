@@ -23,6 +23,8 @@ enum stage {
 
 struct readback; /* commit_disk.c */
 
+#define COMMIT_ZEROES 256u
+
 struct commit {
     struct replica *r;
     enum stage stage;
@@ -38,10 +40,11 @@ struct commit {
     uint64_t need[VR_DISKS_MAX]; /* bytes to write on formats that grow */
     uint64_t ballast_bytes, since_release;
     uint64_t written[VR_DISKS_MAX];
-    struct { /* zero stretches of neighbouring chunks become one call */
+    struct zero_range {
         uint16_t disk;
         uint64_t off, len;
-    } zero;
+    } zero[COMMIT_ZEROES]; /* to be zeroed yet */
+    size_t nzero;
     struct readback *readback;
     struct commit_stats stats;
     uint64_t now_us, *clock; /* of the step before */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An image of the simulated file system as a block device. */
+/*
+ * An image of the simulated file system as a block device. Every other one opened for direct I/O
+ * has it: it reads what the disk has, and an error of a write is told by the next write or the
+ * flush.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,6 +13,7 @@
 struct fs_dev {
     struct block_dev dev;
     struct fs_inode *n;
+    struct vr_err posted; /* kind NONE: no write failed */
 };
 
 static struct fs_inode *inode_of(struct block_dev *dev)
@@ -16,11 +21,28 @@ static struct fs_inode *inode_of(struct block_dev *dev)
     return ((struct fs_dev *)dev)->n;
 }
 
+static bool is_direct(struct block_dev *dev)
+{
+    return dev->flags & BLOCK_DIRECT;
+}
+
+static int told_late(struct block_dev *dev, struct vr_err *err)
+{
+    const struct vr_err *posted = &((struct fs_dev *)dev)->posted;
+    if (posted->kind != VR_E_NONE && err) {
+        *err = *posted;
+    }
+    return -(int)posted->kind;
+}
+
 static int dev_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err)
 {
     struct fs_inode *n = inode_of(dev);
     if (n->fs->dead) {
         return vr_fail(err, VR_E_IO, "the host is dead");
+    }
+    if (is_direct(dev)) {
+        fs_drop_cache(n);
     }
     memcpy(buf, n->data + off, len);
     return 0;
@@ -47,7 +69,14 @@ static int change(struct fs_inode *n,
 static int
 dev_write(struct block_dev *dev, const void *buf, size_t len, uint64_t off, struct vr_err *err)
 {
-    return change(inode_of(dev), FS_WRITE, buf, off, len, err);
+    if (!is_direct(dev)) {
+        return change(inode_of(dev), FS_WRITE, buf, off, len, err);
+    }
+    int r = told_late(dev, err);
+    if (r == 0) {
+        (void)!change(inode_of(dev), FS_WRITE, buf, off, len, &((struct fs_dev *)dev)->posted);
+    }
+    return r;
 }
 
 static int dev_zero(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err)
@@ -59,6 +88,11 @@ static int dev_flush(struct block_dev *dev, struct vr_err *err)
 {
     bool apply;
     struct fs_inode *n = inode_of(dev);
+    int late = told_late(dev, err);
+    ((struct fs_dev *)dev)->posted = VR_ERR_INIT;
+    if (late < 0) {
+        return late;
+    }
     int r = fs_gate(n->fs, FS_SYNC, &apply, err);
     if (apply) {
         fs_synced(n);
@@ -144,7 +178,7 @@ int fs_dev_open(struct fs_inode *n, unsigned flags, struct block_dev **ret, stru
     }
     d->dev.ops = &dev_ops;
     d->dev.size_bytes = n->size;
-    d->dev.flags = flags;
+    d->dev.flags = n->fs->ops % 2 ? flags : flags & ~BLOCK_DIRECT;
     snprintf(d->dev.label, sizeof d->dev.label, "sim %llu", (unsigned long long)n->number);
     d->n = n;
     n->fs->live_handles++;
