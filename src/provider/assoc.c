@@ -112,6 +112,29 @@ static void list_system_relationship(struct provider_list *l)
     }
 }
 
+static struct cim_path *
+rel_path(struct cim_arena *a, const char *class_name, const struct vr_rel *rel)
+{
+    return add(new_path(a, class_name), "InstanceID", provider_rel_id(a, &rel->vm_id, rel->number));
+}
+
+/* The settings of a relationship are those of its VM, too: clients come from either. */
+static void list_settings(struct provider_list *l)
+{
+    const char *settings = "Msvm_ReplicationSettingData";
+    const struct vr_rel *rel;
+    bool more = true;
+    for (size_t i = 0; more && (rel = core_rel_at(l->p->core, i)); i++) {
+        struct vr_rel copy = *rel;
+        struct cim_arena *a = &l->arena;
+        more = provider_list_one(l, new_link(l, "ManagedElement",
+                                             rel_path(a, "Msvm_ReplicationRelationship", &copy),
+                                             "SettingData", rel_path(a, settings, &copy))) &&
+               provider_list_one(l, new_link(l, "ManagedElement", vm_path(a, &copy.vm_id),
+                                             "SettingData", rel_path(a, settings, &copy)));
+    }
+}
+
 /* Of a VM that is gone the job stays for a while, without this. */
 static void list_affected_job(struct provider_list *l)
 {
@@ -195,4 +218,5 @@ const struct provider_class provider_assocs[PROVIDER_ASSOCS] = {
     {"Msvm_SystemReplicationRelationship", get, list_system_relationship, invoke},
     {"Msvm_AffectedJobElement", get, list_affected_job, invoke},
     {"Msvm_OwningJobElement", get, list_owning_job, invoke},
+    {"Msvm_SettingsDefineState", get, list_settings, invoke},
 };

@@ -49,8 +49,8 @@ struct provider_class {
 };
 
 extern const struct provider_class provider_service, provider_system, provider_relationship,
-    provider_job;
-#define PROVIDER_ASSOCS 5
+    provider_job, provider_setting;
+#define PROVIDER_ASSOCS 6
 extern const struct provider_class provider_assocs[PROVIDER_ASSOCS];
 
 /* Hands a built instance on; false: stop. Takes NULL (no memory: the status is set). */

@@ -19,8 +19,8 @@ struct wait {
     void *ctx;
 };
 
-static const struct provider_class *const classes[] = {&provider_service, &provider_system,
-                                                       &provider_relationship, &provider_job};
+static const struct provider_class *const classes[] = {
+    &provider_service, &provider_system, &provider_relationship, &provider_job, &provider_setting};
 
 static const struct provider_class *find_class(const struct cim_class *cls)
 {

@@ -74,8 +74,18 @@ associations() {
     grep -q 'Msvm_AffectedJobElement' "$work/out"
 }
 
+settings() {
+    wbemcli -arc Msvm_ReplicationSettingData -nl ai "$VM" >"$work/out"
+    grep -qx -- '-AuthenticationType=2' "$work/out"
+    grep -qx -- "-VirtualSystemIdentifier=\"$VM_ID\"" "$work/out"
+    grep -qx -- '-ElementName="demo"' "$work/out"
+    wbemcli ein "$URL:CIM_SettingData" >"$work/out"
+    [ "$(wc -l <"$work/out")" = 1 ]
+}
+
 scenario 'classes below others' classes
 scenario 'from a VM to its relationship, service and jobs' associations
+scenario 'from a VM to its settings' settings
 scenario 'some properties, and one' properties
 scenario 'what only methods change' changes
 scenario 'declarations of qualifiers' qualifiers

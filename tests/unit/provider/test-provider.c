@@ -626,8 +626,10 @@ static void test_enumerate(void **state)
     assert_int_equal(f->listed, 1);
     enumerate(f, "Msvm_ReplicationRelationship");
     assert_int_equal(f->listed, 2);
+    enumerate(f, "CIM_SettingData");
+    assert_int_equal(f->listed, 2);
     enumerate(f, "CIM_ManagedElement");
-    assert_int_equal(f->listed, 7);
+    assert_int_equal(f->listed, 9);
     enumerate(f, "Msvm_Error");
     assert_int_equal(f->listed, 0);
 }
@@ -678,7 +680,10 @@ static void test_associations(void **state)
     related(f, SVC, "CIM_HostedDependency", NULL, 1, "Name=\"alpha\"");
     related(f, SVC, "Msvm_ServiceAffectsElement", NULL, 2, REPLICA_ID);
     related(f, SYSTEM("alpha"), NULL, NULL, 1, "replicasvc");
-    related(f, SYSTEM(VM_ID), NULL, NULL, 3, "replicasvc");
+    related(f, SYSTEM(VM_ID), NULL, NULL, 4, "replicasvc");
+    related(f, SYSTEM(VM_ID), NULL, "Msvm_ReplicationSettingData", 1, VM_ID);
+    related(f, ":Msvm_ReplicationRelationship.InstanceID=\"Microsoft:" VM_ID "\\HVR\\0\"",
+            "Msvm_SettingsDefineState", NULL, 1, "Msvm_ReplicationSettingData");
     core.job.vm_id = (struct vr_uuid){{9}}; /* of a VM that is gone */
     related(f, SYSTEM(VM_ID), NULL, "CIM_ConcreteJob", 0, "");
     related(f, JOB, "CIM_AffectedJobElement", NULL, 0, "");
@@ -704,6 +709,30 @@ static void test_get_association(void **state)
             assert_int_equal(cim_get(i, "ElementEffects")->items[0].u, 5);
         }
     }
+}
+
+/* Either side says who sends and who receives; what is no setting here is NULL. */
+static void test_settings(void **state)
+{
+    struct fixture *f = *state;
+#define SETTINGS(vm) ":Msvm_ReplicationSettingData.InstanceID=\"Microsoft:" vm "\\HVR\\0\""
+    snprintf(core.rels[0].peer, sizeof core.rels[0].peer, "beta:8651");
+    snprintf(core.rels[0].peer_identity, sizeof core.rels[0].peer_identity, "beta.example");
+    snprintf(core.rels[1].peer_identity, sizeof core.rels[1].peer_identity, "gamma.example");
+    struct cim_instance *i = fetch(f, SETTINGS(VM_ID));
+    assert_string_equal(cim_get(i, "ElementName")->str, "web");
+    assert_string_equal(cim_get(i, "VirtualSystemIdentifier")->str, VM_ID);
+    assert_string_equal(cim_get(i, "RecoveryConnectionPoint")->str, "beta");
+    assert_int_equal(cim_get(i, "RecoveryServerPortNumber")->u, 8651);
+    assert_string_equal(cim_get(i, "RecoveryHostSystem")->str, "beta.example");
+    assert_string_equal(cim_get(i, "PrimaryConnectionPoint")->str, "alpha");
+    assert_true(cim_get(i, "ReplicationInterval")->is_null);
+    i = fetch(f, SETTINGS(REPLICA_ID));
+    assert_string_equal(cim_get(i, "ElementName")->str, "db");
+    assert_string_equal(cim_get(i, "RecoveryConnectionPoint")->str, "alpha");
+    assert_true(cim_get(i, "RecoveryServerPortNumber")->is_null);
+    assert_string_equal(cim_get(i, "PrimaryHostSystem")->str, "gamma.example");
+    assert_null(fetch(f, SETTINGS("00000009-0000-4000-8000-000000000000")));
 }
 
 static void test_get_systems(void **state)
@@ -736,12 +765,23 @@ static void test_get_systems(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        S(test_resync_starts),     S(test_resync_core_refuses), S(test_resync_answers_later),
-        S(test_resync_parameters), S(test_resync_start_time),   S(test_resync_order),
-        S(test_wrong_objects),     S(test_service_control),     S(test_state_change),
-        S(test_state_change_ex),   S(test_job_instance),        S(test_job_errors),
-        S(test_job_state_change),  S(test_enumerate),           S(test_associations),
-        S(test_get_association),   S(test_get_systems)};
+    const struct CMUnitTest tests[] = {S(test_resync_starts),
+                                       S(test_resync_core_refuses),
+                                       S(test_resync_answers_later),
+                                       S(test_resync_parameters),
+                                       S(test_resync_start_time),
+                                       S(test_resync_order),
+                                       S(test_wrong_objects),
+                                       S(test_service_control),
+                                       S(test_state_change),
+                                       S(test_state_change_ex),
+                                       S(test_job_instance),
+                                       S(test_job_errors),
+                                       S(test_job_state_change),
+                                       S(test_enumerate),
+                                       S(test_associations),
+                                       S(test_get_association),
+                                       S(test_settings),
+                                       S(test_get_systems)};
     return RUN(tests);
 }
