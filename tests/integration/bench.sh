@@ -14,14 +14,13 @@ fi
 echo "ok the suite ends well"
 code=0
 for group in $(jq -r '[.samples[].group, .left_out[].group] | unique[]' "$results"); do
-    if jq -e --arg g "$group" '[.samples[] | select(.group == $g and (.who | startswith("vmreplica")))] | length > 0' \
-        "$results" >/dev/null; then
+    if jq -e --arg g "$group" '[.samples[] | select(.group == $g)] | length > 0' "$results" >/dev/null; then
         echo "ok $group"
     elif jq -e --arg g "$group" '[.left_out[] | select(.group == $g and .what == "the group")] | length > 0' \
         "$results" >/dev/null; then
         echo "skip $group"
     else
-        echo "not ok $group: nothing of ours was measured"
+        echo "not ok $group: nothing was measured"
         code=1
     fi
 done
