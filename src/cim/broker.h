@@ -152,6 +152,15 @@ void cim_broker_related(struct cim_broker *b,
                         cim_instance_cb cb,
                         void *ctx,
                         struct cim_status *st);
+/* The same between classes: f->path is one. Each is given once. */
+typedef void (*cim_class_cb)(void *ctx, const struct cim_class *c);
+void cim_broker_related_classes(struct cim_broker *b,
+                                const char *ns,
+                                const struct cim_related *f,
+                                bool associators,
+                                cim_class_cb cb,
+                                void *ctx,
+                                struct cim_status *st);
 /* A query for cim_broker_run_query; only WQL is spoken. INVALID_NAMESPACE,
  * QUERY_LANGUAGE_NOT_SUPPORTED, INVALID_QUERY with the column. */
 struct cim_wql;

@@ -28,7 +28,7 @@ static bool is_role(const struct cim_feature *p, const char *role)
 static bool is_association(const struct cim_class *c)
 {
     const struct cim_qualifier *q = cim_qualifier(c->quals, c->nquals, "Association");
-    return q && q->value.b && !cim_class_is_abstract(c);
+    return q && q->value.b;
 }
 
 /* May instances of c refer to one of w->from, in the role asked for? */
@@ -110,18 +110,19 @@ static bool filter_ok(struct walk *w, const char *what, const char *name)
     return true;
 }
 
+static bool filters_ok(struct walk *w)
+{
+    return cim_broker_namespace(w->ns, w->st) && filter_ok(w, "AssocClass", w->f->assoc_class) &&
+           filter_ok(w, "ResultClass", w->f->result_class);
+}
+
 /* Is the object there, and do the filters name classes? */
 static bool begin(struct walk *w)
 {
     const struct cim_related *f = w->f;
     struct cim_instance *i = NULL;
     struct cim_arena a;
-    if (!cim_broker_namespace(w->ns, w->st) || !filter_ok(w, "AssocClass", f->assoc_class) ||
-        !filter_ok(w, "ResultClass", f->result_class)) {
-        return false;
-    }
-    if (f->path.nkeys == 0 && cim_schema_class(w->b->schema, f->path.class_name)) {
-        cim_fail(w->st, CIM_ERR_NOT_SUPPORTED, "associations of classes are not supported");
+    if (!filters_ok(w)) {
         return false;
     }
     cim_arena_init(&a, CIM_INSTANCE_MAX_BYTES);
@@ -154,8 +155,61 @@ void cim_broker_related(struct cim_broker *b,
         return;
     }
     for (const struct cim_class *c = b->schema->first; c && st->code == CIM_OK; c = c->next) {
-        if (may_refer(&w, c)) {
+        if (!cim_class_is_abstract(c) && may_refer(&w, c)) {
             b->ops->enum_instances(b, who, c, look_at, &w, st);
+        }
+    }
+}
+
+/* Does c lead from w->from, in the role asked for, to `to` in another one? */
+static bool leads_to(const struct walk *w, const struct cim_class *c, const struct cim_class *to)
+{
+    for (uint32_t i = 0; i < c->nprops; i++) {
+        if (!is_role(&c->props[i], w->f->role) || !cim_class_is_a(w->from, c->props[i].ref_class)) {
+            continue;
+        }
+        for (uint32_t k = 0; k < c->nprops; k++) {
+            if (k != i && is_role(&c->props[k], w->f->result_role) &&
+                strcasecmp(c->props[k].ref_class, to->name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool is_related_class(const struct walk *w, const struct cim_class *to)
+{
+    if (!w->follow) {
+        return may_refer(w, to);
+    }
+    if (w->f->result_class && !cim_class_is_a(to, w->f->result_class)) {
+        return false;
+    }
+    for (const struct cim_class *c = w->b->schema->first; c; c = c->next) {
+        if (may_refer(w, c) && leads_to(w, c, to)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void cim_broker_related_classes(struct cim_broker *b,
+                                const char *ns,
+                                const struct cim_related *f,
+                                bool associators,
+                                cim_class_cb cb,
+                                void *ctx,
+                                struct cim_status *st)
+{
+    struct walk w = {.b = b, .ns = ns, .f = f, .follow = associators, .st = st};
+    if (!filters_ok(&w)) {
+        return;
+    }
+    w.from = cim_broker_class(b, ns, f->path.class_name, CIM_ERR_INVALID_CLASS, st);
+    for (const struct cim_class *c = b->schema->first; w.from && c; c = c->next) {
+        if (is_related_class(&w, c)) {
+            cb(ctx, c);
         }
     }
 }

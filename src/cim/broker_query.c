@@ -93,6 +93,10 @@ static void run_related(struct cim_broker *b,
                  "ClassDefsOnly, SchemaOnly and required qualifiers are not supported");
         return;
     }
+    if (f.path.nkeys == 0) {
+        cim_fail(st, CIM_ERR_NOT_SUPPORTED, "associations of classes are not supported in WQL");
+        return;
+    }
     cim_broker_related(b, who, ns, &f, q->kind == WQL_ASSOCIATORS, cb, ctx, st);
 }
 

@@ -72,6 +72,8 @@ void put_instance_name(struct vr_buf *b, const struct cim_path *p);
 void put_instance(struct vr_buf *b, const struct cim_instance *i, const struct cimxml_options *o);
 /* INSTANCEPATH; host: this server's name */
 void put_instance_path(struct vr_buf *b, const char *host, const struct cim_path *p);
+/* CLASSPATH */
+void put_class_path(struct vr_buf *b, const char *host, const struct cim_class *c);
 /* VALUE.OBJECTWITHPATH */
 void put_object_with_path(struct vr_buf *b,
                           const char *host,

@@ -71,6 +71,7 @@ read_one(const struct cimxml_call *call, const xmlNode *v, enum kind kind, struc
     case INSTANCE:
         return node_is(v, "INSTANCENAME") && node_path(call->arena, v, &arg->path);
     case OBJECT:
+        arg->flag = node_is(v, "CLASSNAME");
         return node_path(call->arena, v, &arg->path);
     case FLAG:
         ok = read_value(call, v, CIM_BOOLEAN, &value);

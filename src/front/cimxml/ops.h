@@ -38,7 +38,7 @@ enum cimxml_param {
 
 struct cimxml_arg {
     bool given; /* with a value */
-    bool flag;
+    bool flag;  /* of an object: it is a class */
     uint32_t number;
     const char *text;
     struct cim_path path;

@@ -21,6 +21,17 @@ static bool put_one(void *ctx, const struct cim_instance *i)
     return !r->out->failed;
 }
 
+static void put_one_class(void *ctx, const struct cim_class *c)
+{
+    struct result *r = ctx;
+    vr_buf_text(r->out, r->names ? "<OBJECTPATH>" : "<VALUE.OBJECTWITHPATH>");
+    put_class_path(r->out, r->server, c);
+    if (!r->names) {
+        put_class(r->out, c, &r->options);
+    }
+    vr_buf_text(r->out, r->names ? "</OBJECTPATH>" : "</VALUE.OBJECTWITHPATH>");
+}
+
 /* An empty name is none: so some clients say "any". */
 static const char *name_or_null(const char *s)
 {
@@ -52,6 +63,10 @@ static void related(const struct cimxml_call *call,
                        .names = names};
     struct cim_related f;
     cimxml_related_of(args, &f);
+    if (args->arg[P_ObjectName].flag) {
+        cim_broker_related_classes(call->broker, call->ns, &f, associators, put_one_class, &r, st);
+        return;
+    }
     cim_broker_related(call->broker, call->caller, call->ns, &f, associators, put_one, &r, st);
 }
 

@@ -110,15 +110,28 @@ void put_instance_name(struct vr_buf *b, const struct cim_path *p)
     vr_buf_text(b, "</INSTANCENAME>");
 }
 
-void put_instance_path(struct vr_buf *b, const char *host, const struct cim_path *p)
+static void put_namespace_path(struct vr_buf *b, const char *host, const char *ns)
 {
-    vr_buf_text(b, "<INSTANCEPATH><NAMESPACEPATH><HOST>");
+    vr_buf_text(b, "<NAMESPACEPATH><HOST>");
     put_escaped(b, host);
     vr_buf_text(b, "</HOST>");
-    put_namespace(b, p->ns ? p->ns : CIM_NAMESPACE);
+    put_namespace(b, ns ? ns : CIM_NAMESPACE);
     vr_buf_text(b, "</NAMESPACEPATH>");
+}
+
+void put_instance_path(struct vr_buf *b, const char *host, const struct cim_path *p)
+{
+    vr_buf_text(b, "<INSTANCEPATH>");
+    put_namespace_path(b, host, p->ns);
     put_instance_name(b, p);
     vr_buf_text(b, "</INSTANCEPATH>");
+}
+
+void put_class_path(struct vr_buf *b, const char *host, const struct cim_class *c)
+{
+    vr_buf_text(b, "<CLASSPATH>");
+    put_namespace_path(b, host, NULL);
+    vr_buf_printf(b, "<CLASSNAME NAME=\"%s\"/></CLASSPATH>", c->name);
 }
 
 void put_object_with_path(struct vr_buf *b,

@@ -347,6 +347,54 @@ static void test_associations(void **state)
     fixture_deinit(&f);
 }
 
+/* What classes are associated with, by declaration. */
+static void test_class_associations(void **state)
+{
+#define CLASS_PATH(c)                                                                              \
+    "<CLASSPATH><NAMESPACEPATH><HOST>alpha</HOST>" NS "</NAMESPACEPATH><CLASSNAME NAME=\"" c       \
+    "\"/></CLASSPATH>"
+#define OBJECT_CLASS(c) OBJECT("<CLASSNAME NAME=\"" c "\"/>")
+    struct fixture f = {0};
+    post(&f, "ReferenceNames", NS_OBJECT,
+         ICALL("ReferenceNames",
+               OBJECT_CLASS("Msvm_ConcreteJob") IPARAM("Role", "<VALUE>OwnedElement</VALUE>")));
+    expect_part(&f,
+                "<IRETURNVALUE><OBJECTPATH>" CLASS_PATH(
+                    "CIM_OwningJobElement") "</OBJECTPATH><OBJECTPATH>" CLASS_PATH("Msvm_"
+                                                                                   "OwningJobElemen"
+                                                                                   "t") "</"
+                                                                                        "OBJECTPATH"
+                                                                                        "></"
+                                                                                        "IRETURNVAL"
+                                                                                        "UE>");
+    post(&f, "References", NS_OBJECT,
+         ICALL("References",
+               OBJECT_CLASS("Msvm_ReplicationRelationship") IPARAM(
+                   "ResultClass", "<CLASSNAME NAME=\"Msvm_SystemReplicationRelationship\"/>")));
+    expect_part(&f, "<IRETURNVALUE><VALUE.OBJECTWITHPATH>" CLASS_PATH(
+                        "Msvm_SystemReplicationRelationship") "<CLASS "
+                                                              "NAME=\"Msvm_"
+                                                              "SystemReplicationRelationship\"");
+    post(&f, "AssociatorNames", NS_OBJECT,
+         ICALL("AssociatorNames", OBJECT_CLASS("Msvm_ComputerSystem") IPARAM(
+                                      "AssocClass", "<CLASSNAME NAME=\"CIM_HostedService\"/>")));
+    expect_part(
+        &f, "<IRETURNVALUE><OBJECTPATH>" CLASS_PATH("CIM_Service") "</OBJECTPATH></IRETURNVALUE>");
+    post(&f, "AssociatorNames", NS_OBJECT,
+         ICALL("AssociatorNames", OBJECT_CLASS("Msvm_ComputerSystem")
+                                      IPARAM("ResultClass", "<CLASSNAME NAME=\"CIM_Job\"/>")
+                                          IPARAM("ResultRole", "<VALUE>AffectedElement</VALUE>")));
+    expect_part(&f, "<IRETURNVALUE></IRETURNVALUE>");
+    post(&f, "Associators", NS_OBJECT,
+         ICALL("Associators", OBJECT_CLASS("CIM_ComputerSystem")
+                                  IPARAM("ResultClass", "<CLASSNAME NAME=\"CIM_Job\"/>")));
+    expect_part(&f, "<VALUE.OBJECTWITHPATH>" CLASS_PATH("CIM_Job") "<CLASS NAME=\"CIM_Job\"");
+    expect_part(&f, CLASS_PATH("Msvm_ConcreteJob"));
+    query(&f, QUERY("WQL", "ASSOCIATORS OF {:Msvm_ComputerSystem}"));
+    expect_code(&f, CIM_ERR_NOT_SUPPORTED);
+    fixture_deinit(&f);
+}
+
 static void test_association_errors(void **state)
 {
     static const struct {
@@ -365,8 +413,12 @@ static void test_association_errors(void **state)
         {ICALL("Associators", OBJECT("<INSTANCENAME CLASSNAME=\"Msvm_ComputerSystem\">" KEY(
                                   "Name", "x") "</INSTANCENAME>")),
          CIM_ERR_NOT_FOUND},
-        {ICALL("Associators", OBJECT("<CLASSNAME NAME=\"Msvm_ComputerSystem\"/>")),
-         CIM_ERR_NOT_SUPPORTED},
+        {ICALL("Associators", OBJECT("<INSTANCENAME CLASSNAME=\"Msvm_ComputerSystem\"/>")),
+         CIM_ERR_NOT_FOUND},
+        {ICALL("Associators", OBJECT("<CLASSNAME NAME=\"Nope\"/>")), CIM_ERR_INVALID_CLASS},
+        {ICALL("Associators", OBJECT("<CLASSNAME NAME=\"CIM_Job\"/>")
+                                  IPARAM("AssocClass", "<CLASSNAME NAME=\"Nope\"/>")),
+         CIM_ERR_INVALID_PARAMETER},
     };
     struct fixture f = {0};
     for (size_t i = 0; i < VR_COUNT(rows); i++) {
@@ -433,7 +485,7 @@ int main(void)
         T(test_get_class),           T(test_local_only),     T(test_class_lists),
         T(test_qualifiers),          T(test_not_supported),  T(test_instances),
         T(test_exec_query),          T(test_instance_flags), T(test_get_property),
-        T(test_association_filters), T(test_associations),   T(test_association_errors),
-        T(test_cim_errors)};
+        T(test_association_filters), T(test_associations),   T(test_class_associations),
+        T(test_association_errors),  T(test_cim_errors)};
     return cmocka_run_group_tests(tests, load_schema, free_schema);
 }
