@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "block/dev.h"
 #include "util/cleanup.h"
 #include "util/num.h"
 #include "util/vtime.h"
@@ -36,6 +37,27 @@ static char **make_environment(void)
     return env;
 }
 
+static int held_fd = -1;
+
+void block_children_hold(int fd)
+{
+    held_fd = fd;
+}
+
+/* A library may have opened something without O_CLOEXEC. */
+static void close_all_but_held(void)
+{
+    if (held_fd < 3) {
+        (void)close_range(3, ~0u, 0);
+        return;
+    }
+    if (held_fd > 3) {
+        (void)close_range(3, (unsigned)held_fd - 1, 0);
+    }
+    (void)close_range((unsigned)held_fd + 1, ~0u, 0);
+    (void)fcntl(held_fd, F_SETFD, 0);
+}
+
 /* Between fork and exec: async-signal-safe calls only, other threads may hold any lock. */
 static _Noreturn void
 become(char *const argv[], char *const env[], pid_t parent, int null_fd, int text_fd)
@@ -53,7 +75,7 @@ become(char *const argv[], char *const env[], pid_t parent, int null_fd, int tex
     if (dup2(null_fd, 0) < 0 || dup2(text_fd, 1) < 0 || dup2(text_fd, 2) < 0) {
         _exit(126);
     }
-    (void)close_range(3, ~0u, 0); /* a library may have opened something without O_CLOEXEC */
+    close_all_but_held();
     execvpe(argv[0], argv, env);
     _exit(127);
 }

@@ -154,6 +154,10 @@ VR_MUST_CHECK int block_image_open(const char *path,
                                    const char *run_dir,
                                    struct block_dev **ret_dev,
                                    struct vr_err *err);
+/* Every QEMU tool started from now on inherits fd (borrowed, for good), so that a lock of that open
+ * file ends only with the last of them: one whose daemon was killed may write for a moment longer,
+ * and nobody must open the images before. Call it before there are threads. */
+void block_children_hold(int fd);
 /* Makes an empty image that reads as zeroes. EXISTS: something is there. INVALID: not a format we
  * know. */
 VR_MUST_CHECK int

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "block/dev.h"
 #include "daemon/certwatch.h"
 #include "daemon/daemon.h"
 #include "daemon/wire.h"
@@ -30,7 +31,7 @@
 #define STOP_DEADLINE_MS 40000 /* longer than every deadline of a session's beginning */
 
 #define MMAP_THRESHOLD (128 << 10)
-#define LOCK_TRIES 20
+#define LOCK_TRIES 100
 #define LOCK_TRY_MS 50
 
 struct options {
@@ -190,7 +191,7 @@ static int take_dirs(struct running *run, struct vr_err *err)
         return vr_fail_errno(err, VR_E_IO, "cannot open '%s'", path);
     }
     int locked;
-    /* A child that a killed daemon had just forked holds its lock until it notices. */
+    /* A qemu-nbd of a daemon that was killed shares its lock until it is gone. */
     for (int i = 0; (locked = flock(run->lock_fd, LOCK_EX | LOCK_NB)) < 0 && i < LOCK_TRIES; i++) {
         poll(NULL, 0, LOCK_TRY_MS);
     }
@@ -200,6 +201,7 @@ static int take_dirs(struct running *run, struct vr_err *err)
         }
         return vr_fail_errno(err, VR_E_IO, "cannot lock '%s'", path);
     }
+    block_children_hold(run->lock_fd);
     return 0;
 }
 
