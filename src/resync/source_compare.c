@@ -13,7 +13,7 @@
 #include "util/num.h"
 
 #define LINK_FULL (4u << 20) /* queued bytes above which nothing more is produced */
-#define SETTLE_EVERY 64u     /* nodes */
+#define SETTLE_EVERY 256u    /* nodes */
 #define ZSTD_LEVEL 1
 #define ZSTD_SAVES_PART 16u /* compressed bytes are sent when they save this part or more */
 /*

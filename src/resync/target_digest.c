@@ -11,6 +11,8 @@
 #include "util/num.h"
 
 #define LINK_FULL (1u << 20)
+#define YOUNG_NODES 64u       /* told as soon as they are read */
+#define GATHER_MAX_US 100000u /* a slow disk is told of before its batch is full */
 
 static uint32_t node_len(const struct target *t, uint64_t node)
 {
@@ -41,6 +43,7 @@ static int flush_batch(struct target *t, struct vr_err *err)
                       err);
     vr_buf_reset(&t->tagbuf);
     t->batch_n = 0;
+    t->gathered_us = t->now_us;
     return r;
 }
 
@@ -123,7 +126,8 @@ int target_digest_some(struct target *t, bool *ret_worked, struct vr_err *err)
     }
     /* What is gathered goes out when the stream pauses, so that the source never waits for a full
      * batch, and at once as long as the stream is young: the first difference is wanted soon. */
-    if (r == 0 && (t->read_node <= MSG_DIGESTS_MAX || !may_digest(t))) {
+    bool late = t->now_us - t->gathered_us > GATHER_MAX_US;
+    if (r == 0 && (t->read_node <= YOUNG_NODES || late || !may_digest(t))) {
         r = flush_batch(t, err);
     }
     return r;

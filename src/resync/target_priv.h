@@ -37,7 +37,7 @@ struct target {
     enum target_state state;
     struct digest *digest;
     struct layout layout;
-    uint64_t now_us, heard_us, told_us, pinged_us;
+    uint64_t now_us, heard_us, told_us, pinged_us, gathered_us;
     struct vr_buf msg, tagbuf;
 
     struct block_dev *dev[VR_DISKS_MAX]; /* read-only, but for a direct initial transfer */

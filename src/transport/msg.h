@@ -77,7 +77,7 @@ msg_get_reply(const void *p, size_t n, struct vr_peer_reply *ret, struct vr_err 
     2048u /* data nodes digested by the target and not yet settled by the source */
 #define MSG_WINDOW_DATA (64u << 20) /* raw payload bytes sent and not yet staged */
 #define MSG_DATA_MAX (256u << 10)   /* raw bytes of one DATA */
-#define MSG_DIGESTS_MAX 64u         /* tags in one DIGESTS */
+#define MSG_DIGESTS_MAX 256u        /* tags in one DIGESTS */
 #define MSG_DETAIL_MAX 256u         /* tags in one DETAIL */
 
 struct msg_digests {
