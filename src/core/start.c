@@ -108,15 +108,18 @@ static void start_job(struct core *c, struct job_entry *e)
     job_finish(c, e, VR_JEV_FAIL, VR_RC_FAILED, "interrupted by a restart; please repeat it");
 }
 
-/* In 2 or 10 and nothing that would lead out of it: the store lost the job. */
+/* In 2, 10 or 11 and nothing that would lead out of it: the store lost the job, or was told only of
+ * the job's end. */
 static void free_stuck(struct core *c, struct rel_entry *rel)
 {
     struct vr_rel next = rel->r;
     bool active = next.state == VR_REL_INITIAL || next.state == VR_REL_RESYNCHRONIZING;
-    if (!next.is_source || !active || jobs_current(c, &next.vm_id, next.number)) {
+    bool suspended = next.state == VR_REL_RESYNC_SUSPENDED;
+    if (!next.is_source || !(active || suspended) || jobs_current(c, &next.vm_id, next.number)) {
         return;
     }
-    if (core_rel_move(&next, VR_REV_RESYNC_FAILED, "interrupted by a restart", NULL) == 0) {
+    enum vr_rel_event event = suspended ? VR_REV_CANCEL : VR_REV_RESYNC_FAILED;
+    if (core_rel_move(&next, event, "interrupted by a restart", NULL) == 0) {
         core_rel_put(c, rel, &next);
     }
 }

@@ -317,6 +317,16 @@ static void test_pause_is_durable(void **state)
     fake_free(f);
 }
 
+/* The store was told of the cancelled job's end and not of the relationship's new state. */
+static void test_cancelled_half_stored(void **state)
+{
+    struct fake *f = fake_new();
+    fake_rel(f, 0, true, VR_REL_RESYNC_SUSPENDED);
+    fake_restart(f);
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_RESYNC_REQUIRED);
+    fake_free(f);
+}
+
 static void test_pause_save_fails(void **state)
 {
     struct fake *f = running(VR_REL_RESYNC_REQUIRED);
@@ -429,6 +439,7 @@ int main(void)
         T(test_pause_resume),
         T(test_resumed_too_soon),
         T(test_pause_is_durable),
+        T(test_cancelled_half_stored),
         T(test_pause_save_fails),
         T(test_cancel),
         T(test_cancel_before_its_time),
