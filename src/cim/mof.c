@@ -331,7 +331,7 @@ static int parse_qualifiers(struct mof *m, unsigned scopes, struct list *l)
         return 0;
     }
     do {
-        struct cim_qualifier q;
+        struct cim_qualifier q = {0};
         int r = parse_qualifier(m, scopes, &q);
         if (r < 0) {
             return r;

@@ -187,8 +187,8 @@ int session_get_reply(struct link *link,
                       struct vr_peer_reply *ret,
                       struct vr_err *err)
 {
-    const uint8_t *data;
-    size_t len;
+    const uint8_t *data = NULL;
+    size_t len = 0;
     int r = get_hello(link, deadline_ms, err);
     if (r == 0) {
         r = get_frame(link, MSG_REPLY, deadline_ms, &data, &len, err);

@@ -55,7 +55,9 @@ int commit_new(struct replica *r,
     }
     c->next = *next;
     c->keep_old = keep_old;
-    memcpy(c->runs, runs, n * sizeof runs[0]);
+    for (size_t i = 0; i < n; i++) {
+        c->runs[i] = runs[i];
+    }
     c->nruns = n;
     *ret = c;
     return 0;

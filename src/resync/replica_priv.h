@@ -30,9 +30,15 @@ VR_MUST_CHECK int replica_repair_images(struct replica *r, struct vr_err *err);
 VR_MUST_CHECK int replica_record_stamps(struct replica *r, struct vr_err *err);
 VR_MUST_CHECK int replica_open_disk(
     struct replica *r, uint32_t disk, unsigned flags, struct block_dev **ret, struct vr_err *err);
-/* The staging runs of the present generation, oldest first. */
+/* --- replica_runs.c --- */
+/* The staging runs of the present generation, oldest first, the oldest RUNS_MAX of them. */
 VR_MUST_CHECK int
 replica_runs(struct replica *r, struct run_name *ret, size_t *ret_n, struct vr_err *err);
+/* Removes the newest runs beyond RUNS_MAX: what merges leave that were cut off one after the other.
+ * Any row of oldest runs is a view that a session can start from. */
+VR_MUST_CHECK int replica_trim_runs(struct replica *r, struct vr_err *err);
+/* Removes runs of other generations, sealed ones and the ballast: no commit needs them. */
+VR_MUST_CHECK int replica_drop_leftovers(struct replica *r, struct vr_err *err);
 /* Gives runs their sealed names, before the first attempt to sync them: once a sync has failed,
  * what the page cache shows may never reach the disk and a later sync may succeed all the same, so
  * no later session may build on it. */

@@ -342,6 +342,7 @@ static void apply_record(const struct cursor *c, uint8_t run, const struct answe
         uint64_t leaf = c->leaf + (from - rec->off) / DIGEST_LEAF;
         put_tags(c, run, leaf, last - first, a->tags + first);
     } else {
+        vr_assert(a->buf && rec->data);
         memcpy(a->buf + (from - a->off), rec->data + (from - rec->off), (size_t)(to - from));
     }
 }

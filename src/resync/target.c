@@ -69,7 +69,7 @@ static int open_staging(struct target *t, struct vr_err *err)
     if (t->direct) {
         return 0;
     }
-    int r = t->p.open.restart ? replica_discard_staging(rep, err) : 0;
+    int r = t->p.open.restart ? replica_discard_staging(rep, err) : replica_trim_runs(rep, err);
     if (r == 0) {
         r = replica_runs(rep, t->runs, &t->nruns, err);
     }

@@ -80,7 +80,7 @@ void put_object_with_path(struct vr_buf *b,
                           const struct cim_instance *i,
                           const struct cimxml_options *o);
 void put_qualifier_declaration(struct vr_buf *b, const struct cim_qualifier_decl *d);
-void put_class(struct vr_buf *b, const struct cim_class *c, const struct cimxml_options *o);
+void put_class(struct vr_buf *b, const struct cim_class *c, const struct cimxml_options *said);
 void put_value(struct vr_buf *b, const struct cim_value *v);
 void put_return_value(struct vr_buf *b, const struct cim_value *v);
 void put_param(struct vr_buf *b, const struct cim_param *p);

@@ -521,6 +521,31 @@ static void test_several_runs(void **state)
     teardown(r);
 }
 
+/* Merges that were cut off, each after it had begun a run. */
+static void test_more_runs_than_there_may_be(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct replica *r = setup();
+    struct run_name found[RUNS_MAX];
+    char name[32];
+    size_t n;
+    for (unsigned i = 1; i <= RUNS_MAX + 2; i++) {
+        struct run_writer *w;
+        uint8_t key[32] = {(uint8_t)i};
+        snprintf(name, sizeof name, "run-%06u", i);
+        CHECK_OK(run_writer_new(r->stor, name, key, &r->sc.rel.generation.uuid, &w, &err), &err);
+        CHECK_OK(run_writer_flush(w, &err), &err);
+        run_writer_free(w);
+    }
+    CHECK_OK(replica_runs(r, found, &n, &err), &err);
+    assert_int_equal(n, RUNS_MAX);
+    CHECK_OK(replica_trim_runs(r, &err), &err);
+    assert_true(stor_exists(r->stor, "run-000008"));
+    assert_false(stor_exists(r->stor, "run-000009"));
+    assert_false(stor_exists(r->stor, "run-000010"));
+    teardown(r);
+}
+
 static void make_version_1(const char *name)
 {
     int fd = open_image(name, O_RDWR);
@@ -575,6 +600,7 @@ int main(void)
         T(test_a_block_between_two_is_not_judged),
         T(test_zeroes_are_read_back_where_no_hole_says_so),
         T(test_several_runs),
+        T(test_more_runs_than_there_may_be),
         T(test_runs_of_an_older_version),
     };
     return RUN(tests);
