@@ -25,8 +25,8 @@
 #define DIRECT_APPEND_MIN (64u << 10) /* below, the pages cost less than waiting for the disk */
 #define BOUNCE_BYTES (512u << 10)
 #define DIRECT_READ_MIN (1u << 20) /* files below are read through the page cache */
-#define READ_SLOTS 8u
-#define READ_AHEAD (1u << 20)
+#define READ_SLOTS 16u
+#define READ_AHEAD (2u << 20)
 
 struct dir_file {
     struct stor_file f;
