@@ -91,7 +91,11 @@ int replica_runs(struct replica *r, struct run_name *ret, size_t *ret_n, struct 
 int replica_trim_runs(struct replica *r, struct vr_err *err)
 {
     struct run_list l;
-    int x = our_runs(r, &l, err);
+    int x = list_runs(r, false, &l, err);
+    if (x < 0 || l.n <= RUNS_MAX) { /* names tell, no run need be opened */
+        return x;
+    }
+    x = our_runs(r, &l, err);
     while (x == 0 && l.n > RUNS_MAX) {
         x = stor_unlink(r->stor, l.runs[--l.n].name, err);
     }
