@@ -8,6 +8,7 @@
  * and shown.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,6 +59,11 @@ const uint8_t *digest_zero_leaf(struct digest *d);
 static inline uint32_t digest_leaves(uint32_t len)
 {
     return (len + DIGEST_LEAF - 1) / DIGEST_LEAF;
+}
+/* Is the leaf's bit set in a mask of a node's leaves? */
+static inline bool leaf_bit(const uint64_t mask[DIGEST_LEAVES / 64], uint32_t leaf)
+{
+    return mask[leaf / 64] >> (leaf % 64) & 1;
 }
 static inline uint32_t digest_mids(uint32_t len)
 {

@@ -392,11 +392,6 @@ send_data(struct source *s, uint16_t disk, uint64_t off, uint32_t len, struct vr
     return link_send(s->link, MSG_DATA, s->msg.data, s->msg.len, m.bytes, m.len, err);
 }
 
-static bool bit(const uint64_t mask[4], uint32_t i)
-{
-    return mask[i / 64] >> (i % 64) & 1;
-}
-
 /* The next stretch of differing blocks, all zero here or all data. False: the node is done. */
 static bool next_stretch(struct source *s,
                          struct pending *p,
@@ -407,7 +402,7 @@ static bool next_stretch(struct source *s,
 {
     const struct node_tags *own = pending_tags(s, p);
     const struct node_tags *zero = digest_zero(s->digest, node_len(s, p->node));
-    while (p->at < leaves && !bit(p->mask, p->at)) {
+    while (p->at < leaves && !leaf_bit(p->mask, p->at)) {
         p->at++;
     }
     if (p->at >= leaves) {
@@ -416,7 +411,7 @@ static bool next_stretch(struct source *s,
     uint32_t first = p->at;
     uint32_t max = pace_piece(&s->pace, DIGEST_LEAF, MSG_DATA_MAX) / DIGEST_LEAF;
     *ret_zero = memcmp(own->leaf[first], zero->leaf[first], DIGEST_TAG) == 0;
-    while (p->at < leaves && p->at - first < max && bit(p->mask, p->at) &&
+    while (p->at < leaves && p->at - first < max && leaf_bit(p->mask, p->at) &&
            (memcmp(own->leaf[p->at], zero->leaf[p->at], DIGEST_TAG) == 0) == *ret_zero) {
         p->at++;
     }

@@ -47,11 +47,6 @@ static int check_space(struct target *t, uint64_t more, struct vr_err *err)
     return 0;
 }
 
-static bool bit(const uint64_t mask[4], uint32_t i)
-{
-    return mask[i / 64] >> (i % 64) & 1;
-}
-
 /* Does the base hold these bytes (NULL: zeroes) already? Asked only about blocks that an earlier
  * run staged. */
 static int base_equals(struct target *t,
@@ -100,8 +95,9 @@ static int stage_piecewise(struct target *t,
         uint32_t leaf = (uint32_t)((off + done) % DIGEST_NODE) / DIGEST_LEAF;
         const uint8_t *q = p ? p + done : NULL;
         bool same = false;
-        int r =
-            bit(t->active_staged, leaf) ? base_equals(t, disk, off + done, n, q, &same, err) : 0;
+        int r = leaf_bit(t->active_staged, leaf)
+                    ? base_equals(t, disk, off + done, n, q, &same, err)
+                    : 0;
         if (r == 0) {
             r = put_record(t,
                            same ? RUN_REVERT
