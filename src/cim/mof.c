@@ -2,39 +2,26 @@
 /* One pass of recursive descent over the text; what it makes lives in the schema's arena. */
 #include "cim/mof.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "cim/mof_lex.h"
 #include "util/cleanup.h"
 #include "util/num.h"
-
-#define TOKEN_MAX 2048
-
-enum token {
-    TOK_END,
-    TOK_NAME,
-    TOK_STRING,
-    TOK_NUMBER,
-    TOK_CHAR,
-    TOK_BAD
-};
-
-struct mof {
-    const char *p, *end, *source;
-    int line;
-    struct cim_schema *schema;
-    struct vr_err *err;
-    enum token tok;
-    char text[TOKEN_MAX];
-};
 
 /* A growing list in the arena, copied when it is whole. */
 struct list {
     size_t item_bytes;
     uint32_t n;
     void *items;
+};
+
+struct mof {
+    struct mof_lex lex;
+    const char *source;
+    struct cim_schema *schema;
+    struct vr_err *err;
 };
 
 DEFINE_CLEANUP(struct cim_schema *, cim_schema_free)
@@ -44,92 +31,13 @@ static int bad(struct mof *m, const char *wanted)
     if (cim_arena_failed(&m->schema->arena)) {
         return vr_fail_nomem(m->err);
     }
-    return vr_fail(m->err, VR_E_INVALID, "%s:%d: expected %s, found '%.40s'", m->source, m->line,
-                   wanted, m->tok == TOK_END ? "the end" : m->text);
-}
-
-static void skip_line(struct mof *m)
-{
-    while (m->p < m->end && *m->p != '\n') {
-        m->p++;
-    }
-}
-
-static void skip_block_comment(struct mof *m)
-{
-    for (m->p += 2; m->p < m->end; m->p++) {
-        if (*m->p == '*' && m->p + 1 < m->end && m->p[1] == '/') {
-            m->p += 2;
-            return;
-        }
-        m->line += *m->p == '\n';
-    }
-}
-
-static void skip_space(struct mof *m)
-{
-    while (m->p < m->end) {
-        bool two = m->p + 1 < m->end;
-        if (isspace((unsigned char)*m->p)) {
-            m->line += *m->p++ == '\n';
-        } else if (*m->p == '#' || (two && m->p[0] == '/' && m->p[1] == '/')) {
-            skip_line(m);
-        } else if (two && m->p[0] == '/' && m->p[1] == '*') {
-            skip_block_comment(m);
-        } else {
-            return;
-        }
-    }
-}
-
-static void read_string(struct mof *m)
-{
-    size_t n = 0;
-    for (m->p++; m->p < m->end && *m->p != '"' && *m->p != '\n'; m->p++) {
-        if (*m->p == '\\' && m->p + 1 < m->end) {
-            m->p++;
-        }
-        if (n + 1 < TOKEN_MAX) {
-            m->text[n++] = *m->p;
-        }
-    }
-    bool closed = m->p < m->end && *m->p == '"' && n + 1 < TOKEN_MAX;
-    m->text[n] = '\0';
-    m->tok = closed ? TOK_STRING : TOK_BAD;
-    m->p += closed ? 1 : 0;
-}
-
-static bool is_word(char c)
-{
-    return isalnum((unsigned char)c) || c == '_';
-}
-
-static void next(struct mof *m)
-{
-    size_t n = 0;
-    skip_space(m);
-    m->text[0] = '\0';
-    if (m->p >= m->end) {
-        m->tok = TOK_END;
-        return;
-    }
-    if (*m->p == '"') {
-        read_string(m);
-        return;
-    }
-    bool minus = *m->p == '-';
-    m->tok = isdigit((unsigned char)*m->p) || minus ? TOK_NUMBER
-             : is_word(*m->p)                       ? TOK_NAME
-                                                    : TOK_CHAR;
-    do {
-        m->text[n++] = *m->p++;
-    } while (m->tok != TOK_CHAR && m->p < m->end && is_word(*m->p) && n + 1 < TOKEN_MAX);
-    m->text[n] = '\0';
+    return vr_fail(m->err, VR_E_INVALID, "%s:%d: expected %s, found '%.40s'", m->source,
+                   m->lex.line, wanted, m->lex.tok == MOF_END ? "the end" : m->lex.text);
 }
 
 static bool at(const struct mof *m, const char *what)
 {
-    return (m->tok == TOK_CHAR || m->tok == TOK_NAME) && strcasecmp(m->text, what) == 0;
+    return (m->lex.tok == MOF_CHAR || m->lex.tok == MOF_NAME) && strcasecmp(m->lex.text, what) == 0;
 }
 
 static bool take(struct mof *m, const char *what)
@@ -137,7 +45,7 @@ static bool take(struct mof *m, const char *what)
     if (!at(m, what)) {
         return false;
     }
-    next(m);
+    mof_lex_next(&m->lex);
     return true;
 }
 
@@ -148,12 +56,12 @@ static int want(struct mof *m, const char *what)
 
 static const char *take_name(struct mof *m)
 {
-    if (m->tok != TOK_NAME) {
+    if (m->lex.tok != MOF_NAME) {
         bad(m, "a name");
         return NULL;
     }
-    const char *name = cim_strdup(&m->schema->arena, m->text);
-    next(m);
+    const char *name = cim_strdup(&m->schema->arena, m->lex.text);
+    mof_lex_next(&m->lex);
     return name;
 }
 
@@ -186,17 +94,19 @@ static int parse_scalar(struct mof *m, enum cim_type t, struct cim_value *ret)
         *ret = cim_null(t);
         return 0;
     }
-    if (m->tok == TOK_STRING && (t == CIM_STRING || t == CIM_DATETIME)) {
+    if (m->lex.tok == MOF_STRING && (t == CIM_STRING || t == CIM_DATETIME)) {
         const char *s = "";
-        for (; m->tok == TOK_STRING && s; next(m)) { /* adjacent strings are one */
-            s = cim_printf(a, "%s%s", s, m->text);
+        for (; m->lex.tok == MOF_STRING && s;
+             mof_lex_next(&m->lex)) { /* adjacent strings are one */
+            s = cim_printf(a, "%s%s", s, m->lex.text);
         }
         return cim_value_from_text(a, t, s ? s : "", ret, m->err);
     }
-    if (t == CIM_STRING || t == CIM_DATETIME || cim_value_from_text(a, t, m->text, ret, &why) < 0) {
+    if (t == CIM_STRING || t == CIM_DATETIME ||
+        cim_value_from_text(a, t, m->lex.text, ret, &why) < 0) {
         return bad(m, "a value");
     }
-    next(m);
+    mof_lex_next(&m->lex);
     return 0;
 }
 
@@ -247,7 +157,7 @@ static int parse_scopes(struct mof *m, struct cim_qualifier_decl *d)
             return r < 0 ? r : bad(m, "a scope");
         }
         d->scopes |= any ? (1u << CIM_SCOPE_COUNT) - 1 : 1u << i;
-        next(m);
+        mof_lex_next(&m->lex);
     } while (take(m, ","));
     return want(m, ")");
 }
@@ -282,11 +192,11 @@ static int parse_qualifier_decl(struct mof *m)
         return bad(m, "the name of a new qualifier before this");
     }
     int r = want(m, ":");
-    d->type = m->tok == TOK_NAME ? cim_type_parse(m->text) : CIM_NONE;
+    d->type = m->lex.tok == MOF_NAME ? cim_type_parse(m->lex.text) : CIM_NONE;
     if (r < 0 || d->type == CIM_NONE) {
         return r < 0 ? r : bad(m, "a type");
     }
-    next(m);
+    mof_lex_next(&m->lex);
     d->is_array = take(m, "[");
     r = d->is_array ? want(m, "]") : 0;
     d->initial = cim_null(d->type);
@@ -306,11 +216,11 @@ static int parse_qualifier_decl(struct mof *m)
 static int parse_qualifier(struct mof *m, unsigned scopes, struct cim_qualifier *q)
 {
     const struct cim_qualifier_decl *d =
-        m->tok == TOK_NAME ? cim_schema_qualifier(m->schema, m->text) : NULL;
+        m->lex.tok == MOF_NAME ? cim_schema_qualifier(m->schema, m->lex.text) : NULL;
     if (!d || !(d->scopes & scopes)) {
         return bad(m, d ? "a qualifier that may stand here" : "a qualifier declared before");
     }
-    next(m);
+    mof_lex_next(&m->lex);
     *q = (struct cim_qualifier){.name = d->name, .flavors = d->flavors};
     if (take(m, "(")) {
         int r = parse_value(m, d->type, &q->value);
@@ -407,7 +317,7 @@ static int inherit_quals(struct mof *m, struct list *own, const struct cim_quali
         if (said && !(q[i].flavors & CIM_FLAVOR_OVERRIDABLE) &&
             !same_value(&said->value, &q[i].value)) {
             return vr_fail(m->err, VR_E_INVALID, "%s:%d: qualifier %s may not be overridden",
-                           m->source, m->line, q[i].name);
+                           m->source, m->lex.line, q[i].name);
         }
         if (!said && (q[i].flavors & CIM_FLAVOR_TO_SUBCLASS) && !list_add(m, own, &inherited)) {
             return bad(m, "fewer qualifiers");
@@ -574,9 +484,9 @@ int cim_mof_parse(
     }
     cim_arena_init(&s->arena, CIM_MOF_MEMORY_MAX);
     *m = (struct mof){
-        .p = text, .end = text + n, .source = source, .line = 1, .schema = s, .err = err};
-    next(m);
-    while (m->tok != TOK_END) {
+        .lex = {.p = text, .end = text + n, .line = 1}, .source = source, .schema = s, .err = err};
+    mof_lex_next(&m->lex);
+    while (m->lex.tok != MOF_END) {
         int r = take(m, "Qualifier") ? parse_qualifier_decl(m) : parse_class(m);
         if (r < 0) {
             return r;
