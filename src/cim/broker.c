@@ -15,25 +15,32 @@ void cim_fail(struct cim_status *st, int code, const char *fmt, ...)
     va_end(ap);
 }
 
-bool cim_broker_namespace(const char *ns, struct cim_status *st)
+const struct cim_schema *
+cim_broker_schema(const struct cim_broker *b, const char *ns, struct cim_status *st)
 {
-    if (!cim_ns_eq(ns, CIM_NAMESPACE)) {
-        cim_fail(st, CIM_ERR_INVALID_NAMESPACE, "no namespace '%.100s' here, only %s", ns,
-                 CIM_NAMESPACE);
-        return false;
+    for (const struct cim_schema *s = b->schema; s; s = s->next) {
+        if (cim_ns_eq(ns, s->ns)) {
+            return s;
+        }
     }
-    return true;
+    cim_fail(st, CIM_ERR_INVALID_NAMESPACE, "no namespace '%.100s' here, only", ns);
+    for (const struct cim_schema *s = b->schema; s; s = s->next) {
+        size_t n = strlen(st->text);
+        snprintf(st->text + n, sizeof st->text - n, "%s %s", s == b->schema ? "" : ",", s->ns);
+    }
+    return NULL;
 }
 
 const struct cim_class *cim_broker_class(
     struct cim_broker *b, const char *ns, const char *name, int missing, struct cim_status *st)
 {
-    if (!cim_broker_namespace(ns, st)) {
+    const struct cim_schema *schema = cim_broker_schema(b, ns, st);
+    if (!schema) {
         return NULL;
     }
-    const struct cim_class *cls = cim_schema_class(b->schema, name);
+    const struct cim_class *cls = cim_schema_class(schema, name);
     if (!cls) {
-        cim_fail(st, missing, "no class '%.100s' in %s", name, CIM_NAMESPACE);
+        cim_fail(st, missing, "no class '%.100s' in %s", name, schema->ns);
     }
     return cls;
 }
@@ -66,7 +73,7 @@ void cim_broker_enum_instances(struct cim_broker *b,
                                struct cim_status *st)
 {
     const struct cim_class *top = cim_broker_class(b, ns, class_name, CIM_ERR_INVALID_CLASS, st);
-    const struct cim_class *c = top ? b->schema->first : NULL;
+    const struct cim_class *c = top ? top->schema->first : NULL;
     for (; c && st->code == CIM_OK; c = c->next) {
         if (!cim_class_is_abstract(c) && cim_class_is_a(c, top->name)) {
             b->ops->enum_instances(b, who, c, cb, ctx, st);

@@ -11,7 +11,7 @@
 #pragma once
 #include "cim/class.h"
 
-#define CIM_NAMESPACE "root/virtualization/v2"
+#define CIM_NAMESPACE "root/virtualization/v2" /* of the classes of this product */
 #define CIM_PARAMS_MAX 16
 #define CIM_TEXT_MAX 256
 #define CIM_INSTANCE_MAX_BYTES (1024 * 1024) /* memory of one instance while it is looked at */
@@ -108,15 +108,16 @@ struct cim_broker_ops {
 /* The provider embeds it. */
 struct cim_broker {
     const struct cim_broker_ops *ops;
-    const struct cim_schema *schema;
-    const char *server;      /* name of this host */
-    struct cim_pulls *pulls; /* the provider's, too; NULL: nothing can be pulled */
+    const struct cim_schema *schema; /* one for each namespace, linked */
+    const char *server;              /* name of this host */
+    struct cim_pulls *pulls;         /* the provider's, too; NULL: nothing can be pulled */
 };
 
 void cim_fail(struct cim_status *st, int code, const char *fmt, ...) VR_PRINTF(3, 4);
 
-/* Is it ours? False: st is set. */
-bool cim_broker_namespace(const char *ns, struct cim_status *st);
+/* The classes of a namespace. NULL: st is set (INVALID_NAMESPACE). */
+const struct cim_schema *
+cim_broker_schema(const struct cim_broker *b, const char *ns, struct cim_status *st);
 /* NULL: st is set (INVALID_NAMESPACE, or `missing` when there is no such class). */
 const struct cim_class *cim_broker_class(
     struct cim_broker *b, const char *ns, const char *name, int missing, struct cim_status *st);

@@ -12,6 +12,7 @@ struct walk {
     struct cim_broker *b;
     const struct cim_caller *who;
     const char *ns;
+    const struct cim_schema *schema; /* of ns */
     const struct cim_related *f;
     const struct cim_class *from, *result;
     bool follow; /* to what is at the other end; else the association itself */
@@ -49,7 +50,7 @@ static bool may_refer(const struct walk *w, const struct cim_class *c)
 /* Gives what is at the other end; false stops. One that is gone meanwhile is left out. */
 static bool follow_to(struct walk *w, const struct cim_path *to)
 {
-    const struct cim_class *cls = cim_schema_class(w->b->schema, to->class_name);
+    const struct cim_class *cls = cim_schema_class(w->schema, to->class_name);
     struct cim_instance *i = NULL;
     struct cim_status st = {0};
     struct cim_arena a;
@@ -102,9 +103,9 @@ static bool look_at(void *ctx, const struct cim_instance *assoc)
 
 static bool filter_ok(struct walk *w, const char *what, const char *name)
 {
-    if (name && !cim_schema_class(w->b->schema, name)) {
+    if (name && !cim_schema_class(w->schema, name)) {
         cim_fail(w->st, CIM_ERR_INVALID_PARAMETER, "%s: no class '%.60s' in %s", what, name,
-                 CIM_NAMESPACE);
+                 w->schema->ns);
         return false;
     }
     return true;
@@ -112,7 +113,8 @@ static bool filter_ok(struct walk *w, const char *what, const char *name)
 
 static bool filters_ok(struct walk *w)
 {
-    return cim_broker_namespace(w->ns, w->st) && filter_ok(w, "AssocClass", w->f->assoc_class) &&
+    w->schema = cim_broker_schema(w->b, w->ns, w->st);
+    return w->schema && filter_ok(w, "AssocClass", w->f->assoc_class) &&
            filter_ok(w, "ResultClass", w->f->result_class);
 }
 
@@ -128,8 +130,7 @@ static bool begin(struct walk *w)
     cim_arena_init(&a, CIM_INSTANCE_MAX_BYTES);
     cim_broker_get_instance(w->b, w->who, w->ns, &f->path, &a, &i, w->st);
     w->from = i ? i->cls : NULL;
-    w->result =
-        w->follow && f->result_class ? cim_schema_class(w->b->schema, f->result_class) : NULL;
+    w->result = w->follow && f->result_class ? cim_schema_class(w->schema, f->result_class) : NULL;
     cim_arena_deinit(&a);
     return w->st->code == CIM_OK && w->from;
 }
@@ -154,7 +155,7 @@ void cim_broker_related(struct cim_broker *b,
     if (!begin(&w)) {
         return;
     }
-    for (const struct cim_class *c = b->schema->first; c && st->code == CIM_OK; c = c->next) {
+    for (const struct cim_class *c = w.schema->first; c && st->code == CIM_OK; c = c->next) {
         if (!cim_class_is_abstract(c) && may_refer(&w, c)) {
             b->ops->enum_instances(b, who, c, look_at, &w, st);
         }
@@ -186,7 +187,7 @@ static bool is_related_class(const struct walk *w, const struct cim_class *to)
     if (w->f->result_class && !cim_class_is_a(to, w->f->result_class)) {
         return false;
     }
-    for (const struct cim_class *c = w->b->schema->first; c; c = c->next) {
+    for (const struct cim_class *c = w->schema->first; c; c = c->next) {
         if (may_refer(w, c) && leads_to(w, c, to)) {
             return true;
         }
@@ -207,7 +208,7 @@ void cim_broker_related_classes(struct cim_broker *b,
         return;
     }
     w.from = cim_broker_class(b, ns, f->path.class_name, CIM_ERR_INVALID_CLASS, st);
-    for (const struct cim_class *c = b->schema->first; w.from && c; c = c->next) {
+    for (const struct cim_class *c = w.schema->first; w.from && c; c = c->next) {
         if (is_related_class(&w, c)) {
             cb(ctx, c);
         }

@@ -5,15 +5,16 @@
 #include "cim/wql.h"
 #include "util/num.h"
 
-static int check_related(struct cim_broker *b, const struct cim_wql *q, struct vr_err *err)
+static int
+check_related(const struct cim_schema *schema, const struct cim_wql *q, struct vr_err *err)
 {
     const char *const names[] = {q->path.class_name, q->assoc_class, q->result_class};
     for (size_t i = 0; i < VR_COUNT(names); i++) {
-        if (names[i] && !cim_schema_class(b->schema, names[i])) {
-            return vr_fail(err, VR_E_INVALID, "no class '%.60s' in %s", names[i], CIM_NAMESPACE);
+        if (names[i] && !cim_schema_class(schema, names[i])) {
+            return vr_fail(err, VR_E_INVALID, "no class '%.60s' in %s", names[i], schema->ns);
         }
     }
-    if (q->path.ns && !cim_ns_eq(q->path.ns, CIM_NAMESPACE)) {
+    if (q->path.ns && !cim_ns_eq(q->path.ns, schema->ns)) {
         return vr_fail(err, VR_E_INVALID, "the object is in another namespace, '%.60s'",
                        q->path.ns);
     }
@@ -29,7 +30,8 @@ void cim_broker_query(struct cim_broker *b,
                       struct cim_status *st)
 {
     struct vr_err err = VR_ERR_INIT;
-    if (!cim_broker_namespace(ns, st)) {
+    const struct cim_schema *schema = cim_broker_schema(b, ns, st);
+    if (!schema) {
         return;
     }
     if (strcasecmp(language, "WQL") != 0) {
@@ -39,12 +41,12 @@ void cim_broker_query(struct cim_broker *b,
     }
     int r = cim_wql_parse(a, text, ret, &err);
     if (r == 0 && ret->kind != WQL_SELECT) {
-        r = check_related(b, ret, &err);
+        r = check_related(schema, ret, &err);
     } else if (r == 0) {
-        const struct cim_class *cls = cim_schema_class(b->schema, ret->class_name);
+        const struct cim_class *cls = cim_schema_class(schema, ret->class_name);
         r = cls ? cim_wql_check(ret, cls, &err)
                 : vr_fail(&err, VR_E_INVALID, "column %u: no class '%.60s' in %s",
-                          ret->class_column, ret->class_name, CIM_NAMESPACE);
+                          ret->class_column, ret->class_name, schema->ns);
     }
     if (r < 0) {
         cim_fail(st, r == -VR_E_NOMEM ? CIM_ERR_FAILED : CIM_ERR_INVALID_QUERY, "%s",
@@ -109,11 +111,15 @@ void cim_broker_run_query(struct cim_broker *b,
                           struct cim_status *st)
 {
     struct select s = {.q = q, .cb = cb, .ctx = ctx, .st = st};
-    s.env = (struct cim_wql_env){.server = b->server, .ns = CIM_NAMESPACE, .schema = b->schema};
     if (q->kind != WQL_SELECT) {
         run_related(b, who, ns, q, cb, ctx, st);
         return;
     }
+    const struct cim_schema *schema = cim_broker_schema(b, ns, st);
+    if (!schema) {
+        return;
+    }
+    s.env = (struct cim_wql_env){.server = b->server, .ns = schema->ns, .schema = schema};
     cim_arena_init(&s.arena, CIM_INSTANCE_MAX_BYTES);
     cim_broker_enum_instances(b, who, ns, q->class_name, select_one, &s, st);
     cim_arena_deinit(&s.arena);

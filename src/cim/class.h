@@ -68,6 +68,7 @@ struct cim_method {
 
 struct cim_class {
     struct cim_class *next; /* in the order of the MOF */
+    const struct cim_schema *schema;
     const char *name;
     const struct cim_class *super; /* NULL at the top */
     const struct cim_qualifier *quals;
@@ -78,7 +79,10 @@ struct cim_class {
     uint32_t nmethods;
 };
 
+/* The classes of one namespace. Who serves it sets ns and links it. */
 struct cim_schema {
+    const char *ns;
+    const struct cim_schema *next; /* of another namespace */
     struct cim_arena arena;
     struct cim_class *first, *last;
     struct cim_qualifier_decl *quals; /* the last one first */

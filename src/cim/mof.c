@@ -449,6 +449,7 @@ static int parse_class(struct mof *m)
     if (r < 0 || !cls) {
         return r < 0 ? r : vr_fail_nomem(m->err);
     }
+    cls->schema = m->schema;
     cls->name = take_name(m);
     if (!cls->name || cim_schema_class(m->schema, cls->name)) {
         return bad(m, "the name of a new class");

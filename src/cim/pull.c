@@ -16,7 +16,7 @@ struct item {
 struct cim_pull {
     struct cim_arena arena;
     char id[VR_UUID_TEXT_LEN];
-    char *user;
+    char *user, *ns;
     enum cim_pull_kind kind;
     struct item *first, *last;
     uint64_t left, timeout_ms, ends_ms;
@@ -33,6 +33,7 @@ static struct cim_pull *pull_free(struct cim_pull *p)
     if (p) {
         cim_arena_deinit(&p->arena);
         free(p->user);
+        free(p->ns);
         free(p);
     }
     return NULL;
@@ -92,6 +93,7 @@ static struct cim_pull **find_place(struct cim_pulls *s,
 
 struct cim_pull *cim_pull_open(struct cim_pulls *s,
                                const struct cim_caller *who,
+                               const char *ns,
                                enum cim_pull_kind kind,
                                const uint32_t *timeout_s,
                                struct cim_status *st)
@@ -109,16 +111,16 @@ struct cim_pull *cim_pull_open(struct cim_pulls *s,
         return NULL;
     }
     struct cim_pull *p = calloc(1, sizeof *p);
-    char *user = strdup(who->user);
-    if (!p || !user) {
-        free(p);
-        free(user);
+    if (p) {
+        p->user = strdup(who->user);
+        p->ns = strdup(ns);
+    }
+    if (!p || !p->user || !p->ns) {
         cim_fail(st, CIM_ERR_FAILED, "out of memory");
-        return NULL;
+        return pull_free(p);
     }
     struct vr_uuid id = vr_uuid_new();
     vr_uuid_text(&id, p->id);
-    p->user = user;
     p->kind = kind;
     p->timeout_ms = (uint64_t)seconds * 1000;
     p->ends_ms = s->now_ms() + p->timeout_ms;
@@ -184,6 +186,7 @@ const void *cim_pull_data(const struct cim_pull *p)
 
 struct cim_pull *cim_pull_find(struct cim_pulls *s,
                                const struct cim_caller *who,
+                               const char *ns,
                                const char *id,
                                int kind,
                                struct cim_status *st)
@@ -192,13 +195,14 @@ struct cim_pull *cim_pull_find(struct cim_pulls *s,
     for (size_t i = 0; i < CIM_PULLS_MAX; i++) {
         struct cim_pull *p = s->all[i];
         if (p && strcmp(p->id, id) == 0 && strcmp(p->user, who->user) == 0 &&
-            (kind < 0 || p->kind == (enum cim_pull_kind)kind)) {
+            cim_ns_eq(p->ns, ns) && (kind < 0 || p->kind == (enum cim_pull_kind)kind)) {
             p->ends_ms = s->now_ms() + p->timeout_ms;
             return p;
         }
     }
-    cim_fail(st, CIM_ERR_INVALID_ENUMERATION_CONTEXT,
-             "no such enumeration of this user and kind: it may have ended or timed out");
+    cim_fail(
+        st, CIM_ERR_INVALID_ENUMERATION_CONTEXT,
+        "no such enumeration of this user, namespace and kind: it may have ended or timed out");
     return NULL;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Enumerations that a client pulls in pieces. What is enumerated is copied when it is opened, so
- * each shows one moment, whatever happens meanwhile. One belongs to the user who opened it and ends
- * when it is closed, pulled to its end, or left alone for its timeout. Numbers and memory are
- * limited: SERVER_LIMITS_EXCEEDED.
+ * each shows one moment, whatever happens meanwhile. One belongs to the user who opened it and to
+ * the namespace of that call, and ends when it is closed, pulled to its end, or left alone for its
+ * timeout. Numbers and memory are limited: SERVER_LIMITS_EXCEEDED.
  */
 #pragma once
 #include "cim/broker.h"
@@ -31,6 +31,7 @@ void cim_pulls_free(struct cim_pulls *s);
 /* Empty, to be filled now. NULL: st is set (limits; INVALID_OPERATION_TIMEOUT). */
 struct cim_pull *cim_pull_open(struct cim_pulls *s,
                                const struct cim_caller *who,
+                               const char *ns,
                                enum cim_pull_kind kind,
                                const uint32_t *timeout_s,
                                struct cim_status *st);
@@ -46,6 +47,7 @@ const void *cim_pull_data(const struct cim_pull *p);
 /* By its id; its time begins anew. NULL: INVALID_ENUMERATION_CONTEXT. kind < 0: any. */
 struct cim_pull *cim_pull_find(struct cim_pulls *s,
                                const struct cim_caller *who,
+                               const char *ns,
                                const char *id,
                                int kind,
                                struct cim_status *st);

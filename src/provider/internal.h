@@ -9,13 +9,16 @@
 extern const unsigned char provider_schema[];
 extern const size_t provider_schema_len;
 
+#define PROVIDER_SPACES 1
+
 struct provider {
     struct cim_broker broker; /* first: the ops get it back */
     struct provider_config config;
     struct core *core;
     const struct provider_env_ops *env;
     void *env_ctx;
-    struct cim_schema *schema;
+    struct cim_schema *schemas[PROVIDER_SPACES];
+    const struct cim_schema *schema; /* of CIM_NAMESPACE */
 };
 
 /* One enumeration: builds into an arena that is emptied after each instance. */
@@ -46,6 +49,17 @@ struct provider_class {
     void (*list)(struct provider_list *l);
     /* The path was checked to name an instance. */
     void (*invoke)(struct provider_call *call);
+};
+
+/* A namespace: its schema, and what fills its classes. */
+struct provider_space {
+    const char *ns, *mof_name;
+    const unsigned char *mof;
+    const size_t *mof_bytes;
+    const struct provider_class *const *classes;
+    size_t nclasses;
+    const struct provider_class *assocs;
+    size_t nassocs;
 };
 
 extern const struct provider_class provider_service, provider_system, provider_relationship,

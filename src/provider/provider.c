@@ -13,6 +13,8 @@
 #include "util/num.h"
 #include "util/vtime.h"
 
+DEFINE_CLEANUP(struct provider *, provider_free)
+
 struct wait {
     struct provider *p;
     cim_invoke_done done;
@@ -22,16 +24,34 @@ struct wait {
 static const struct provider_class *const classes[] = {
     &provider_service, &provider_system, &provider_relationship, &provider_job, &provider_setting};
 
-static const struct provider_class *find_class(const struct cim_class *cls)
+static const struct provider_space spaces[PROVIDER_SPACES] = {
+    {CIM_NAMESPACE, "WindowsVirtualization.V2.mof", provider_schema, &provider_schema_len, classes,
+     VR_COUNT(classes), provider_assocs, PROVIDER_ASSOCS},
+};
+
+static const struct provider_space *find_space(const struct provider *p,
+                                               const struct cim_schema *schema)
 {
-    for (size_t i = 0; i < VR_COUNT(classes); i++) {
-        if (strcasecmp(classes[i]->name, cls->name) == 0) {
-            return classes[i];
+    size_t i = 0;
+    while (i < PROVIDER_SPACES && p->schemas[i] != schema) {
+        i++;
+    }
+    vr_assert(i < PROVIDER_SPACES);
+    return &spaces[i];
+}
+
+static const struct provider_class *find_class(const struct provider *p,
+                                               const struct cim_class *cls)
+{
+    const struct provider_space *s = find_space(p, cls->schema);
+    for (size_t i = 0; i < s->nclasses; i++) {
+        if (strcasecmp(s->classes[i]->name, cls->name) == 0) {
+            return s->classes[i];
         }
     }
-    for (size_t i = 0; i < PROVIDER_ASSOCS; i++) {
-        if (strcasecmp(provider_assocs[i].name, cls->name) == 0) {
-            return &provider_assocs[i];
+    for (size_t i = 0; i < s->nassocs; i++) {
+        if (strcasecmp(s->assocs[i].name, cls->name) == 0) {
+            return &s->assocs[i];
         }
     }
     return NULL;
@@ -50,7 +70,7 @@ static struct cim_instance *get(struct provider *p,
                                 const struct cim_path *path,
                                 struct cim_arena *a)
 {
-    const struct provider_class *c = find_class(cls);
+    const struct provider_class *c = find_class(p, cls);
     struct cim_instance *i = c ? c->get(p, cls, path, a) : NULL;
     return i && cim_path_eq(&i->path, path) ? i : NULL;
 }
@@ -94,7 +114,7 @@ static void enum_instances(struct cim_broker *b,
                            void *ctx,
                            struct cim_status *st)
 {
-    const struct provider_class *c = find_class(cls);
+    const struct provider_class *c = find_class((struct provider *)b, cls);
     struct provider_list l = {
         .p = (struct provider *)b, .cls = cls, .cb = cb, .ctx = ctx, .st = st};
     if (!may_read(who, st) || !c) {
@@ -120,7 +140,7 @@ static void
 invoke(struct cim_broker *b, const struct cim_invoke *in, cim_invoke_done done, void *ctx)
 {
     struct provider_call call = {.p = (struct provider *)b, .in = in, .done = done, .ctx = ctx};
-    const struct provider_class *c = find_class(in->cls);
+    const struct provider_class *c = find_class(call.p, in->cls);
     if (in->caller.role < VR_ROLE_VIEWER) {
         provider_fail(&call, CIM_ERR_ACCESS_DENIED, "this user has no role here");
     } else if (!c || !path_exists(call.p, in)) {
@@ -200,6 +220,23 @@ struct core_caller provider_caller(const struct provider_call *call)
 
 /* --- life --- */
 
+static int load_schemas(struct provider *p, struct vr_err *err)
+{
+    for (size_t i = 0; i < PROVIDER_SPACES; i++) {
+        int r = cim_mof_parse((const char *)spaces[i].mof, *spaces[i].mof_bytes, spaces[i].mof_name,
+                              &p->schemas[i], err);
+        if (r < 0) {
+            return r;
+        }
+        p->schemas[i]->ns = spaces[i].ns;
+        if (i) {
+            p->schemas[i - 1]->next = p->schemas[i];
+        }
+    }
+    p->schema = p->schemas[0];
+    return 0;
+}
+
 int provider_new(const struct provider_config *config,
                  struct core *core,
                  const struct provider_env_ops *ops,
@@ -207,13 +244,12 @@ int provider_new(const struct provider_config *config,
                  struct provider **ret,
                  struct vr_err *err)
 {
-    _cleanup_(vr_freep) struct provider *p = calloc(1, sizeof *p);
+    _cleanup_(provider_freep) struct provider *p = calloc(1, sizeof *p);
     if (!p) {
         return vr_fail_nomem(err);
     }
     *p = (struct provider){.config = *config, .core = core, .env = ops, .env_ctx = ctx};
-    int r = cim_mof_parse((const char *)provider_schema, provider_schema_len,
-                          "WindowsVirtualization.V2.mof", &p->schema, err);
+    int r = load_schemas(p, err);
     if (r < 0) {
         return r;
     }
@@ -222,7 +258,6 @@ int provider_new(const struct provider_config *config,
                                     .server = p->config.host_name,
                                     .pulls = cim_pulls_new(vr_mono_ms)};
     if (!p->broker.pulls) {
-        cim_schema_free(p->schema);
         return vr_fail_nomem(err);
     }
     *ret = TAKE_PTR(p);
@@ -233,7 +268,9 @@ void provider_free(struct provider *p)
 {
     if (p) {
         cim_pulls_free(p->broker.pulls);
-        cim_schema_free(p->schema);
+        for (size_t i = 0; i < PROVIDER_SPACES; i++) {
+            cim_schema_free(p->schemas[i]);
+        }
         free(p);
     }
 }

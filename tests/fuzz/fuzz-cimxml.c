@@ -67,6 +67,7 @@ static struct cim_broker *make_broker(void)
     vr_assert(vr_read_file(FUZZ_SCHEMA, CIM_MOF_MAX_BYTES, &text, &n, &err) == 0);
     vr_assert(cim_mof_parse(text, n, "schema", &schema, &err) == 0);
     free(text);
+    schema->ns = CIM_NAMESPACE;
     broker.schema = schema;
     return &broker;
 }

@@ -243,11 +243,8 @@ static void on_invoked(void *ctx, const struct cim_invoke_result *res)
     pending_free(p);
 }
 
-static void read_params(struct pending *p,
-                        struct cim_broker *broker,
-                        const xmlNode *call,
-                        struct cim_invoke *inv,
-                        struct cim_status *st)
+static void
+read_params(struct pending *p, const xmlNode *call, struct cim_invoke *inv, struct cim_status *st)
 {
     for (xmlNode *n = node_next(node_first(call)); n; n = node_next(n)) {
         const char *name = node_is(n, "PARAMVALUE") ? node_attr(&p->arena, n, "NAME") : NULL;
@@ -258,7 +255,7 @@ static void read_params(struct pending *p,
             return;
         }
         if (cim_invoke_param(inv, name) || inv->nparams >= CIM_PARAMS_MAX ||
-            !node_param(&p->arena, broker->schema, n, decl, &inv->params[inv->nparams])) {
+            !node_param(&p->arena, inv->cls->schema, n, decl, &inv->params[inv->nparams])) {
             cim_fail(st, CIM_ERR_INVALID_PARAMETER, "%s: parameter %s is malformed or given twice",
                      inv->method->name, decl->name);
             return;
@@ -287,7 +284,7 @@ static void invoke(struct pending *p,
         inv->method = cim_broker_method(broker, target->ns, target, p->method, &inv->cls, &st);
     }
     if (inv && inv->method) {
-        read_params(p, broker, call, inv, &st);
+        read_params(p, call, inv, &st);
     }
     if (st.code == CIM_OK) {
         cim_broker_invoke(broker, inv, on_invoked, p);

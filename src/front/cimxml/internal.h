@@ -52,11 +52,12 @@ struct cimxml_call {
     struct cim_arena *arena;
     const char *method; /* as the client spelled it */
     const char *ns;
-    xmlNode *node;         /* IMETHODCALL or METHODCALL */
-    struct vr_buf *params; /* what stands behind IRETURNVALUE */
+    const struct cim_schema *schema; /* of ns */
+    xmlNode *node;                   /* IMETHODCALL or METHODCALL */
+    struct vr_buf *params;           /* what stands behind IRETURNVALUE */
 };
-/* Writes what stands inside IMETHODRESPONSE; with st not 0 nothing counts. */
-void cimxml_intrinsic(const struct cimxml_call *call, struct vr_buf *out, struct cim_status *st);
+/* Sets call->schema. Writes what stands inside IMETHODRESPONSE; with st not 0 nothing counts. */
+void cimxml_intrinsic(struct cimxml_call *call, struct vr_buf *out, struct cim_status *st);
 
 /* --- text --- */
 struct cimxml_options {

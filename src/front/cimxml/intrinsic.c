@@ -210,7 +210,7 @@ static const struct op ops[] = {
     {"EnumerationCount", BIT(EnumerationContext), BIT(EnumerationContext), 0, op_enumeration_count},
 };
 
-void cimxml_intrinsic(const struct cimxml_call *call, struct vr_buf *out, struct cim_status *st)
+void cimxml_intrinsic(struct cimxml_call *call, struct vr_buf *out, struct cim_status *st)
 {
     const struct op *op = NULL;
     for (size_t i = 0; i < VR_COUNT(ops) && !op; i++) {
@@ -220,7 +220,11 @@ void cimxml_intrinsic(const struct cimxml_call *call, struct vr_buf *out, struct
         cim_fail(st, CIM_ERR_NOT_SUPPORTED, "operation '%.60s' is not supported", call->method);
         return;
     }
-    struct cimxml_args *args = cim_alloc(call->arena, sizeof *args);
+    call->schema = cim_broker_schema(call->broker, call->ns, st);
+    struct cimxml_args *args = call->schema ? cim_alloc(call->arena, sizeof *args) : NULL;
+    if (!call->schema) {
+        return;
+    }
     if (!args) {
         cim_fail(st, CIM_ERR_FAILED, "out of memory");
         return;

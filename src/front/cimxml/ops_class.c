@@ -23,14 +23,14 @@ static void enum_classes(const struct cimxml_call *call,
 {
     const struct cimxml_arg *name = &args->arg[P_ClassName];
     struct cimxml_options o = cimxml_options_of(args);
-    const char *top_name = name->given ? name->path.class_name : call->broker->schema->first->name;
     const struct cim_class *top =
-        cim_broker_class(call->broker, call->ns, top_name, CIM_ERR_INVALID_CLASS, st);
-    if (!top) {
+        name->given ? cim_broker_class(call->broker, call->ns, name->path.class_name,
+                                       CIM_ERR_INVALID_CLASS, st)
+                    : NULL;
+    if (name->given && !top) {
         return;
     }
-    top = name->given ? top : NULL;
-    for (const struct cim_class *c = call->broker->schema->first; c; c = c->next) {
+    for (const struct cim_class *c = call->schema->first; c; c = c->next) {
         bool below = !top || (c != top && cim_class_is_a(c, top->name));
         if (!below || (!args->arg[P_DeepInheritance].flag && c->super != top)) {
             continue;
@@ -65,12 +65,9 @@ void op_get_qualifier(const struct cimxml_call *call,
                       struct cim_status *st)
 {
     const char *name = args->arg[P_QualifierName].text;
-    if (!cim_broker_namespace(call->ns, st)) {
-        return;
-    }
-    const struct cim_qualifier_decl *d = cim_schema_qualifier(call->broker->schema, name);
+    const struct cim_qualifier_decl *d = cim_schema_qualifier(call->schema, name);
     if (!d) {
-        cim_fail(st, CIM_ERR_NOT_FOUND, "no qualifier '%.60s' in %s", name, CIM_NAMESPACE);
+        cim_fail(st, CIM_ERR_NOT_FOUND, "no qualifier '%.60s' in %s", name, call->schema->ns);
         return;
     }
     put_qualifier_declaration(out, d);
@@ -81,10 +78,7 @@ void op_enumerate_qualifiers(const struct cimxml_call *call,
                              struct vr_buf *out,
                              struct cim_status *st)
 {
-    if (!cim_broker_namespace(call->ns, st)) {
-        return;
-    }
-    for (const struct cim_qualifier_decl *d = call->broker->schema->quals; d; d = d->next) {
+    for (const struct cim_qualifier_decl *d = call->schema->quals; d; d = d->next) {
         put_qualifier_declaration(out, d);
     }
 }

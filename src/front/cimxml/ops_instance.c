@@ -62,7 +62,7 @@ static void list(const struct cimxml_call *call,
 {
     const char *name = args->arg[P_ClassName].path.class_name;
     if (!args->arg[P_DeepInheritance].flag) {
-        l->options.as = cim_schema_class(call->broker->schema, name);
+        l->options.as = cim_schema_class(call->schema, name);
     }
     cim_broker_enum_instances(call->broker, call->caller, call->ns, name, list_one, l, st);
 }

@@ -89,7 +89,7 @@ static struct cim_pull *open_pull(const struct cimxml_call *call,
                  "ContinueOnError is not supported");
         return NULL;
     }
-    struct cim_pull *p = cim_pull_open(call->broker->pulls, call->caller, kind,
+    struct cim_pull *p = cim_pull_open(call->broker->pulls, call->caller, call->ns, kind,
                                        timeout->given ? &timeout->number : NULL, st);
     if (p) {
         cim_pull_set_data(p, keep_options(cim_pull_arena(p), o));
@@ -133,7 +133,7 @@ static void open_enumerate(const struct cimxml_call *call,
     const char *name = args->arg[P_ClassName].path.class_name;
     struct cimxml_options o = cimxml_instance_options(args);
     if (kind == CIM_PULL_WITH_PATH && !args->arg[P_DeepInheritance].flag) {
-        o.as = cim_schema_class(call->broker->schema, name);
+        o.as = cim_schema_class(call->schema, name);
     }
     struct cim_pull *p = is_filtered(args, st) ? NULL : open_pull(call, args, kind, &o, st);
     if (p) {
@@ -215,7 +215,7 @@ static void put_result_class(const struct cimxml_call *call,
                              struct cim_status *st)
 {
     const struct cim_class *cls =
-        q->kind == WQL_SELECT ? cim_schema_class(call->broker->schema, q->class_name) : NULL;
+        q->kind == WQL_SELECT ? cim_schema_class(call->schema, q->class_name) : NULL;
     if (!cls) {
         cim_fail(st, CIM_ERR_INVALID_PARAMETER,
                  "ReturnQueryResultClass: the results of this query are of no one class");
@@ -258,15 +258,12 @@ static struct cim_pull *find(const struct cimxml_call *call,
                              int kind,
                              struct cim_status *st)
 {
-    if (!cim_broker_namespace(call->ns, st)) {
-        return NULL;
-    }
     if (!call->broker->pulls) {
         cim_fail(st, CIM_ERR_NOT_SUPPORTED, "pulled enumerations are not supported");
         return NULL;
     }
-    return cim_pull_find(call->broker->pulls, call->caller, args->arg[P_EnumerationContext].text,
-                         kind, st);
+    return cim_pull_find(call->broker->pulls, call->caller, call->ns,
+                         args->arg[P_EnumerationContext].text, kind, st);
 }
 
 static void pull(const struct cimxml_call *call,

@@ -72,10 +72,13 @@ static void put_namespace(struct vr_buf *b, const char *ns)
 
 static void put_reference(struct vr_buf *b, const struct cim_path *p)
 {
-    vr_buf_text(b, "<VALUE.REFERENCE><LOCALINSTANCEPATH>");
-    put_namespace(b, p->ns ? p->ns : CIM_NAMESPACE);
+    vr_buf_text(b, "<VALUE.REFERENCE>");
+    if (p->ns) {
+        vr_buf_text(b, "<LOCALINSTANCEPATH>");
+        put_namespace(b, p->ns);
+    }
     put_instance_name(b, p);
-    vr_buf_text(b, "</LOCALINSTANCEPATH></VALUE.REFERENCE>");
+    vr_buf_text(b, p->ns ? "</LOCALINSTANCEPATH></VALUE.REFERENCE>" : "</VALUE.REFERENCE>");
 }
 
 static void put_key(struct vr_buf *b, const struct cim_key *k)
@@ -112,10 +115,11 @@ void put_instance_name(struct vr_buf *b, const struct cim_path *p)
 
 static void put_namespace_path(struct vr_buf *b, const char *host, const char *ns)
 {
+    vr_assert(ns);
     vr_buf_text(b, "<NAMESPACEPATH><HOST>");
     put_escaped(b, host);
     vr_buf_text(b, "</HOST>");
-    put_namespace(b, ns ? ns : CIM_NAMESPACE);
+    put_namespace(b, ns);
     vr_buf_text(b, "</NAMESPACEPATH>");
 }
 
@@ -130,7 +134,7 @@ void put_instance_path(struct vr_buf *b, const char *host, const struct cim_path
 void put_class_path(struct vr_buf *b, const char *host, const struct cim_class *c)
 {
     vr_buf_text(b, "<CLASSPATH>");
-    put_namespace_path(b, host, NULL);
+    put_namespace_path(b, host, c->schema->ns);
     vr_buf_printf(b, "<CLASSNAME NAME=\"%s\"/></CLASSPATH>", c->name);
 }
 

@@ -59,13 +59,13 @@ static struct cim_instance *make(struct world *w, const char *id, const char *te
 static struct cim_pull *open_one(struct world *w, const struct cim_caller *who)
 {
     w->st.code = 0;
-    return cim_pull_open(w->pulls, who, CIM_PULL_WITH_PATH, NULL, &w->st);
+    return cim_pull_open(w->pulls, who, "root/x", CIM_PULL_WITH_PATH, NULL, &w->st);
 }
 
 static bool is_there(struct world *w, const struct cim_caller *who, const char *id, int kind)
 {
     w->st.code = 0;
-    struct cim_pull *p = cim_pull_find(w->pulls, who, id, kind, &w->st);
+    struct cim_pull *p = cim_pull_find(w->pulls, who, "root/x", id, kind, &w->st);
     assert_int_equal(w->st.code, p ? 0 : CIM_ERR_INVALID_ENUMERATION_CONTEXT);
     return p != NULL;
 }
@@ -93,7 +93,7 @@ static void test_snapshot(void **state)
 static void test_paths_only(void **state)
 {
     struct world *w = *state;
-    struct cim_pull *p = cim_pull_open(w->pulls, &anna, CIM_PULL_PATHS, NULL, &w->st);
+    struct cim_pull *p = cim_pull_open(w->pulls, &anna, "root/x", CIM_PULL_PATHS, NULL, &w->st);
     assert_true(cim_pull_add(p, make(w, "1", "one")));
     const struct cim_instance *i = cim_pull_next(p);
     assert_null(i->values);
@@ -108,7 +108,8 @@ static void test_owner_and_kind(void **state)
     assert_false(is_there(w, &bob, id, -1));
     assert_false(is_there(w, &anna, id, CIM_PULL_PATHS));
     assert_false(is_there(w, &anna, "", -1));
-    struct cim_pull *p = cim_pull_find(w->pulls, &anna, id, -1, &w->st);
+    assert_null(cim_pull_find(w->pulls, &anna, "root/y", id, -1, &w->st));
+    struct cim_pull *p = cim_pull_find(w->pulls, &anna, "Root\\X", id, -1, &w->st);
     char copy[64];
     snprintf(copy, sizeof copy, "%s", id);
     cim_pull_close(w->pulls, p);
@@ -121,7 +122,8 @@ static void test_expiry(void **state)
     struct world *w = *state;
     uint32_t seconds = 10;
     char id[64];
-    struct cim_pull *p = cim_pull_open(w->pulls, &anna, CIM_PULL_WITH_PATH, &seconds, &w->st);
+    struct cim_pull *p =
+        cim_pull_open(w->pulls, &anna, "root/x", CIM_PULL_WITH_PATH, &seconds, &w->st);
     snprintf(id, sizeof id, "%s", cim_pull_id(p));
     now += 9999;
     assert_true(is_there(w, &anna, id, -1));
@@ -131,7 +133,7 @@ static void test_expiry(void **state)
     assert_false(is_there(w, &anna, id, -1));
     static const uint32_t bad[] = {0, CIM_PULL_TIMEOUT_MAX_S + 1};
     for (int i = 0; i < 2; i++) {
-        assert_null(cim_pull_open(w->pulls, &anna, CIM_PULL_PATHS, &bad[i], &w->st));
+        assert_null(cim_pull_open(w->pulls, &anna, "root/x", CIM_PULL_PATHS, &bad[i], &w->st));
         assert_int_equal(w->st.code, CIM_ERR_INVALID_OPERATION_TIMEOUT);
     }
 }

@@ -90,7 +90,7 @@ static void fake_enum(struct cim_broker *b,
 void reply(cim_invoke_done done, void *ctx)
 {
     static struct cim_invoke_result res;
-    static struct cim_path job = {.class_name = "Msvm_ConcreteJob"};
+    static struct cim_path job = {.ns = CIM_NAMESPACE, .class_name = "Msvm_ConcreteJob"};
     job.nkeys = 0;
     cim_path_add_key(&job, "InstanceID", cim_str("vmreplica:1"));
     res = (struct cim_invoke_result){.value = cim_uint(CIM_UINT32, 4096), .nout = 1};
@@ -236,7 +236,11 @@ int load_schema(void **state)
     if (file) {
         fclose(file);
     }
-    return cim_mof_parse(text, n, "schema", &schema, NULL) < 0 || !schema->first;
+    if (cim_mof_parse(text, n, "schema", &schema, NULL) < 0) {
+        return 1;
+    }
+    schema->ns = CIM_NAMESPACE;
+    return !schema->first;
 }
 
 int free_schema(void **state)
