@@ -17,7 +17,7 @@ SPDX = '/* SPDX-License-Identifier: Apache-2.0 */'
 
 # Files longer than the limit, with the lines they may have. This list may only shrink: split the file instead.
 ALLOWED = {
-    'src/core/core.h': 290,
+    'src/core/core.h': 201,
 }
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Source transfers: start, the proposed generation, how each kind of end moves job and
- * relationship, retries, pause, resume and cancel.
+ * relationship, retries. Pause, resume and cancel: transfer_wish.c.
  *
  *   end                          job                         relationship (verify: unchanged)
  *   0                            Completed                   3
@@ -19,11 +19,6 @@
 #include "util/num.h"
 #include "util/vtime.h"
 
-static bool is_verify(const struct vr_job *j)
-{
-    return j->type == VR_JOBTYPE_VERIFY;
-}
-
 enum vr_rel_event transfer_start_event(const struct vr_job *j)
 {
     return j->type == VR_JOBTYPE_INITIAL ? VR_REV_START_INITIAL : VR_REV_START_RESYNC;
@@ -31,7 +26,7 @@ enum vr_rel_event transfer_start_event(const struct vr_job *j)
 
 static enum vr_transfer_kind kind_of(const struct vr_job *j, const struct vr_rel *rel)
 {
-    if (is_verify(j)) {
+    if (job_is_verify(j)) {
         return VR_TRANSFER_VERIFY;
     }
     bool holds = !vr_uuid_is_nil(&rel->generation.uuid); /* a first transfer whose end was lost */
@@ -42,22 +37,21 @@ static enum vr_transfer_kind kind_of(const struct vr_job *j, const struct vr_rel
     return holds || rel->nhistory > 0 ? VR_TRANSFER_RESYNC : VR_TRANSFER_SEEDED;
 }
 
-/* Does the relationship's state come from this job? Not from one that is only scheduled or about to
- * start. */
-static bool owns_state(const struct vr_job *j, const struct vr_rel *rel)
+bool transfer_owns_state(const struct vr_job *j, const struct vr_rel *rel)
 {
     bool active = rel->state == VR_REL_INITIAL || rel->state == VR_REL_RESYNCHRONIZING;
     bool suspended = rel->state == VR_REL_RESYNC_SUSPENDED || rel->state == VR_REL_READY;
-    return !is_verify(j) &&
+    return !job_is_verify(j) &&
            (j->state == VR_JOB_SUSPENDED ? suspended : active && j->state != VR_JOB_NEW);
 }
 
-/* Moves and stores the relationship of a transfer; nothing for a verify. */
-static void
-rel_follow(struct core *c, const struct vr_job *j, enum vr_rel_event event, const char *reason)
+void transfer_follow(struct core *c,
+                     const struct vr_job *j,
+                     enum vr_rel_event event,
+                     const char *reason)
 {
     struct rel_entry *rel = core_find_rel(c, &j->vm_id, j->rel_number);
-    if (!rel || !owns_state(j, &rel->r)) {
+    if (!rel || !transfer_owns_state(j, &rel->r)) {
         return;
     }
     struct vr_rel next = rel->r;
@@ -66,7 +60,7 @@ rel_follow(struct core *c, const struct vr_job *j, enum vr_rel_event event, cons
     }
 }
 
-static void answer_waiter(struct job_entry *e, uint32_t code, int kind, const char *text)
+void job_answer_waiter(struct job_entry *e, uint32_t code, int kind, const char *text)
 {
     core_done done = e->done;
     void *ctx = e->done_ctx;
@@ -137,7 +131,7 @@ static void end_completed(struct core *c,
         core_event(c, CORE_EV_SAVE_FAILED, &e->j.vm_id, e->j.vm_name,
                    "the report of job %llu could not be saved", (unsigned long long)e->j.id);
     }
-    if (rel && !is_verify(&e->j)) {
+    if (rel && !job_is_verify(&e->j)) {
         struct vr_rel next = rel->r;
         if (!vr_uuid_is_nil(&gen->uuid)) {
             core_rel_new_generation(&next, gen);
@@ -157,7 +151,7 @@ static void end_completed(struct core *c,
                (unsigned long long)e->j.id, (unsigned long long)e->j.progress.bytes_compared,
                (unsigned long long)e->j.progress.bytes_differing,
                (unsigned long long)e->j.progress.bytes_sent);
-    bool differed = is_verify(&e->j) && report && !report->equal;
+    bool differed = job_is_verify(&e->j) && report && !report->equal;
     job_finish(c, e, VR_JEV_COMPLETE, 0,
                differed ? "completed: a difference was found" : "completed");
 }
@@ -165,7 +159,7 @@ static void end_completed(struct core *c,
 static void end_failed(
     struct core *c, struct job_entry *e, enum vr_rel_event event, uint32_t code, const char *text)
 {
-    rel_follow(c, &e->j, event, text);
+    transfer_follow(c, &e->j, event, text);
     job_finish(c, e, VR_JEV_FAIL, code, text);
 }
 
@@ -214,7 +208,7 @@ static void end_requeue(struct core *c, struct job_entry *e, const char *text)
 static void end_suspended(struct core *c, struct job_entry *e, bool by_user, const char *text)
 {
     struct vr_job next = e->j;
-    rel_follow(c, &e->j, VR_REV_PAUSE, text);
+    transfer_follow(c, &e->j, VR_REV_PAUSE, text);
     (void)!job_move(c, &next, VR_JEV_SUSPEND, NULL);
     next.user_suspended = by_user;
     core_text(next.status, sizeof(next.status), "%s", text);
@@ -230,8 +224,8 @@ static void end_suspended(struct core *c, struct job_entry *e, bool by_user, con
 static void end_cancelled(struct core *c, struct job_entry *e, bool nothing_differed)
 {
     bool equal = e->was_replicating && nothing_differed;
-    rel_follow(c, &e->j, equal ? VR_REV_CANCEL_EQUAL : VR_REV_CANCEL,
-               equal ? "" : "a resynchronization was cancelled");
+    transfer_follow(c, &e->j, equal ? VR_REV_CANCEL_EQUAL : VR_REV_CANCEL,
+                    equal ? "" : "a resynchronization was cancelled");
     job_finish(c, e, VR_JEV_CANCEL, 0, "cancelled");
 }
 
@@ -284,7 +278,7 @@ static void end_error(struct core *c, struct job_entry *e, int r, const char *te
         }
         /* fall through */
     default:
-        if (e->j.progress.phase >= VR_PHASE_COMMIT && !is_verify(&e->j)) {
+        if (e->j.progress.phase >= VR_PHASE_COMMIT && !job_is_verify(&e->j)) {
             end_requeue(c, e, text); /* a begun commit is repeated, never given up */
             break;
         }
@@ -308,13 +302,13 @@ static void after_end(struct core *c, struct job_entry *e, enum job_cmd cmd)
     bool obeyed = (cmd == CMD_PAUSE && e->j.state == VR_JOB_SUSPENDED) ||
                   (cmd == CMD_CANCEL && e->j.state == VR_JOB_TERMINATED);
     if (obeyed) {
-        answer_waiter(e, VR_RC_COMPLETED, 0, NULL);
+        job_answer_waiter(e, VR_RC_COMPLETED, 0, NULL);
     } else if (r < 0) {
-        answer_waiter(e, vr_retcode_of_error(r), r, vr_err_text(&err));
+        job_answer_waiter(e, vr_retcode_of_error(r), r, vr_err_text(&err));
     } else {
-        answer_waiter(e, VR_RC_INVALID_STATE, -VR_E_STATE,
-                      e->j.state == VR_JOB_COMPLETED ? "too late: the transfer completed"
-                                                     : "the transfer had failed already");
+        job_answer_waiter(e, VR_RC_INVALID_STATE, -VR_E_STATE,
+                          e->j.state == VR_JOB_COMPLETED ? "too late: the transfer completed"
+                                                         : "the transfer had failed already");
     }
 }
 
@@ -326,7 +320,7 @@ void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_tra
     }
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
     enum job_cmd cmd = e->cmd;
-    bool settled = rel && !is_verify(&e->j) && !vr_uuid_is_nil(&rel->r.proposed) &&
+    bool settled = rel && !job_is_verify(&e->j) && !vr_uuid_is_nil(&rel->r.proposed) &&
                    vr_uuid_eq(&rel->r.proposed, &res->generation.uuid);
     e->lane = false;
     e->cmd = CMD_NONE;
@@ -418,7 +412,7 @@ void transfer_start(struct core *c, struct job_entry *e)
         job_finish(c, e, VR_JEV_FAIL, VR_RC_INVALID_STATE, "the relationship was removed");
         return;
     }
-    bool unsettled = !vr_uuid_is_nil(&rel->r.proposed) && !e->asked && !is_verify(&e->j);
+    bool unsettled = !vr_uuid_is_nil(&rel->r.proposed) && !e->asked && !job_is_verify(&e->j);
     if (!unsettled) {
         start_lane(c, e, rel);
         return;
@@ -477,123 +471,4 @@ void transfer_settle_reply(struct core *c,
         end_error(c, e, reply->result, reply->text[0] ? reply->text : vr_kind_text(reply->result));
     }
     jobs_pump(c);
-}
-
-/* --- pause, resume, cancel --- */
-
-int transfer_pause(struct core *c, struct job_entry *e, bool *ret_pending, struct vr_err *err)
-{
-    struct vr_job next = e->j;
-    int r = job_move(c, &next, VR_JEV_SUSPEND, err);
-    if (r < 0) {
-        return r;
-    }
-    *ret_pending = e->lane;
-    if (e->lane && (e->cmd != CMD_NONE || e->j.progress.phase >= VR_PHASE_COMMIT)) {
-        return vr_fail(err, VR_E_STATE, "%s",
-                       e->cmd != CMD_NONE ? "the transfer is being stopped already"
-                                          : "commit has begun");
-    }
-    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
-    if (!is_verify(&e->j) && (!rel || !owns_state(&e->j, &rel->r))) {
-        return vr_fail(err, VR_E_STATE, "the job is being started; try again");
-    }
-    next.user_suspended = true;
-    if (e->lane) { /* the wish is durable: a restart in between finds it */
-        next.state = e->j.state;
-        core_text(next.status, sizeof(next.status), "suspending");
-        r = job_save(c, e, &next, err);
-        if (r < 0) {
-            return r;
-        }
-        e->cmd = CMD_PAUSE;
-        c->ops->command_transfer(c->ctx, e->j.id, CORE_LANE_PAUSE, 0);
-        return 0;
-    }
-    core_text(next.status, sizeof(next.status), "suspended");
-    struct vr_job old = e->j;
-    r = job_save(c, e, &next, err);
-    if (r < 0) {
-        return r;
-    }
-    e->calling = false;
-    rel_follow(c, &old, VR_REV_PAUSE, "suspended");
-    core_event(c, CORE_EV_JOB_SUSPENDED, &next.vm_id, next.vm_name, "job %llu: suspended",
-               (unsigned long long)next.id);
-    return 0;
-}
-
-int transfer_resume(struct core *c, struct job_entry *e, struct vr_err *err)
-{
-    struct vr_job next = e->j;
-    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
-    int r = job_move(c, &next, VR_JEV_RESUME, err);
-    if (r == 0 && !rel) {
-        r = vr_fail(err, VR_E_NOT_FOUND, "the relationship was removed");
-    }
-    if (r < 0) {
-        return r;
-    }
-    struct vr_rel rel_next = rel->r;
-    if (!is_verify(&e->j)) {
-        bool initial = e->j.type == VR_JOBTYPE_INITIAL;
-        r = core_rel_move(&rel_next, initial ? VR_REV_START_INITIAL : VR_REV_RESUME, "", err);
-    }
-    if (r < 0) {
-        return r;
-    }
-    struct vr_job old = e->j;
-    next.user_suspended = false;
-    core_text(next.status, sizeof(next.status), "queued");
-    r = job_save(c, e, &next, err);
-    if (r < 0) {
-        return r;
-    }
-    r = is_verify(&e->j) ? 0 : core_rel_save(c, rel, &rel_next, err);
-    if (r < 0) {
-        job_put(c, e, &old);
-        return r;
-    }
-    e->not_before_us = 0;
-    core_event(c, CORE_EV_JOB_RESUMED, &next.vm_id, next.vm_name, "job %llu goes on",
-               (unsigned long long)next.id);
-    jobs_pump(c);
-    return 0;
-}
-
-int transfer_cancel(struct core *c, struct job_entry *e, bool *ret_pending, struct vr_err *err)
-{
-    struct vr_job next = e->j;
-    int r = job_move(c, &next, VR_JEV_CANCEL, err);
-    if (r < 0) {
-        return r;
-    }
-    *ret_pending = e->lane;
-    if (e->lane) {
-        if (e->j.progress.phase >= VR_PHASE_COMMIT) {
-            return vr_fail(err, VR_E_STATE, "commit has begun");
-        }
-        if (e->cmd == CMD_CANCEL || e->cmd == CMD_ABORT) {
-            return vr_fail(err, VR_E_STATE, "the transfer is being stopped already");
-        }
-        if (e->done) { /* who waits for a pause will not see one */
-            answer_waiter(e, VR_RC_INVALID_STATE, -VR_E_STATE, "cancelled instead");
-        }
-        e->cmd = CMD_CANCEL;
-        core_text(e->j.status, sizeof(e->j.status), "cancelling");
-        c->ops->command_transfer(c->ctx, e->j.id, CORE_LANE_CANCEL, 0);
-        return 0;
-    }
-    core_text(next.status, sizeof(next.status), "cancelled");
-    struct vr_job old = e->j;
-    r = job_save(c, e, &next, err);
-    if (r < 0) {
-        return r;
-    }
-    e->calling = false;
-    rel_follow(c, &old, VR_REV_CANCEL, "a resynchronization was cancelled");
-    core_event(c, CORE_EV_JOB_CANCELLED, &next.vm_id, next.vm_name, "job %llu: cancelled",
-               (unsigned long long)next.id);
-    job_answer_sync(e);
-    return 0;
 }

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs, their queue and the transfers they run; part of core/internal.h. */
+#pragma once
+#include "core/core.h"
+
+struct call;
+struct job_entry;
+struct rel_entry;
+
+/* Answers the call that waits for this job's end, if there is one: 0 and no job when it completed,
+ * else 4096. */
+void job_answer_sync(struct job_entry *e);
+/* Answers who waits for the lane to obey, if somebody does. */
+void job_answer_waiter(struct job_entry *e, uint32_t code, int kind, const char *text);
+/* --- jobs.c --- */
+bool job_is_transfer(const struct vr_job *j);
+static inline bool job_is_verify(const struct vr_job *j)
+{
+    return j->type == VR_JOBTYPE_VERIFY;
+}
+struct job_entry *jobs_find(struct core *c, uint64_t id);
+/* The jobs of a VM in the order of their ids; NULL: no more. */
+struct job_entry *jobs_of(struct core *c, const struct vr_uuid *vm);
+struct job_entry *jobs_of_next(struct job_entry *e);
+/* The unfinished transfer of this relationship that is queued, running or suspended; NULL: none. */
+struct job_entry *jobs_current(struct core *c, const struct vr_uuid *vm, uint8_t number);
+struct job_entry *jobs_suspended(struct core *c, const struct vr_uuid *vm, uint8_t number);
+struct job_entry *jobs_scheduled(struct core *c, const struct vr_uuid *vm);
+/* A queued or running job of the VM, whatever it does. */
+struct job_entry *jobs_busy(struct core *c, const struct vr_uuid *vm);
+void jobs_fill(struct core *c,
+               struct vr_job *ret,
+               enum vr_job_type type,
+               enum vr_job_state state,
+               const struct vr_vm *vm,
+               uint8_t number,
+               const char *initiator);
+int jobs_reserve(struct core *c, struct job_entry **ret, struct vr_err *err);
+void jobs_insert(struct core *c, struct job_entry *take, const struct vr_job *job);
+/* Takes what is finished out of `open`. */
+void jobs_sweep(struct core *c);
+void jobs_remove(struct core *c, size_t i); /* the i-th, which is not in `open` */
+int job_move(struct core *c, struct vr_job *j, enum vr_job_event event, struct vr_err *err);
+int job_save(struct core *c, struct job_entry *e, const struct vr_job *next, struct vr_err *err);
+void job_put(struct core *c, struct job_entry *e, const struct vr_job *next);
+/* The end of a job: moves (COMPLETE, CANCEL or FAIL), saves, tells. */
+void job_finish(
+    struct core *c, struct job_entry *e, enum vr_job_event event, uint32_t code, const char *text);
+/* Persists a new job and what it changes, all or nothing: with `superseded` (the old jobs' status)
+ * ends the VM's scheduled job and, when the new one starts now, the suspended one; moves the
+ * relationship (rel_next may be NULL). On success *ret is the job in memory. */
+int jobs_accept(struct core *c,
+                const struct vr_job *job,
+                const char *superseded,
+                struct rel_entry *rel,
+                const struct vr_rel *rel_next,
+                struct job_entry **ret,
+                struct vr_err *err);
+/* Is start_us now (true) or later (false)? INVALID when out of range. */
+int jobs_when(struct core *c, uint64_t start_us, bool *ret_now, struct vr_err *err);
+
+/* --- queue.c --- */
+void jobs_pump(struct core *c); /* starts what waits for a place, as far as there is one */
+
+/* --- transfer.c --- */
+void transfer_start(struct core *c, struct job_entry *e);
+void transfer_settle_reply(struct core *c,
+                           const struct call *call,
+                           const struct vr_peer_reply *reply);
+enum vr_rel_event transfer_start_event(const struct vr_job *j);
+/* Does the relationship's state come from this job? Not from one that is only scheduled or about to
+ * start. */
+bool transfer_owns_state(const struct vr_job *j, const struct vr_rel *rel);
+/* Moves and stores the relationship of a transfer; nothing for a verify. */
+void transfer_follow(struct core *c,
+                     const struct vr_job *j,
+                     enum vr_rel_event event,
+                     const char *reason);
+
+/* --- transfer_wish.c --- */
+/* Pause, resume or cancel a transfer job. *ret_pending: the lane was told and will end. */
+int transfer_pause(struct core *c, struct job_entry *e, bool *ret_pending, struct vr_err *err);
+int transfer_resume(struct core *c, struct job_entry *e, struct vr_err *err);
+int transfer_cancel(struct core *c, struct job_entry *e, bool *ret_pending, struct vr_err *err);
+/* Marks the relationship (8, needs a decision), if its state allows that. */
+void transfer_lineage(struct core *c, struct rel_entry *rel, const char *text);
+/* proposed_done: the transfer whose acknowledgement was lost had completed. */
+void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer_reply *reply);
+
+/* --- resync.c --- */
+void resync_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);
+void resync_due(struct core *c, struct job_entry *e);
+void resync_due_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);
+/* The code of a peer's refusal, before or after 4096. */
+uint32_t resync_peer_code(int result);
