@@ -138,7 +138,7 @@ static void test_limits(void **state)
                 "fewer properties");
 }
 
-static void test_shipped_schema(void **state)
+static struct cim_schema *shipped(void)
 {
     static char text[CIM_MOF_MAX_BYTES];
     FILE *f = fopen(SCHEMA_MOF, "re");
@@ -148,6 +148,12 @@ static void test_shipped_schema(void **state)
     struct cim_schema *s = NULL;
     struct vr_err err = VR_ERR_INIT;
     CHECK_OK(cim_mof_parse(text, n, "schema", &s, &err), &err);
+    return s;
+}
+
+static void test_shipped_schema(void **state)
+{
+    struct cim_schema *s = shipped();
     const struct cim_class *svc = cim_schema_class(s, "Msvm_ReplicationService");
     assert_true(cim_class_is_a(svc, "CIM_ManagedElement"));
     const struct cim_method *m = cim_class_method(svc, "Resynchronize");
@@ -160,6 +166,49 @@ static void test_shipped_schema(void **state)
     assert_int_equal(cim_class_method(job, "RequestStateChange")->nparams, 2);
     assert_int_equal(job->props[cim_class_prop(job, "ErrorCode")].type, CIM_UINT16);
     assert_non_null(cim_schema_class(s, "Msvm_Error"));
+    cim_schema_free(s);
+}
+
+/* Superclass, keys, and how many properties, inherited ones included, as documented. */
+static void test_shipped_classes(void **state)
+{
+    static const struct {
+        const char *name, *super, *keys;
+        unsigned nprops;
+    } rows[] = {
+        {"Msvm_ReplicationProvider", "CIM_ManagedSystemElement", "InstanceID Name ", 14},
+        {"Msvm_ReplicationStatistics", "CIM_ManagedElement", "InstanceID ", 18},
+        {"Msvm_VirtualSystemSettingData", "CIM_VirtualSystemSettingData", "InstanceID ", 59},
+        {"Msvm_ReplicationSettingData", "CIM_VirtualSystemSettingData", "InstanceID ", 42},
+        {"Msvm_ReplicationServiceSettingData", "CIM_SettingData", "InstanceID ", 11},
+        {"Msvm_ReplicationAuthorizationSettingData", "CIM_SettingData", "InstanceID ", 7},
+        {"Msvm_FailoverNetworkAdapterSettingData", "CIM_SettingData", "InstanceID ", 10},
+        {"Msvm_StorageAllocationSettingData", "CIM_StorageAllocationSettingData", "InstanceID ",
+         41},
+        {"Msvm_ReplicaSystemDependency", "CIM_Dependency", "Antecedent Dependent ", 2},
+        {"Msvm_ElementSettingData", "CIM_ElementSettingData", "ManagedElement SettingData ", 5},
+        {"Msvm_VirtualSystemSettingDataComponent", "CIM_VirtualSystemSettingDataComponent",
+         "GroupComponent PartComponent ", 2},
+        {"Msvm_EthernetPortFailoverSettingDataComponent", "CIM_Component",
+         "GroupComponent PartComponent ", 2},
+    };
+    struct cim_schema *s = shipped();
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        char keys[128] = "";
+        const struct cim_class *c = cim_schema_class(s, rows[i].name);
+        assert_non_null(c);
+        assert_string_equal(c->super->name, rows[i].super);
+        for (uint32_t k = 0; k < c->nprops; k++) {
+            if (cim_feature_has(&c->props[k], "Key")) {
+                size_t n = strlen(keys);
+                snprintf(keys + n, sizeof keys - n, "%s ", c->props[k].name);
+            }
+        }
+        assert_string_equal(keys, rows[i].keys);
+        if (c->nprops != rows[i].nprops) {
+            fail_msg("%s has %u properties", rows[i].name, c->nprops);
+        }
+    }
     cim_schema_free(s);
 }
 
@@ -185,8 +234,8 @@ static void test_instances(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_inheritance),       T(test_flavors),
-                                       T(test_errors_have_lines), T(test_limits),
-                                       T(test_shipped_schema),    T(test_instances)};
+    const struct CMUnitTest tests[] = {
+        T(test_inheritance),    T(test_flavors),         T(test_errors_have_lines), T(test_limits),
+        T(test_shipped_schema), T(test_shipped_classes), T(test_instances)};
     return RUN(tests);
 }
