@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "core/internal.h"
+#include "model/method.h"
 #include "util/vtime.h"
 
 /* The relationship a verb means; -1: by this host's part. NULL after answering. */
@@ -128,10 +129,6 @@ static int resume(struct core *c, struct rel_entry *rel, struct vr_err *err)
     if (job && job->j.type != VR_JOBTYPE_VERIFY) {
         return transfer_resume(c, job, err);
     }
-    if (rel->r.state == VR_REL_CRITICAL || rel->r.state == VR_REL_RESYNC_REQUIRED) {
-        return vr_fail(err, VR_E_STATE, "the relationship is '%s': Resynchronize it",
-                       vr_rel_state_text((int)rel->r.state));
-    }
     return switch_state(c, rel, VR_REV_RESUME, "", err);
 }
 
@@ -158,15 +155,19 @@ void core_state_change(struct core *c,
                        void *ctx)
 {
     struct vr_err err = VR_ERR_INIT;
+    char text[VR_TEXT_MAX];
     bool pending = false;
     int r;
     if (!core_allowed(who, VR_ROLE_OPERATOR, done, ctx)) {
         return;
     }
-    if (requested != VR_REL_REPLICATING && requested != VR_REL_SUSPENDED &&
-        requested != VR_REL_RESYNC_REQUIRED) {
-        core_answer_code(done, ctx, VR_RC_INVALID_PARAMETER, 0, -VR_E_INVALID,
-                         "requested states are 3 (resume), 7 (pause) and 9 (cancel)");
+    const struct vr_state_change_rule *rule = vr_state_change_rule(requested);
+    if (!rule || rule->refusal[0]) {
+        core_text(text, sizeof(text), "requested state %u%s%s: %s", requested, rule ? ", " : "",
+                  rule ? rule->text : "",
+                  rule ? rule->refusal
+                       : "it is none of 1, 2, 3 (resume), 7 (pause) and 9 (cancel)");
+        core_answer_code(done, ctx, VR_RC_INVALID_PARAMETER, 0, -VR_E_INVALID, text);
         return;
     }
     struct rel_entry *rel = want_rel(c, vm, rel_number, true, done, ctx);
@@ -174,7 +175,10 @@ void core_state_change(struct core *c,
         return;
     }
     uint8_t number = rel->r.number;
-    if (requested == VR_REL_REPLICATING) {
+    if (!(rule->states & 1u << rel->r.state)) {
+        r = vr_fail(&err, VR_E_STATE, "not possible while the relationship is '%s' (state %d): %s",
+                    vr_rel_state_text((int)rel->r.state), (int)rel->r.state, rule->text);
+    } else if (requested == VR_REL_REPLICATING || requested == VR_REL_INITIAL) {
         r = resume(c, rel, &err);
     } else if (requested == VR_REL_SUSPENDED) {
         r = pause(c, rel, &pending, &err);

@@ -103,16 +103,21 @@ enum vr_job_event {
 };
 
 #define VR_JOB_TYPES(X)                                                                            \
+    X(MODIFY_SERVICE, 90, "Modify Replication Server Settings")                                    \
     X(ENABLE, 91, "Create Replication Relationship")                                               \
+    X(MODIFY, 92, "Modify Replication Relationship Settings")                                      \
     X(DISABLE, 93, "Remove Replication Relationship")                                              \
     X(INITIAL, 94, "Start Inband Initial Replication")                                             \
+    X(IMPORT, 95, "Import Replication")                                                            \
     X(STATE_CHANGE, 96, "Replicate State Change")                                                  \
     X(RESYNC, 107, "Resynchronizing")                                                              \
     X(CANCEL_RESYNC, 110, "Stop Resynchronizing")                                                  \
     X(VERIFY, 113, "Consistency Checker")                                                          \
+    X(TEST, 115, "Test Replication Connection")                                                    \
     X(RESYNC_EXTENDED, 121, "Resynchronizing Extended Replication")
 
 enum vr_job_type {
+    VR_JOBTYPE_NONE = 0,
 #define X(name, value, text) VR_JOBTYPE_##name = (value),
     VR_JOB_TYPES(X)
 #undef X

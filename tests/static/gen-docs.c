@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/method.h"
 #include "model/retcode.h"
 #include "model/states.h"
 #include "util/err.h"
@@ -44,6 +45,73 @@ static void conditions(void)
     }
     printf("\nNone of them: %u and a job (%s).\n", VR_RC_JOB_STARTED,
            vr_retcode_text(VR_RC_JOB_STARTED));
+}
+
+/* The numbers of the bits that are set, from 0 to last. */
+static void put_bits(unsigned bits, int last)
+{
+    unsigned all = (1u << (last + 1)) - 1;
+    const char *comma = "";
+    if (bits == all || bits == (all & ~1u)) {
+        printf("%s", bits == all ? "any" : "any but 0");
+        return;
+    }
+    for (int i = 0; i <= last; i++) {
+        if (bits & 1u << i) {
+            printf("%s%d", comma, i);
+            comma = ", ";
+        }
+    }
+}
+
+static void methods(void)
+{
+    static const char *const which[] = {
+        [VR_WHICH_HOST] = "-",
+        [VR_WHICH_VM] = "-",
+        [VR_WHICH_SENT] = "what this host sends",
+        [VR_WHICH_HELD] = "what this host holds",
+        [VR_WHICH_FIRST] = "0",
+        [VR_WHICH_NAMED] = "the named one, else 0",
+        [VR_WHICH_NEW] = "a new one",
+    };
+    puts("\n## Which method answers whom, and when\n\n"
+         "Every method judges in this order: a parameter of the wrong type 32776; one that is\n"
+         "missing or has a value it cannot have 32773; a caller below the least role 32769; the\n"
+         "host's own `Msvm_ComputerSystem`, or a method not offered 32770; another replication\n"
+         "mode or state than these 32775. `RequestStateChange`, `StartService` and `StopService`\n"
+         "know no codes but 0 and 1 (not supported): what is wrong with a call is a CIM error.\n"
+         "What the numbers of modes, states and job types mean is listed below.\n\n"
+         "| method | least role | relationship | modes | its states | job type | offered |\n"
+         "|---|---|---|---|---|---|---|");
+    for (int i = 0; i < (int)VR_METHOD_COUNT; i++) {
+        const struct vr_method_rule *m = vr_method_rule((enum vr_method)i);
+        printf("| %s | %s | %s | ", m->name, vr_role_text((int)m->least), which[m->which]);
+        if (m->which == VR_WHICH_HOST) {
+            printf("- | - | ");
+        } else {
+            put_bits(m->modes, VR_MODE_EXTENDED);
+            printf(" | ");
+            put_bits(m->states, VR_REL_RESYNC_SUSPENDED);
+            printf(" | ");
+        }
+        if (m->job) {
+            printf("%d | ", (int)m->job);
+        } else {
+            printf("- | ");
+        }
+        printf("%s |\n", m->refusal[0] ? m->refusal : "yes");
+    }
+    puts("\n### RequestReplicationStateChange(Ex) of Msvm_ComputerSystem\n\n"
+         "Least role: operator, on the host that sends. A state that cannot be asked for, or is\n"
+         "not offered: 32773; one the relationship's state does not allow: 32775.\n\n"
+         "| requested state | does | in states | offered |\n|---|---|---|---|");
+    const struct vr_state_change_rule *s;
+    for (unsigned i = 0; (s = vr_state_change_at(i)); i++) {
+        printf("| %d | %s | ", (int)s->wanted, s->text);
+        put_bits(s->states, VR_REL_RESYNC_SUSPENDED);
+        printf(" | %s |\n", s->refusal[0] ? s->refusal : "yes");
+    }
 }
 
 static void kinds(void)
@@ -133,6 +201,7 @@ int main(void)
          "# Return codes, kinds of error, states\n");
     codes();
     conditions();
+    methods();
     kinds();
     numbers();
     moves();
