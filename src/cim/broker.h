@@ -68,8 +68,9 @@ struct cim_invoke {
 };
 
 struct cim_invoke_result {
-    struct cim_status status; /* not 0: nothing else is valid */
-    struct cim_value value;   /* return value */
+    struct cim_status status;  /* not 0: nothing else is valid */
+    struct cim_value value;    /* return value */
+    char reason[CIM_TEXT_MAX]; /* why this return value, for a person; "" = nothing to say */
     struct cim_param out[CIM_PARAMS_MAX];
     uint32_t nout;
 };

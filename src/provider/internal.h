@@ -37,6 +37,7 @@ struct provider_call {
     const struct cim_invoke *in;
     cim_invoke_done done;
     void *ctx;
+    char why[CIM_TEXT_MAX]; /* the reason of a return value, for a person */
 };
 
 struct provider_class {
@@ -76,6 +77,9 @@ void provider_return_out(const struct provider_call *call,
                          uint32_t code,
                          const char *name,
                          struct cim_value value);
+/* Keeps the reason that provider_return will give; returns code. */
+uint32_t provider_refuse(struct provider_call *call, uint32_t code, const char *fmt, ...)
+    VR_PRINTF(3, 4);
 void provider_fail(const struct provider_call *call, int cim_code, const char *text);
 /* For a verb of core: returns its ctx, to be given with provider_on_core; NULL: answered already
  * (no memory). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "provider/provider.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,7 @@ void provider_return_out(const struct provider_call *call,
                          struct cim_value value)
 {
     struct cim_invoke_result res = {.value = cim_uint(CIM_UINT32, code)};
+    memcpy(res.reason, call->why, sizeof res.reason);
     if (name) {
         res.out[0] = (struct cim_param){.name = name, .value = value};
         res.nout = 1;
@@ -173,6 +175,15 @@ void provider_return_out(const struct provider_call *call,
 void provider_return(const struct provider_call *call, uint32_t code)
 {
     provider_return_out(call, code, NULL, cim_null(CIM_STRING));
+}
+
+uint32_t provider_refuse(struct provider_call *call, uint32_t code, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(call->why, sizeof call->why, fmt, ap);
+    va_end(ap);
+    return code;
 }
 
 void provider_fail(const struct provider_call *call, int cim_code, const char *text)
@@ -201,6 +212,8 @@ void provider_on_core(void *ctx, const struct core_answer *answer)
         answer->code == VR_RC_JOB_STARTED ? core_job(w->p->core, answer->job_id) : NULL;
     free(w);
     if (!job) {
+        bool fine = answer->code == VR_RC_COMPLETED;
+        snprintf(call.why, sizeof call.why, "%s", fine ? "" : answer->text);
         provider_return(&call, answer->code);
         return;
     }

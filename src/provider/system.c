@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "provider/internal.h"
+#include "provider/method.h"
 #include "util/cleanup.h"
 
 /* A replica's VM is known from its relationship; its name from the sidecar, when that can be read.
@@ -184,45 +184,39 @@ static void list(struct provider_list *l)
     }
 }
 
-/* The relationship an embedded Msvm_ReplicationRelationship names; not given: the primary one. */
-static bool read_rel(const struct cim_param *rel, const struct vr_uuid *vm, uint8_t *ret_number)
+static uint32_t judge_change(struct provider_call *call, struct vr_uuid *vm, uint8_t *ret_number)
 {
-    struct vr_uuid id;
-    *ret_number = 0;
-    if (!rel || rel->value.is_null) {
-        return true;
+    bool is_host = provider_is_host(call->p, &call->in->path);
+    uint32_t code = provider_check_params(call);
+    if (code == 0 && !is_host) {
+        code = provider_path_vm(call->p, &call->in->path, vm)
+                   ? provider_read_rel(call, vm, ret_number)
+                   : provider_refuse(call, VR_RC_INVALID_PARAMETER, "no virtual machine");
     }
-    const struct cim_value *v = cim_get(rel->value.instance, "InstanceID");
-    return v && !v->is_null && provider_rel_id_parse(v->str, &id, ret_number) &&
-           vr_uuid_eq(&id, vm);
+    if (code != 0) {
+        return code;
+    }
+    if (call->in->caller.role < VR_ROLE_OPERATOR) {
+        return provider_refuse(call, VR_RC_ACCESS_DENIED, "this needs the role operator");
+    }
+    return is_host ? provider_refuse(call, VR_RC_NOT_SUPPORTED, "the host itself is not replicated")
+                   : 0;
 }
 
 static void change_state(struct provider_call *call)
 {
-    const struct cim_param *state = cim_invoke_param(call->in, "RequestedState");
-    const struct cim_param *timeout = cim_invoke_param(call->in, "TimeoutPeriod");
-    const struct cim_param *rel = cim_invoke_param(call->in, "ReplicationRelationship");
     struct vr_uuid vm = {0};
-    uint8_t number;
-    bool is_host = provider_is_host(call->p, &call->in->path);
-    if ((state && state->wrong_type) || (timeout && timeout->wrong_type) ||
-        (rel && rel->wrong_type)) {
-        provider_return(call, VR_RC_WRONG_TYPE);
-    } else if (!state || state->value.is_null ||
-               (!is_host && (!provider_path_vm(call->p, &call->in->path, &vm) ||
-                             !read_rel(rel, &vm, &number)))) {
-        provider_return(call, VR_RC_INVALID_PARAMETER);
-    } else if (call->in->caller.role < VR_ROLE_OPERATOR) {
-        provider_return(call, VR_RC_ACCESS_DENIED);
-    } else if (is_host) {
-        provider_return(call, VR_RC_NOT_SUPPORTED);
-    } else {
-        struct core_caller who = provider_caller(call);
-        uint16_t wanted = (uint16_t)state->value.u;
-        void *wait = provider_wait(call);
-        if (wait) {
-            core_state_change(call->p->core, &who, &vm, number, wanted, provider_on_core, wait);
-        }
+    uint8_t number = 0;
+    uint32_t code = judge_change(call, &vm, &number);
+    if (code != 0) {
+        provider_return(call, code);
+        return;
+    }
+    struct core_caller who = provider_caller(call);
+    uint16_t wanted = (uint16_t)provider_param(call, "RequestedState")->u;
+    void *wait = provider_wait(call);
+    if (wait) {
+        core_state_change(call->p->core, &who, &vm, number, wanted, provider_on_core, wait);
     }
 }
 

@@ -22,11 +22,14 @@ static void test_get_class(void **state)
                        IPARAM("IncludeClassOrigin", "<VALUE>TRUE</VALUE>")));
     expect_part(&f, "<IMETHODRESPONSE NAME=\"GetClass\"><IRETURNVALUE><CLASS "
                     "NAME=\"Msvm_ReplicationService\" SUPERCLASS=\"CIM_Service\">");
+    expect_part(&f, "<METHOD NAME=\"Resynchronize\" TYPE=\"uint32\" "
+                    "CLASSORIGIN=\"Msvm_ReplicationService\"><QUALIFIER NAME=\"ValueMap\" "
+                    "TYPE=\"string\"><VALUE.ARRAY><VALUE>0</VALUE><VALUE>4096</VALUE>");
     expect_part(
-        &f, "<METHOD NAME=\"Resynchronize\" TYPE=\"uint32\" "
-            "CLASSORIGIN=\"Msvm_ReplicationService\"><PARAMETER.REFERENCE NAME=\"ComputerSystem\" "
-            "REFERENCECLASS=\"CIM_ComputerSystem\"><QUALIFIER NAME=\"In\" "
-            "TYPE=\"boolean\" "
+        &f, "<VALUE>File not found</VALUE></VALUE.ARRAY></QUALIFIER><PARAMETER.REFERENCE "
+            "NAME=\"ComputerSystem\" REFERENCECLASS=\"CIM_ComputerSystem\"><QUALIFIER NAME=\"In\" "
+            "TYPE=\"boolean\" OVERRIDABLE=\"false\"><VALUE>TRUE</VALUE></QUALIFIER><QUALIFIER "
+            "NAME=\"Required\" TYPE=\"boolean\" "
             "OVERRIDABLE=\"false\"><VALUE>TRUE</VALUE></QUALIFIER></PARAMETER.REFERENCE><PARAMETER "
             "NAME=\"StartTime\" TYPE=\"datetime\">");
     expect_part(

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The methods of Msvm_ReplicationService: one way in (method.c) judges what all have in common, by
+ * the class and by VR_METHODS, in this order: types 32776, parameters 32773, role 32769, the host
+ * instance or a method not offered 32770, mode and state 32775. Then the method's own function
+ * runs; these are in method_*.c, a file a group. A method without one answers 32770.
+ */
+#pragma once
+#include "model/method.h"
+#include "provider/internal.h"
+
+/* What the common part has read. */
+struct provider_args {
+    enum vr_method method;
+    struct vr_uuid vm_id; /* of ComputerSystem */
+    enum vr_mode mode;
+    uint8_t number;          /* the relationship meant */
+    enum vr_rel_state state; /* of it; DISABLED: there is none */
+    uint64_t start_us;       /* 0 = now */
+};
+
+struct provider_method {
+    /* Reads what only this method has, before the role is judged: 0, or what provider_refuse
+     * gives. NULL: nothing. */
+    uint32_t (*read)(struct provider_call *call, struct provider_args *args);
+    /* Answers, once, now or later. NULL: not offered. */
+    void (*run)(struct provider_call *call, const struct provider_args *args);
+    bool core_judges; /* mode and state, because more is judged before them */
+};
+
+void provider_method_invoke(struct provider_call *call);
+
+/* Types, Required and embedded instances of a call's parameters, by the class: 0 or the code. */
+uint32_t provider_check_params(struct provider_call *call);
+/* The relationship an embedded Msvm_ReplicationRelationship of this VM names; 0 when the call has
+ * none. */
+uint32_t
+provider_read_rel(struct provider_call *call, const struct vr_uuid *vm, uint8_t *ret_number);
+
+/* StartTime: 0 or the code. */
+uint32_t provider_read_start(struct provider_call *call, struct provider_args *args);
+/* NULL: not given, or NULL. */
+const struct cim_value *provider_param(const struct provider_call *call, const char *name);
+
+/* --- method_relationship.c --- */
+void provider_resynchronize(struct provider_call *call, const struct provider_args *args);

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of the methods against the schema, and every row of it driven through the real provider
+ * over the real core in the world of tests/unit/core/fake.h. */
+#include <strings.h>
+
+#include "model/method.h"
+#include "provider/provider.h"
+#include "tests/unit/core/fake.h"
+#include "util/num.h"
+
+#define SVC                                                                                        \
+    ":Msvm_ReplicationService.SystemCreationClassName=\"Msvm_ComputerSystem\",SystemName="         \
+    "\"a.example\",CreationClassName=\"Msvm_ReplicationService\",Name=\"replicasvc\""
+
+struct fixture {
+    struct fake *f;
+    struct provider *p;
+    struct cim_arena arena;
+    struct cim_invoke in;
+    unsigned answered;
+    uint32_t code;
+    struct cim_status status;
+    char reason[CIM_TEXT_MAX];
+};
+
+static uint64_t now_us(void *ctx)
+{
+    return ((struct fake *)ctx)->now;
+}
+
+static int list_vms(void *ctx, provider_vm_cb cb, void *cb_ctx, struct vr_err *err)
+{
+    cb(cb_ctx, &((struct fake *)ctx)->vm);
+    return 0;
+}
+
+static int find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err)
+{
+    struct fake *f = ctx;
+    if (!vr_uuid_eq(id, &f->vm.id)) {
+        return vr_fail(err, VR_E_NOT_FOUND, "no such VM");
+    }
+    *ret = f->vm;
+    return 0;
+}
+
+static int replica_vm(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr_err *err)
+{
+    *ret = ((struct fake *)ctx)->vm;
+    return 0;
+}
+
+static const struct provider_env_ops env = {now_us, list_vms, find_vm, replica_vm};
+
+static int setup(void **state)
+{
+    struct fixture *t = calloc(1, sizeof(*t));
+    struct provider_config config = {.host_name = "a.example", .job_keep_us = 5 * MIN};
+    struct vr_err err = VR_ERR_INIT;
+    t->f = fake_new();
+    cim_arena_init(&t->arena, 1 << 20);
+    CHECK_OK(provider_new(&config, t->f->c, &env, t->f, &t->p, &err), &err);
+    *state = t;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *t = *state;
+    struct fake *f = t->f;
+    cim_arena_deinit(&t->arena);
+    provider_free(t->p);
+    fake_free(f);
+    free(t);
+    return 0;
+}
+
+static const struct cim_class *class_of(struct fixture *t, const char *name)
+{
+    const struct cim_class *cls = cim_schema_class(provider_broker(t->p)->schema, name);
+    assert_non_null(cls);
+    return cls;
+}
+
+/* --- the schema --- */
+
+static void test_every_method_has_a_rule(void **state)
+{
+    const struct cim_class *cls = class_of(*state, "Msvm_ReplicationService");
+    assert_int_equal(cls->nmethods, VR_METHOD_COUNT);
+    for (uint32_t i = 0; i < cls->nmethods; i++) {
+        int m = vr_method_find(cls->methods[i].name);
+        if (m < 0) {
+            fail_msg("%s has no rule", cls->methods[i].name);
+        }
+        assert_string_equal(vr_method_rule((enum vr_method)m)->name, cls->methods[i].name);
+    }
+}
+
+static bool is_code(const char *value, const char *text)
+{
+    static const struct {
+        uint32_t code;
+        const char *text;
+    } rows[] = {
+#define X(name, value, text) {value, text},
+        VR_RETCODES(X)
+#undef X
+    };
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        char number[16];
+        snprintf(number, sizeof(number), "%u", rows[i].code);
+        if (strcmp(number, value) == 0) {
+            return strcmp(rows[i].text, text) == 0;
+        }
+    }
+    return false;
+}
+
+static void test_documented_codes_are_ours(void **state)
+{
+    const struct cim_class *cls = class_of(*state, "Msvm_ReplicationService");
+    unsigned seen = 0;
+    for (uint32_t i = 0; i < cls->nmethods; i++) {
+        const struct cim_method *m = &cls->methods[i];
+        const struct cim_qualifier *map = cim_qualifier(m->quals, m->nquals, "ValueMap");
+        const struct cim_qualifier *values = cim_qualifier(m->quals, m->nquals, "Values");
+        if (!map) {
+            continue; /* those of CIM_Service */
+        }
+        assert_non_null(values);
+        assert_int_equal(map->value.count, values->value.count);
+        for (uint32_t k = 0; k < map->value.count; k++) {
+            if (!is_code(map->value.items[k].str, values->value.items[k].str)) {
+                fail_msg("%s: %s is not '%s'", m->name, map->value.items[k].str,
+                         values->value.items[k].str);
+            }
+        }
+        seen++;
+    }
+    assert_int_equal(seen, 26);
+}
+
+/* --- calls --- */
+
+static void on_done(void *ctx, const struct cim_invoke_result *res)
+{
+    struct fixture *t = ctx;
+    t->answered++;
+    t->status = res->status;
+    t->code = (uint32_t)res->value.u;
+    snprintf(t->reason, sizeof(t->reason), "%s", res->reason);
+}
+
+static void begin(struct fixture *t, enum vr_method m, enum vr_role role)
+{
+    struct cim_status st = {0};
+    struct vr_err err = VR_ERR_INIT;
+    cim_arena_reset(&t->arena);
+    t->in = (struct cim_invoke){.caller = {.user = "anna", .role = (int)role}};
+    CHECK_OK(cim_path_parse(&t->arena, SVC, &t->in.path, &err), &err);
+    t->in.method = cim_broker_method(provider_broker(t->p), CIM_NAMESPACE, &t->in.path,
+                                     vr_method_rule(m)->name, &t->in.cls, &st);
+    assert_non_null(t->in.method);
+}
+
+static struct cim_param *param(struct fixture *t, const char *name, struct cim_value v)
+{
+    struct cim_param *p = &t->in.params[t->in.nparams++];
+    *p = (struct cim_param){.name = name, .value = v};
+    return p;
+}
+
+static void system_param(struct fixture *t, const char *name)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct cim_path *p = cim_alloc(&t->arena, sizeof(*p));
+    char text[160];
+    snprintf(text, sizeof(text),
+             ":Msvm_ComputerSystem.CreationClassName=\"Msvm_ComputerSystem\",Name=\"%s\"", name);
+    CHECK_OK(cim_path_parse(&t->arena, text, p, &err), &err);
+    param(t, "ComputerSystem", cim_ref(p));
+}
+
+/* The call's return value; CIM errors as -code. */
+static int run(struct fixture *t)
+{
+    unsigned before = t->answered;
+    cim_broker_invoke(provider_broker(t->p), &t->in, on_done, t);
+    assert_int_equal(t->answered, before + 1);
+    if (t->status.code == CIM_OK && t->code != 0 && t->code != VR_RC_JOB_STARTED) {
+        assert_true(t->reason[0] != '\0' || t->code == 1);
+    }
+    return t->status.code ? -t->status.code : (int)t->code;
+}
+
+static bool is_control(enum vr_method m)
+{
+    return m >= VR_METHOD_RequestStateChange;
+}
+
+static void test_types_come_first(void **state)
+{
+    struct fixture *t = *state;
+    for (int i = 0; i < (int)VR_METHOD_COUNT; i++) {
+        enum vr_method m = (enum vr_method)i;
+        begin(t, m, VR_ROLE_VIEWER);
+        if (t->in.method->nparams == 0 || !cim_param_is_in(&t->in.method->params[0])) {
+            continue;
+        }
+        const struct cim_feature *first = &t->in.method->params[0];
+        param(t, first->name, cim_null(first->type))->wrong_type = true;
+        assert_int_equal(run(t), is_control(m) ? -CIM_ERR_INVALID_PARAMETER : VR_RC_WRONG_TYPE);
+    }
+    assert_int_equal(t->f->saves, 0);
+}
+
+static void test_required_parameters(void **state)
+{
+    struct fixture *t = *state;
+    unsigned seen = 0;
+    for (int i = 0; i < (int)VR_METHOD_COUNT; i++) {
+        enum vr_method m = (enum vr_method)i;
+        begin(t, m, VR_ROLE_VIEWER);
+        for (uint32_t k = 0; k < t->in.method->nparams; k++) {
+            if (!cim_feature_has(&t->in.method->params[k], "Required")) {
+                continue;
+            }
+            begin(t, m, VR_ROLE_VIEWER);
+            assert_int_equal(run(t), VR_RC_INVALID_PARAMETER);
+            assert_non_null(strstr(t->reason, "missing"));
+            seen++;
+            break;
+        }
+    }
+    assert_int_equal(seen, 25);
+    assert_int_equal(t->f->saves, 0);
+}
+
+static void test_system_must_be_known(void **state)
+{
+    static const char *const bad[] = {"nobody", "70707070-7070-7070-7070-707070707070"};
+    struct fixture *t = *state;
+    for (size_t i = 0; i < VR_COUNT(bad); i++) {
+        begin(t, VR_METHOD_RevertFailover, VR_ROLE_VIEWER);
+        system_param(t, bad[i]);
+        assert_int_equal(run(t), VR_RC_INVALID_PARAMETER);
+    }
+    begin(t, VR_METHOD_RevertFailover, VR_ROLE_OPERATOR);
+    system_param(t, "01010101-0101-0101-0101-010101010101");
+    assert_int_equal(run(t), VR_RC_ACCESS_DENIED);
+    begin(t, VR_METHOD_RevertFailover, VR_ROLE_ADMIN);
+    system_param(t, "A.EXAMPLE");
+    assert_int_equal(run(t), VR_RC_NOT_SUPPORTED);
+    begin(t, VR_METHOD_RevertFailover, VR_ROLE_ADMIN);
+    system_param(t, "01010101-0101-0101-0101-010101010101");
+    assert_int_equal(run(t), VR_RC_NOT_SUPPORTED);
+    assert_non_null(strstr(t->reason, "not offered"));
+}
+
+static void test_service_control(void **state)
+{
+    struct fixture *t = *state;
+    begin(t, VR_METHOD_StopService, VR_ROLE_OPERATOR);
+    assert_int_equal(run(t), -CIM_ERR_ACCESS_DENIED);
+    begin(t, VR_METHOD_StopService, VR_ROLE_ADMIN);
+    assert_int_equal(run(t), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_every_method_has_a_rule, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_documented_codes_are_ours, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_types_come_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_required_parameters, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_system_must_be_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_service_control, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
