@@ -41,6 +41,10 @@
     X(FORCE, "force", NULL, "yes, although it cannot be undone")                                   \
     X(RESTART, "restart", NULL, "forget what an interrupted transfer left staged")                 \
     X(LIMIT, "limit", "N", "show the newest N")                                                    \
+    X(VM, "vm", "VM", "only of this VM")                                                           \
+    X(SINCE, "since", "TIME", "only since then: 2026-12-01T02:00, 02:00, or 2h30m ago")            \
+    X(FOLLOW, "follow", NULL, "stay, and show what happens")                                       \
+    X(JOURNAL, "journal", NULL, "begin lines with the priority that the journal understands")      \
     X(ROLE, "role", "ROLE", "viewer, operator or admin")                                           \
     X(FILE, "file", "FILE", "the file of users")                                                   \
     X(DIR, "dir", "DIR", "directory of certificate and key")                                       \
@@ -107,6 +111,8 @@ int cli_fail(int r, const struct vr_err *err);
 /* "2026-12-01T02:00[:ss]" local or with Z or zone, "02:00" (the next one), "+1d2h30m" from now_us.
  */
 bool cli_parse_at(const char *text, uint64_t now_us, uint64_t *ret_us);
+/* The same, but of the past: "02:00" is the last one, "1d2h30m" is so long ago. */
+bool cli_parse_since(const char *text, uint64_t now_us, uint64_t *ret_us);
 
 /* the commands */
 int cmd_status(struct cli *cli);

@@ -293,6 +293,14 @@ char *client_path(struct client *c, const char *before, const char *name, const 
     return path;
 }
 
+char *client_escape(struct client *c, const char *text)
+{
+    char *escaped = curl_easy_escape(c->curl, text, 0);
+    char *copy = escaped ? strdup(escaped) : NULL;
+    curl_free(escaped);
+    return copy;
+}
+
 int client_get(struct client *c,
                const struct cli *cli,
                const char *path,

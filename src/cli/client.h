@@ -26,6 +26,8 @@ VR_MUST_CHECK int client_ask(struct client *c,
                              struct vr_err *err);
 /* "a/<name %-escaped>/b"; after may be "". Owned. NULL: no memory. */
 char *client_path(struct client *c, const char *before, const char *name, const char *after);
+/* %-escaped. Owned; free it. NULL: no memory. */
+char *client_escape(struct client *c, const char *text);
 /* A whole GET for commands that only show: with --json prints the answer and sets *ret_json NULL.
  */
 VR_MUST_CHECK int client_get(struct client *c,

@@ -250,37 +250,6 @@ int cmd_report(struct cli *cli)
     return 0;
 }
 
-int cmd_events(struct cli *cli)
-{
-    static const char *const head[] = {"TIME", "VM", "EVENT", "TEXT"};
-    struct vr_err err = VR_ERR_INIT;
-    uint64_t limit = 100;
-    char path[64], when[SHOW_MAX];
-    json_t *answer = NULL;
-    int code;
-    if (cli_has(cli, OPT_LIMIT) && !vr_parse_u64(cli->value[OPT_LIMIT], 1, 1000, &limit)) {
-        return cli_fail(vr_fail(&err, VR_E_INVALID, "--limit: give a number from 1 to 1000"), &err);
-    }
-    snprintf(path, sizeof(path), "events?limit=%llu", (unsigned long long)limit);
-    if (!fetch(cli, path, &answer, &code)) {
-        return code;
-    }
-    struct table t;
-    table_init(&t, VR_COUNT(head), head);
-    const json_t *events = json_object_get(answer, "events");
-    for (size_t i = json_array_size(events); i-- > 0;) {
-        const json_t *e = json_array_get(events, i);
-        table_row(&t);
-        table_set(&t, 0, show_time(json_object_get(e, "time"), when));
-        table_set(&t, 1, json_text(e, "vm_name"));
-        table_set(&t, 2, json_text(e, "id"));
-        table_set(&t, 3, json_text(e, "text"));
-    }
-    print_table(&t, "no events");
-    json_decref(answer);
-    return 0;
-}
-
 int cmd_authorize_list(struct cli *cli)
 {
     static const char *const head[] = {"HOST", "TRUST-GROUP", "STORAGE"};

@@ -40,7 +40,11 @@ const struct cli_command cli_commands[] = {
      cmd_failover},
     {"adopt", "VM", 1, 1, O_SERVER | O(EXTENDED),
      "accept what the replica holds, when both sides' records are lost", NULL, cmd_adopt},
-    {"events", "", 0, 0, O_SERVER | O(LIMIT), "what happened, newest last", NULL, cmd_events},
+    {"events", "", 0, 0, O_SERVER | O(LIMIT) | O(VM) | O(SINCE) | O(FOLLOW) | O(JOURNAL),
+     "what happened, newest last",
+     "One line an event: time, priority, number, name, VM and text.\n"
+     "With --follow --json, one JSON object a line.",
+     cmd_events},
     {"authorize add", "HOST", 1, 1, O_SERVER | O(STORAGE) | O(TRUST_GROUP),
      "let HOST (or *.domain) replicate to this host", NULL, cmd_authorize_add},
     {"authorize list", "", 0, 0, O_SERVER, "who may replicate to this host", NULL,

@@ -17,6 +17,7 @@ const struct cli_option_info cli_options[OPT_COUNT] = {
 };
 
 #define FIRST_CODE 1000
+#define DAY_US 86400000000
 
 static size_t build_options(const struct cli_command *c, struct option *ret)
 {
@@ -181,4 +182,15 @@ bool cli_parse_at(const char *text, uint64_t now_us, uint64_t *ret_us)
         return true;
     }
     return vr_parse_iso_time(text, ret_us) || parse_local(text, now_us, ret_us);
+}
+
+bool cli_parse_since(const char *text, uint64_t now_us, uint64_t *ret_us)
+{
+    uint64_t s;
+    if (parse_offset(*text == '-' ? text + 1 : text, &s)) {
+        *ret_us = s * 1000000 < now_us ? now_us - s * 1000000 : 1;
+        return true;
+    }
+    /* the next 22:00 after this time yesterday is the one that was */
+    return vr_parse_iso_time(text, ret_us) || parse_local(text, now_us - DAY_US, ret_us);
 }

@@ -10,10 +10,18 @@ static const struct {
     int priority;
     const char *id;
 } rows[] = {
-#define X(name, number, priority, id) {number, priority, id},
+#define X(name, number, priority, id, when) {number, priority, id},
     CORE_EVENTS(X)
 #undef X
 };
+
+struct vr_event core_event_of(enum core_event ev, uint64_t time_us)
+{
+    struct vr_event e = {
+        .time_us = time_us, .priority = rows[ev].priority, .event_id = rows[ev].number};
+    core_text(e.id, sizeof(e.id), "%s", rows[ev].id);
+    return e;
+}
 
 /* The name a person knows the VM by, when only its id is at hand: that of its latest job. */
 static const char *name_of(struct core *c, const struct vr_uuid *vm)
@@ -32,18 +40,13 @@ void core_event(struct core *c,
                 const char *fmt,
                 ...)
 {
-    struct vr_event e = {
-        .seq = ++c->event_seq,
-        .time_us = core_now(c),
-        .priority = rows[ev].priority,
-        .event_id = rows[ev].number,
-    };
+    struct vr_event e = core_event_of(ev, core_now(c));
+    e.seq = ++c->event_seq;
     char id[VR_UUID_TEXT_LEN] = "";
     if (vm && !name) {
         name = name_of(c, vm);
         name = *name ? name : vr_uuid_text(vm, id);
     }
-    core_text(e.id, sizeof(e.id), "%s", rows[ev].id);
     core_text(e.vm_name, sizeof(e.vm_name), "%s", name ? name : "");
     va_list ap;
     va_start(ap, fmt);

@@ -1,37 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The events of replication, once: X(name, number, syslog priority, stable id). A number or id is
- * never reused or changed: people filter their logs by them. 29242 and 29244 are the ones
- * monitoring products of the field know.
+ * The events of replication, once: X(name, number, syslog priority, stable id, when it is raised).
+ * A number or id is never reused or changed: people filter their logs by them. 29242 and 29244 are
+ * the ones monitoring products of the field know. docs/events.md is printed from here.
  */
 #pragma once
+#include "model/model.h"
 
 #define CORE_EVENTS(X)                                                                             \
-    X(COMPARE_STARTED, 29242, 5, "resync-compare-started")                                         \
-    X(COMPARE_ENDED, 29244, 5, "resync-compare-ended")                                             \
-    X(JOB_ACCEPTED, 29300, 6, "job-accepted")                                                      \
-    X(JOB_SUPERSEDED, 29301, 5, "job-superseded")                                                  \
-    X(JOB_COMPLETED, 29302, 5, "job-completed")                                                    \
-    X(JOB_FAILED, 29303, 3, "job-failed")                                                          \
-    X(JOB_CANCELLED, 29304, 5, "job-cancelled")                                                    \
-    X(JOB_SUSPENDED, 29305, 5, "job-suspended")                                                    \
-    X(JOB_RESUMED, 29306, 5, "job-resumed")                                                        \
-    X(LINK_LOST, 29307, 4, "link-lost")                                                            \
-    X(NO_SPACE, 29308, 3, "replica-no-space")                                                      \
-    X(STATE_CHANGED, 29309, 5, "relationship-state")                                               \
-    X(NEEDS_DECISION, 29310, 3, "lineage-conflict")                                                \
-    X(ENABLED, 29311, 5, "replication-enabled")                                                    \
-    X(DISABLED, 29312, 5, "replication-disabled")                                                  \
-    X(FAILED_OVER, 29313, 4, "failed-over")                                                        \
-    X(ADOPTED, 29314, 4, "generation-adopted")                                                     \
-    X(FORCED, 29315, 4, "resync-forced")                                                           \
-    X(PEER_REFUSED, 29316, 4, "peer-refused")                                                      \
-    X(SAVE_FAILED, 29317, 3, "save-failed")                                                        \
-    X(SETTLED, 29318, 5, "transfer-settled")                                                       \
-    X(AUTH_CHANGED, 29319, 5, "authorization-changed")
+    X(COMPARE_STARTED, 29242, 5, "resync-compare-started",                                         \
+      "a transfer begins to compare; the text names job, disks and bytes")                         \
+    X(COMPARE_ENDED, 29244, 5, "resync-compare-ended",                                             \
+      "every disk was compared and what differs sent; the text has how much and how long")         \
+    X(JOB_ACCEPTED, 29300, 6, "job-accepted", "a job was stored, and with that accepted")          \
+    X(JOB_SUPERSEDED, 29301, 5, "job-superseded", "a scheduled job was replaced by a newer one")   \
+    X(JOB_COMPLETED, 29302, 5, "job-completed", "a job has ended well")                            \
+    X(JOB_FAILED, 29303, 3, "job-failed", "a job has ended badly; the text says why")              \
+    X(JOB_CANCELLED, 29304, 5, "job-cancelled", "somebody cancelled a job")                        \
+    X(JOB_SUSPENDED, 29305, 5, "job-suspended",                                                    \
+      "somebody paused a job, or it had to stop; what is staged stays")                            \
+    X(JOB_RESUMED, 29306, 5, "job-resumed", "a suspended job goes on")                             \
+    X(LINK_LOST, 29307, 4, "link-lost",                                                            \
+      "the connection to the peer was lost; the job tries again by itself")                        \
+    X(NO_SPACE, 29308, 3, "replica-no-space",                                                      \
+      "the replica's host has no space to stage or commit; the job is suspended")                  \
+    X(STATE_CHANGED, 29309, 5, "relationship-state", "a relationship moved to another state")      \
+    X(NEEDS_DECISION, 29310, 3, "lineage-conflict",                                                \
+      "source and replica descend from different branches: a person must decide")                  \
+    X(ENABLED, 29311, 5, "replication-enabled", "a relationship was made, here or for a peer")     \
+    X(DISABLED, 29312, 5, "replication-disabled", "a relationship was removed")                    \
+    X(FAILED_OVER, 29313, 4, "failed-over", "the replica on this host was made the living VM")     \
+    X(ADOPTED, 29314, 4, "generation-adopted", "somebody accepted what the replica holds")         \
+    X(FORCED, 29315, 4, "resync-forced", "somebody overwrites a replica of another lineage")       \
+    X(PEER_REFUSED, 29316, 4, "peer-refused", "a peer asked for what it may not have")             \
+    X(SAVE_FAILED, 29317, 3, "save-failed",                                                        \
+      "the database could not be written; it is tried again")                                      \
+    X(SETTLED, 29318, 5, "transfer-settled",                                                       \
+      "after a start or a lost link: how the transfer before had ended")                           \
+    X(AUTH_CHANGED, 29319, 5, "authorization-changed",                                             \
+      "who may replicate to this host was changed")                                                \
+    X(REPLICA_NOT_READY, 29320, 3, "replica-not-ready",                                            \
+      "a replica on disk cannot be used; the text says why")                                       \
+    X(REPLICA_FOUND, 29321, 4, "replica-found",                                                    \
+      "a replica whose record was lost was taken up again")                                        \
+    X(CERTIFICATE_ENDS, 29322, 4, "certificate-ends",                                              \
+      "this host's certificate ends soon or has ended")
 
 enum core_event {
-#define X(name, number, priority, id) CORE_EV_##name,
+#define X(name, number, priority, id, when) CORE_EV_##name,
     CORE_EVENTS(X)
 #undef X
 };
+
+/* An event of this kind at that time, without VM and text. */
+struct vr_event core_event_of(enum core_event ev, uint64_t time_us);

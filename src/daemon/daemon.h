@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "core/core.h"
+#include "core/events.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
 #include "daemon/replicas.h"
@@ -42,9 +43,8 @@ struct tls_creds *daemon_creds(struct daemon *d);
 /* env.c: what core asks of the world. ctx is the daemon. */
 extern const struct core_env_ops daemon_env_ops;
 /* Log and history. */
-void daemon_event(
-    struct daemon *d, int priority, const char *id, const char *vm_name, const char *fmt, ...)
-    VR_PRINTF(5, 6);
+void daemon_event(struct daemon *d, enum core_event ev, const char *vm_name, const char *fmt, ...)
+    VR_PRINTF(4, 5);
 
 /* peer_call.c: as core_env_ops.peer_call. */
 VR_MUST_CHECK int peer_call_start(struct daemon *d,

@@ -87,12 +87,10 @@ static void env_event(void *ctx, const struct vr_event *event)
     }
 }
 
-void daemon_event(
-    struct daemon *d, int priority, const char *id, const char *vm_name, const char *fmt, ...)
+void daemon_event(struct daemon *d, enum core_event ev, const char *vm_name, const char *fmt, ...)
 {
-    struct vr_event event = {.time_us = vr_wall_us(), .priority = priority};
+    struct vr_event event = core_event_of(ev, vr_wall_us());
     va_list ap;
-    snprintf(event.id, sizeof event.id, "%s", id);
     snprintf(event.vm_name, sizeof event.vm_name, "%s", vm_name);
     va_start(ap, fmt);
     vsnprintf(event.text, sizeof event.text, fmt, ap);

@@ -24,8 +24,8 @@ static void settle(struct daemon *d, struct vr_rel *rel)
         replica_use_end(use);
         return;
     }
-    daemon_event(d, VR_LOG_ERROR, "replica-not-ready", "", "replica in %.120s: %.120s",
-                 rel->storage, vr_err_text(&err));
+    daemon_event(d, CORE_EV_REPLICA_NOT_READY, "", "replica in %.120s: %.120s", rel->storage,
+                 vr_err_text(&err));
     rel->health = VR_HEALTH_CRITICAL;
     snprintf(rel->reason, sizeof rel->reason, "%s", vr_err_text(&err));
 }
@@ -76,7 +76,7 @@ adopt_sidecar(struct daemon *d, const char *dir, struct replica *replica, struct
         r = core_load_rel(d->core, &rel, err);
     }
     if (r == 0) {
-        daemon_event(d, VR_LOG_WARNING, "replica-found", vm->name,
+        daemon_event(d, CORE_EV_REPLICA_FOUND, vm->name,
                      "the record of the replica in %.160s was lost and made again", dir);
     }
     return r;
@@ -96,7 +96,7 @@ static void look_into(struct daemon *d, const char *dir)
         replica_close(replica);
     }
     if (r < 0 && r != -VR_E_NOT_FOUND) {
-        daemon_event(d, VR_LOG_ERROR, "replica-not-ready", "", "replica in %.120s: %.120s", dir,
+        daemon_event(d, CORE_EV_REPLICA_NOT_READY, "", "replica in %.120s: %.120s", dir,
                      vr_err_text(&err));
     }
 }

@@ -114,14 +114,14 @@ static int add_event(void *ctx, const struct vr_event *event, struct vr_err *err
     return 0;
 }
 
-static void api_events(void *ctx, uint32_t limit, api_events_done done, void *arg)
+static void api_events(void *ctx, const struct vr_event_query *q, api_events_done done, void *arg)
 {
     struct daemon *d = ctx;
     struct vr_err err = VR_ERR_INIT;
-    struct event_list list = {.max = limit < API_EVENTS_MAX ? limit : API_EVENTS_MAX};
+    struct event_list list = {.max = q->limit < API_EVENTS_MAX ? q->limit : API_EVENTS_MAX};
     list.events = calloc(list.max + 1, sizeof *list.events);
-    int r = list.events ? store_load_events(d->store, 0, (uint32_t)list.max, add_event, &list, &err)
-                        : vr_fail_nomem(&err);
+    int r =
+        list.events ? store_load_events(d->store, q, add_event, &list, &err) : vr_fail_nomem(&err);
     done(arg, r, &err, list.events, r < 0 ? 0 : list.n);
     free(list.events);
 }

@@ -105,8 +105,8 @@ struct api_ops {
     enum vr_mode (*vm_mode)(void *ctx, const struct vr_uuid *vm);
     /* NOT_FOUND: the job has no report (yet). */
     void (*report)(void *ctx, uint64_t job_id, api_report_done done, void *arg);
-    /* The newest `limit` (1..API_EVENTS_MAX), newest first. */
-    void (*events)(void *ctx, uint32_t limit, api_events_done done, void *arg);
+    /* limit is 1..API_EVENTS_MAX. */
+    void (*events)(void *ctx, const struct vr_event_query *q, api_events_done done, void *arg);
     void (*verb)(void *ctx,
                  const struct api_caller *who,
                  const struct api_verb *verb,

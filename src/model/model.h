@@ -145,6 +145,14 @@ struct vr_event {
     char text[VR_TEXT_MAX];
 };
 
+/* Which events. */
+struct vr_event_query {
+    uint32_t limit;
+    bool oldest_first; /* the first `limit`, oldest first; else the newest, newest first */
+    uint64_t after_seq, since_us; /* only later ones; 0: all */
+    char vm[2][VR_NAME_MAX];      /* only those with one of these names; "": all */
+};
+
 /* A name that may become part of a path: 1..127 of [A-Za-z0-9._-], not starting with a dot. */
 bool vr_name_ok(const char *name);
 /* "host" or "host:port" or "[v6]:port". False: not of that form. *ret_port is VR_PEER_PORT when

@@ -34,10 +34,10 @@ static void api_report(void *ctx, uint64_t job_id, api_report_done done, void *a
     a->env->report(a->env_ctx, job_id, done, arg);
 }
 
-static void api_events(void *ctx, uint32_t limit, api_events_done done, void *arg)
+static void api_events(void *ctx, const struct vr_event_query *q, api_events_done done, void *arg)
 {
     const struct provider_api *a = ctx;
-    a->env->events(a->env_ctx, limit, done, arg);
+    a->env->events(a->env_ctx, q, done, arg);
 }
 
 static enum vr_mode mode_of(const struct vr_rel *rel)

@@ -11,7 +11,7 @@ struct provider_api_env {
     bool (*vm_next)(void *ctx, size_t *at, struct api_vm_name *ret);
     bool (*vm)(void *ctx, const struct vr_uuid *id, struct vr_vm *ret);
     void (*report)(void *ctx, uint64_t job_id, api_report_done done, void *arg);
-    void (*events)(void *ctx, uint32_t limit, api_events_done done, void *arg);
+    void (*events)(void *ctx, const struct vr_event_query *q, api_events_done done, void *arg);
     /* What a relationship's VM is called, "": not known. */
     void (*vm_name)(void *ctx, const struct vr_rel *rel, char ret[static VR_NAME_MAX]);
 };

@@ -81,11 +81,6 @@ static const struct col report_cols[] = {RP(job_id, COL_U64),
 static const struct col auth_cols[] = {A(host, COL_TEXT), A(trust_group, COL_TEXT),
                                        A(storage, COL_TEXT)};
 
-#define E(member, kind) COL(struct vr_event, member, kind)
-static const struct col event_cols[] = {
-    E(seq, COL_U64), E(time_us, COL_U64),  E(priority, COL_INT), E(event_id, COL_U32),
-    E(id, COL_TEXT), E(vm_name, COL_TEXT), E(text, COL_TEXT)};
-
 /* Rows that belong to a row above: their parent's key and their place come first. */
 struct name_row {
     struct vr_uuid vm_id;
@@ -135,7 +130,6 @@ static const struct table job_table = TABLE("job", job_cols);
 static const struct table report_table = TABLE("report", report_cols);
 static const struct table disk_table = TABLE("report_disk", disk_cols);
 static const struct table auth_table = TABLE("auth", auth_cols);
-static const struct table event_table = TABLE("event", event_cols);
 
 /* --- open --- */
 
@@ -483,71 +477,6 @@ int store_find_report(struct store *s, uint64_t job_id, struct vr_report *ret, s
     r = get_report(s, stmt, &report, err);
     if (r == 0) {
         *ret = report;
-    }
-    return r;
-}
-
-/* --- events --- */
-
-static int
-put_event(struct store *s, const struct vr_event *event, sqlite3_int64 *ret_seq, struct vr_err *err)
-{
-    /* All columns but seq, which SQLite gives. */
-    static const struct table t = {"event", event_cols + 1,
-                                   sizeof event_cols / sizeof *event_cols - 1};
-    int r = db_put(s, &t, event, err);
-    if (r < 0) {
-        return r;
-    }
-    *ret_seq = sqlite3_last_insert_rowid(s->db);
-    if (*ret_seq <= STORE_EVENTS_MAX) {
-        return 0;
-    }
-    return delete_by_id(s, "DELETE FROM event WHERE seq<=?",
-                        (uint64_t)(*ret_seq - STORE_EVENTS_MAX), err);
-}
-
-int store_add_event(struct store *s,
-                    const struct vr_event *event,
-                    uint64_t *ret_seq,
-                    struct vr_err *err)
-{
-    sqlite3_int64 seq = 0;
-    int r = db_relaxed(s, err);
-    if (r == 0) {
-        r = db_begin(s, err);
-    }
-    if (r < 0) {
-        return r;
-    }
-    r = db_end(s, put_event(s, event, &seq, err), err);
-    if (r == 0 && ret_seq) {
-        *ret_seq = (uint64_t)seq;
-    }
-    return r;
-}
-
-int store_load_events(struct store *s,
-                      uint64_t before_seq,
-                      uint32_t limit,
-                      store_event_fn cb,
-                      void *ctx,
-                      struct vr_err *err)
-{
-    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
-    int r = db_select(s, &event_table, "WHERE seq<? ORDER BY seq DESC LIMIT ?", &stmt, err);
-    if (r == 0) {
-        r = db_bind_u64(s, stmt, 1, before_seq ? before_seq : INT64_MAX, err);
-    }
-    if (r == 0) {
-        r = db_bind_u64(s, stmt, 2, limit, err);
-    }
-    while (r == 0 && (r = db_step(s, stmt, err)) > 0) {
-        struct vr_event event = {0};
-        r = db_get(s, &event_table, stmt, &event, err);
-        if (r == 0) {
-            r = cb(ctx, &event, err);
-        }
     }
     return r;
 }

@@ -67,10 +67,8 @@ VR_MUST_CHECK int store_add_event(struct store *s,
                                   const struct vr_event *event,
                                   uint64_t *ret_seq,
                                   struct vr_err *err);
-/* Newest first, at most limit; only those numbered below before_seq (0: all). */
 VR_MUST_CHECK int store_load_events(struct store *s,
-                                    uint64_t before_seq,
-                                    uint32_t limit,
+                                    const struct vr_event_query *q,
                                     store_event_fn cb,
                                     void *ctx,
                                     struct vr_err *err);

@@ -75,9 +75,46 @@ event_list() {
     vr h1 events >"$work/events"
     grep -q job-completed "$work/events"
     [ "$(vr h1 events --limit 2 --json | jq '.events | length')" = 2 ]
-    sed 1d "$work/events" | cut -c1-19 >"$work/times"
+    cut -c1-19 "$work/events" >"$work/times"
     sort -c "$work/times" # newest last
     vr h1 events --json | jq -e '[.events[].seq] | . == (sort | reverse)'
+}
+
+# 29242 and 29244 are the numbers monitoring products know.
+event_forms() {
+    local n
+    vr h1 events --vm "$VM_NAME" >"$work/events"
+    grep -Eq "^[0-9-]{10} [0-9:]{8}  notice   29242  resync-compare-started  $VM_NAME: " "$work/events"
+    grep -Eq "  notice   29244  resync-compare-ended    $VM_NAME: " "$work/events"
+    vr h1 events --journal >"$work/events"
+    grep -q "^<5>resync-compare-ended: event=29244 vm=\"$VM_NAME\" " "$work/events"
+    [ -z "$(vr h1 events --vm nobody)" ]
+    [ -n "$(vr h1 events --vm "$VM_ID")" ] || die 'a VM by its id'
+    n=$(vr h1 events | wc -l)
+    [ "$(vr h1 events --since 1h | wc -l)" = "$n" ] || die '--since shows another number'
+    [ -z "$(vr h1 events --since 2099-01-01T00:00)" ]
+    if vr h1 events --since yesterday; then
+        die 'a time that is none'
+    fi
+}
+
+# What happens while it looks, and after the daemon was restarted, is shown once, as lines of JSON.
+event_follow() {
+    local i pid
+    vr h1 events --follow --json --since 0s >"$work/follow" &
+    pid=$!
+    remember $pid
+    vr h1 verify "$VM_NAME" --wait
+    host restart h1
+    vr h1 resync "$VM_NAME" --wait
+    for ((i = 0; i < 100; i++)); do
+        [ "$(grep -c '"event_id":29244' "$work/follow")" -lt 2 ] || break
+        sleep 0.1
+    done
+    kill $pid
+    [ "$(grep -c '"event_id":29242' "$work/follow")" = 2 ]
+    [ "$(grep -c '"event_id":29244' "$work/follow")" = 2 ]
+    jq -es 'map(.seq) | . == (sort | unique)' "$work/follow"
 }
 
 monitored() {
@@ -105,6 +142,8 @@ scenario 'the report' reported
 scenario 'the report lasts' report_lasts
 scenario 'json has its schema' json_everywhere
 scenario 'events' event_list
+scenario 'events as lines, since a time, of a VM' event_forms
+scenario 'events, followed' event_follow
 scenario 'status over HTTPS' over_https
 scenario 'exit codes of status' monitored
 finish

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prints docs/return-codes.md from the tables of model/ and util/. Run by tools/gen-docs. */
+/* Prints docs/return-codes.md or, called with "events", docs/events.md from the program's tables.
+ * Run by tools/gen-docs. */
 #include <stdio.h>
 #include <string.h>
 
+#include "core/events.h"
 #include "model/method.h"
 #include "model/retcode.h"
 #include "model/states.h"
@@ -195,8 +197,42 @@ static void moves(void)
     }
 }
 
-int main(void)
+static void events_document(void)
 {
+    static const struct {
+        unsigned number;
+        int priority;
+        const char *id, *when;
+    } rows[] = {
+#define X(name, number, priority, id, when) {number, priority, id, when},
+        CORE_EVENTS(X)
+#undef X
+    };
+    static const char *const priorities[] = {"emerg",   "alert",  "crit", "error",
+                                             "warning", "notice", "info", "debug"};
+    puts(
+        "<!-- Made by tools/gen-docs from src/core/events.h: do not edit. -->\n"
+        "# Events\n\n"
+        "What happens is one line in the daemon's log, `NAME: event=NUMBER vm=\"VM\" TEXT`, and "
+        "one\n"
+        "row of its history, which `vmreplica events` shows and the REST resource `events` gives.\n"
+        "With `--journal` a line begins with its priority as the journal reads it (`<5>`). "
+        "Numbers\n"
+        "and names are never used again for something else, so logs may be filtered by them; the\n"
+        "text is for people and may change.\n\n"
+        "| number | name | priority | when |\n|---|---|---|---|");
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        printf("| %u | `%s` | %d %s | %s |\n", rows[i].number, rows[i].id, rows[i].priority,
+               priorities[rows[i].priority], rows[i].when);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "events") == 0) {
+        events_document();
+        return ferror(stdout) || fflush(stdout) ? 1 : 0;
+    }
     puts("<!-- Made by tools/gen-docs from the tables in src/model and src/util: do not edit. -->\n"
          "# Return codes, kinds of error, states\n");
     codes();

@@ -12,6 +12,7 @@
 #include "model/retcode.h"
 #include "util/buf.h"
 #include "util/num.h"
+#include "util/vtime.h"
 
 #define PREFIX "/api/v1"
 #define SEGMENTS_MAX 4
@@ -236,15 +237,46 @@ events_known(void *arg, int r, const struct vr_err *err, const struct vr_event *
     finish_ok(c, "events", list);
 }
 
+/* A VM by its id stands in its events with its name, when that was known. */
+static void events_of_vm(const struct call *c, const char *name, struct vr_event_query *q)
+{
+    struct vr_uuid id;
+    struct vr_vm *vm = vr_uuid_parse(name, &id) ? calloc(1, sizeof(*vm)) : NULL;
+    snprintf(q->vm[0], sizeof(q->vm[0]), "%s", name);
+    if (vm && c->rest->ops->vm(c->rest->ops_ctx, &id, vm)) {
+        snprintf(q->vm[1], sizeof(q->vm[1]), "%s", vm->name);
+    }
+    free(vm);
+}
+
 static void get_events(struct call *c)
 {
+    struct vr_event_query q = {0};
     uint64_t limit = EVENTS_DEFAULT;
-    const char *text = http_query(c->req, "limit");
+    const char *text = http_query(c->req, "limit"), *since = http_query(c->req, "since");
+    const char *after = http_query(c->req, "after"), *vm = http_query(c->req, "vm");
     if (text && !vr_parse_u64(text, 1, API_EVENTS_MAX, &limit)) {
         finish_error(c, VR_E_INVALID, "'limit' must be a number from 1 to 1000", "limit");
         return;
     }
-    c->rest->ops->events(c->rest->ops_ctx, (uint32_t)limit, events_known, c);
+    if (after && !vr_parse_u64(after, 0, INT64_MAX, &q.after_seq)) {
+        finish_error(c, VR_E_INVALID, "'after' must be an event's number", "after");
+        return;
+    }
+    if (since && !vr_parse_iso_time(since, &q.since_us)) {
+        finish_error(c, VR_E_INVALID, "'since' must be a time like 2026-11-21T02:00:00Z", "since");
+        return;
+    }
+    if (vm && (*vm == '\0' || strlen(vm) >= VR_NAME_MAX)) {
+        finish_error(c, VR_E_INVALID, "'vm' must be a VM's name or id", "vm");
+        return;
+    }
+    if (vm) {
+        events_of_vm(c, vm, &q);
+    }
+    q.limit = (uint32_t)limit;
+    q.oldest_first = after != NULL;
+    c->rest->ops->events(c->rest->ops_ctx, &q, events_known, c);
 }
 
 static void get_authorizations(struct call *c)

@@ -212,9 +212,42 @@ static void test_at(void **state)
     }
 }
 
+static void test_since(void **state)
+{
+    uint64_t now, us;
+    setenv("TZ", "Europe/Berlin", 1);
+    tzset();
+    assert_true(vr_parse_iso_time("2026-11-20T21:30:00Z", &now)); /* 22:30 local */
+    static const struct {
+        const char *text, *utc;
+    } good[] = {
+        {"2026-11-19T02:00Z", "2026-11-19T02:00:00Z"},
+        {"2026-11-19 02:00", "2026-11-19T01:00:00Z"},
+        {"22:00", "2026-11-20T21:00:00Z"},
+        {"23:15", "2026-11-19T22:15:00Z"},
+        {"2h", "2026-11-20T19:30:00Z"},
+        {"-1d30s", "2026-11-19T21:29:30Z"},
+        {"0s", "2026-11-20T21:30:00Z"},
+    };
+    for (size_t i = 0; i < VR_COUNT(good); i++) {
+        uint64_t want;
+        assert_true(vr_parse_iso_time(good[i].utc, &want));
+        if (!cli_parse_since(good[i].text, now, &us) || us != want) {
+            fail_msg("%s", good[i].text);
+        }
+    }
+    static const char *const bad[] = {"", "-", "yesterday", "+2h", "--2h", "2", "25:00", "2h2h"};
+    for (size_t i = 0; i < VR_COUNT(bad); i++) {
+        if (cli_parse_since(bad[i], now, &us)) {
+            fail_msg("'%s' was taken", bad[i]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_find),           T(test_parse), T(test_refusals),
-                                       T(test_help_lists_all), T(test_at),    T(test_man_page)};
+                                       T(test_help_lists_all), T(test_at),    T(test_since),
+                                       T(test_man_page)};
     return RUN(tests);
 }

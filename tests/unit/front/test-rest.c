@@ -14,7 +14,8 @@
 /* --- the fake server --- */
 
 struct http_request {
-    const char *method, *path, *body, *type, *limit;
+    const char *method, *path, *body, *type;
+    const char *query[4]; /* limit, after, since, vm */
     unsigned status;
     char answer[32768], answer_type[64], location[64], allow[64];
     int answers;
@@ -37,7 +38,13 @@ const char *http_header(const struct http_request *r, const char *name)
 
 const char *http_query(const struct http_request *r, const char *name)
 {
-    return strcmp(name, "limit") == 0 ? r->limit : NULL;
+    static const char *const names[] = {"limit", "after", "since", "vm"};
+    for (size_t i = 0; i < VR_COUNT(names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return r->query[i];
+        }
+    }
+    return NULL;
 }
 
 const char *http_body(const struct http_request *r, size_t *ret_len)
@@ -94,7 +101,7 @@ static struct fake {
     int verbs;
     struct api_answer answer;
     bool vms_gone; /* named, and gone when they are looked at */
-    uint32_t events_asked;
+    struct vr_event_query events_asked;
 } fake;
 
 static const char *host_name(void *ctx)
@@ -164,10 +171,10 @@ static void report(void *ctx, uint64_t job_id, api_report_done done, void *arg)
     done(arg, 0, NULL, &rep);
 }
 
-static void events(void *ctx, uint32_t limit, api_events_done done, void *arg)
+static void events(void *ctx, const struct vr_event_query *q, api_events_done done, void *arg)
 {
     struct vr_event e = {.seq = 9, .time_us = 1, .text = "bad \xff byte"};
-    fake.events_asked = limit;
+    fake.events_asked = *q;
     done(arg, 0, NULL, &e, 1);
 }
 
@@ -268,25 +275,57 @@ static void test_looks(void **state)
             fail_msg("%s: %u %s", rows[i].path, r->status, r->answer);
         }
     }
-    assert_int_equal(fake.events_asked, 100);
+    assert_int_equal(fake.events_asked.limit, 100);
     assert_int_equal(fake.verbs, 0);
 }
 
-static void test_limit(void **state)
+static struct http_request *ask_events(const char *const query[4])
 {
     static const struct rest rest = {.ops = &ops, .version = "1"};
-    static const char *const bad[] = {"0", "1001", "x", "", "-1"};
-    for (size_t i = 0; i < VR_COUNT(bad); i++) {
-        static struct http_request r;
-        r = (struct http_request){.method = "GET", .path = "/api/v1/events", .limit = bad[i]};
-        rest_handle((void *)(uintptr_t)&rest, &r);
-        assert_int_equal(r.status, 400);
-        assert_non_null(strstr(r.answer, "\"member\":\"limit\""));
-    }
-    static struct http_request r = {.method = "GET", .path = "/api/v1/events", .limit = "1000"};
+    static struct http_request r;
+    r = (struct http_request){.method = "GET", .path = "/api/v1/events"};
+    memcpy(r.query, query, sizeof(r.query));
     rest_handle((void *)(uintptr_t)&rest, &r);
-    assert_int_equal(r.status, 200);
-    assert_int_equal(fake.events_asked, 1000);
+    return &r;
+}
+
+static void test_events(void **state)
+{
+    static char name[VR_NAME_MAX + 1];
+    static const struct {
+        const char *query[4], *member;
+    } bad[] = {{{"0"}, "limit"},
+               {{"1001"}, "limit"},
+               {{"x"}, "limit"},
+               {{""}, "limit"},
+               {{"-1"}, "limit"},
+               {{NULL, "x"}, "after"},
+               {{NULL, "-1"}, "after"},
+               {{NULL, NULL, "yesterday"}, "since"},
+               {{NULL, NULL, ""}, "since"},
+               {{NULL, NULL, NULL, ""}, "vm"},
+               {{NULL, NULL, NULL, name}, "vm"}};
+    memset(name, 'x', sizeof(name) - 1);
+    for (size_t i = 0; i < VR_COUNT(bad); i++) {
+        char want[32];
+        const struct http_request *r = ask_events(bad[i].query);
+        snprintf(want, sizeof(want), "\"member\":\"%s\"", bad[i].member);
+        assert_int_equal(r->status, 400);
+        assert_non_null(strstr(r->answer, want));
+    }
+    const struct vr_event_query *q = &fake.events_asked;
+    assert_int_equal(ask_events((const char *[4]){"1000"})->status, 200);
+    assert_int_equal(q->limit, 1000);
+    assert_true(!q->oldest_first && !q->after_seq && !q->since_us && !q->vm[0][0]);
+    ask_events((const char *[4]){NULL, "0", "1970-01-01T00:00:01Z", "web"});
+    assert_int_equal(q->limit, 100);
+    assert_true(q->oldest_first && q->after_seq == 0 && q->since_us == 1000000);
+    assert_string_equal(q->vm[0], "web");
+    assert_string_equal(q->vm[1], "");
+    ask_events((const char *[4]){NULL, "7", NULL, ID1});
+    assert_true(q->oldest_first && q->after_seq == 7);
+    assert_string_equal(q->vm[0], ID1);
+    assert_string_equal(q->vm[1], "db01");
 }
 
 static void test_vms_gone(void **state)
@@ -468,7 +507,7 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TS(test_looks),    TS(test_limit),        TS(test_vms_gone),
+        TS(test_looks),    TS(test_events),       TS(test_vms_gone),
         TS(test_members),  TS(test_bad_bodies),   TS(test_verbs_by_name_and_id),
         TS(test_refusals), TS(test_content_type),
     };

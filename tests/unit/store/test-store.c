@@ -6,6 +6,7 @@
 #include "store/store.h"
 #include "tests/lib/check.h"
 #include "util/fdio.h"
+#include "util/num.h"
 
 static char dir[] = "/tmp/vr-store-XXXXXX";
 static char path[64];
@@ -243,6 +244,7 @@ static void test_events_are_bounded(void **state)
 {
     struct store *s = fresh();
     struct vr_event event = {.time_us = 5, .priority = 4, .event_id = 6, .id = "x", .text = "t"};
+    const struct vr_event_query newest = {.limit = 5};
     struct got g = {0};
     uint64_t seq;
     CHECK_OK(store_add_event(s, &event, &seq, &err), &err);
@@ -252,19 +254,51 @@ static void test_events_are_bounded(void **state)
     sql("INSERT INTO event SELECT 9999,time_us,priority,event_id,id,vm_name,text FROM event");
     CHECK_OK(store_open(path, &s, &err), &err);
     CHECK_OK(store_add_event(s, &event, &seq, &err), &err);
-    CHECK_OK(store_load_events(s, 0, 5, got_event, &g, &err), &err);
+    CHECK_OK(store_load_events(s, &newest, got_event, &g, &err), &err);
     assert_int_equal(g.n, 3); /* 10000 9999 1: exactly the bound */
     CHECK_OK(store_add_event(s, &event, &seq, &err), &err);
     assert_int_equal(seq, STORE_EVENTS_MAX + 1);
     g.n = 0;
-    CHECK_OK(store_load_events(s, 0, 5, got_event, &g, &err), &err);
+    CHECK_OK(store_load_events(s, &newest, got_event, &g, &err), &err);
     assert_int_equal(g.n, 3);
     assert_int_equal(g.seq[0], 10001);
     assert_int_equal(g.seq[2], 9999);
-    g.n = 0;
-    CHECK_OK(store_load_events(s, 10001, 1, got_event, &g, &err), &err);
-    assert_int_equal(g.n, 1);
-    assert_int_equal(g.seq[0], 10000);
+    store_close(s);
+}
+
+static void test_events_asked_for(void **state)
+{
+    static const struct {
+        struct vr_event_query q;
+        unsigned n;
+        uint64_t first, last;
+    } rows[] = {
+        {{.limit = 8}, 5, 5, 1},
+        {{.limit = 2}, 2, 5, 4},
+        {{.limit = 8, .oldest_first = true}, 5, 1, 5},
+        {{.limit = 2, .oldest_first = true, .after_seq = 1}, 2, 2, 3},
+        {{.limit = 8, .after_seq = 5}, 0, 0, 0},
+        {{.limit = 8, .since_us = 30}, 3, 5, 3},
+        {{.limit = 8, .vm = {"a"}}, 3, 5, 1},
+        {{.limit = 8, .vm = {"a", "b"}}, 5, 5, 1},
+        {{.limit = 1, .vm = {"b"}, .oldest_first = true, .since_us = 21}, 1, 4, 4},
+        {{.limit = 8, .vm = {"A"}}, 0, 0, 0},
+    };
+    struct store *s = fresh();
+    for (unsigned i = 1; i <= 5; i++) {
+        struct vr_event event = {.time_us = i * 10ull, .vm_name = "b"};
+        event.vm_name[0] = i % 2 ? 'a' : 'b';
+        CHECK_OK(store_add_event(s, &event, NULL, &err), &err);
+    }
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        struct got g = {0};
+        CHECK_OK(store_load_events(s, &rows[i].q, got_event, &g, &err), &err);
+        if (g.n != rows[i].n ||
+            (g.n && (g.seq[0] != rows[i].first || g.seq[g.n - 1] != rows[i].last))) {
+            fail_msg("row %zu: %zu events, %u to %u", i, (size_t)g.n, (unsigned)g.seq[0],
+                     (unsigned)g.seq[g.n ? g.n - 1 : 0]);
+        }
+    }
     store_close(s);
 }
 
@@ -419,6 +453,7 @@ int main(void)
                                        T(test_reports),
                                        T(test_auth_and_meta),
                                        T(test_events_are_bounded),
+                                       T(test_events_asked_for),
                                        T(test_reports_are_bounded),
                                        T(test_what_is_flushed),
                                        T(test_mode_and_wal),
