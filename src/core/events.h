@@ -9,9 +9,9 @@
 
 #define CORE_EVENTS(X)                                                                             \
     X(COMPARE_STARTED, 29242, 5, "resync-compare-started",                                         \
-      "a transfer begins to compare; the text names job, disks and bytes")                         \
+      "a transfer begins to compare; the text has the job and how many bytes")                     \
     X(COMPARE_ENDED, 29244, 5, "resync-compare-ended",                                             \
-      "every disk was compared and what differs sent; the text has how much and how long")         \
+      "a transfer that compared ended; the text has its result, how much and how long")            \
     X(JOB_ACCEPTED, 29300, 6, "job-accepted", "a job was stored, and with that accepted")          \
     X(JOB_SUPERSEDED, 29301, 5, "job-superseded", "a scheduled job was replaced by a newer one")   \
     X(JOB_COMPLETED, 29302, 5, "job-completed", "a job has ended well")                            \

@@ -121,6 +121,18 @@ void core_on_proposed(struct core *c, uint64_t job_id, const struct vr_uuid *pro
 
 /* --- ends --- */
 
+static void compare_ended(struct core *c, const struct job_entry *e, const char *result)
+{
+    uint64_t now = core_now(c), from = e->j.started_us;
+    core_event(c, CORE_EV_COMPARE_ENDED, &e->j.vm_id, e->j.vm_name,
+               "job %llu: %s: %llu bytes compared, %llu differed, %llu sent, in %llu ms",
+               (unsigned long long)e->j.id, result,
+               (unsigned long long)e->j.progress.bytes_compared,
+               (unsigned long long)e->j.progress.bytes_differing,
+               (unsigned long long)e->j.progress.bytes_sent,
+               (unsigned long long)(from && now > from ? (now - from) / 1000 : 0));
+}
+
 static void end_completed(struct core *c,
                           struct job_entry *e,
                           const struct vr_report *report,
@@ -146,12 +158,8 @@ static void end_completed(struct core *c,
         (void)!core_rel_move(&next, VR_REV_CHANGED_ALONE, "verify found a difference", NULL);
         core_rel_put(c, rel, &next);
     }
-    core_event(c, CORE_EV_COMPARE_ENDED, &e->j.vm_id, e->j.vm_name,
-               "job %llu: %llu bytes compared, %llu differed, %llu sent",
-               (unsigned long long)e->j.id, (unsigned long long)e->j.progress.bytes_compared,
-               (unsigned long long)e->j.progress.bytes_differing,
-               (unsigned long long)e->j.progress.bytes_sent);
     bool differed = job_is_verify(&e->j) && report && !report->equal;
+    compare_ended(c, e, differed ? "a difference was found" : "completed");
     job_finish(c, e, VR_JEV_COMPLETE, 0,
                differed ? "completed: a difference was found" : "completed");
 }
@@ -159,6 +167,9 @@ static void end_completed(struct core *c,
 static void end_failed(
     struct core *c, struct job_entry *e, enum vr_rel_event event, uint32_t code, const char *text)
 {
+    if (e->j.progress.phase >= VR_PHASE_COMPARE) {
+        compare_ended(c, e, "failed");
+    }
     transfer_follow(c, &e->j, event, text);
     job_finish(c, e, VR_JEV_FAIL, code, text);
 }

@@ -41,7 +41,7 @@ static void test_completed(void **state)
     assert_int_equal(r->last_sync_us, T0);
     assert_int_equal(fake_job(f, 1)->state, VR_JOB_COMPLETED);
     assert_int_equal(f->reports, 1);
-    assert_non_null(strstr(f->events, "29244 "));
+    assert_non_null(strstr(f->events, "29244 resync-compare-ended: job 1: completed: "));
     assert_non_null(strstr(f->log, "save_rel 3;save_job 1;")); /* what core_start relies on */
     fake_end(f, 1, -VR_E_PEER, "late");                        /* told twice */
     assert_int_equal(fake_job(f, 1)->state, VR_JOB_COMPLETED);
@@ -261,6 +261,20 @@ static void test_final_ends(void **state)
     }
 }
 
+/* What began to compare has an end in the log, too, when it fails; what did not, has none. */
+static void test_compare_fails(void **state)
+{
+    for (int compares = 0; compares < 2; compares++) {
+        struct fake *f = running(VR_REL_RESYNC_REQUIRED);
+        progress(f, compares ? VR_PHASE_COMPARE : VR_PHASE_CONNECT, 10);
+        fake_end(f, 1, -VR_E_CORRUPT, "roots differ");
+        assert_int_equal(fake_job(f, 1)->state, VR_JOB_EXCEPTION);
+        assert_true(!compares == !strstr(f->events, "29242 "));
+        assert_true(!compares == !strstr(f->events, "29244 resync-compare-ended: job 1: failed: "));
+        fake_free(f);
+    }
+}
+
 static void test_start_fails(void **state)
 {
     struct fake *f = fake_new();
@@ -435,6 +449,7 @@ int main(void)
         T(test_backoff),
         T(test_no_space),
         T(test_final_ends),
+        T(test_compare_fails),
         T(test_start_fails),
         T(test_pause_resume),
         T(test_resumed_too_soon),
