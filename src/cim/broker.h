@@ -99,6 +99,15 @@ struct cim_broker_ops {
                            cim_instance_cb cb,
                            void *ctx,
                            struct cim_status *st);
+    /* Of this association class, all that refer to the object, whose class name is canonical;
+     * others do no harm. NULL: enum_instances is called. */
+    void (*enum_links)(struct cim_broker *b,
+                       const struct cim_caller *who,
+                       const struct cim_class *cls,
+                       const struct cim_path *of,
+                       cim_instance_cb cb,
+                       void *ctx,
+                       struct cim_status *st);
     /* `call` is borrowed until this returns or done is called, whichever is first. */
     void (*invoke)(struct cim_broker *b,
                    const struct cim_invoke *call,

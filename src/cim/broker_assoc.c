@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An association class has two REF properties or more, each a role. What refers to an object is
- * found by listing the association classes that may: there are few instances of each, and none of
- * them is stored.
+ * found by asking for the links of the association classes that may refer to it; none of them is
+ * stored.
  */
 #include <strings.h>
 
@@ -135,6 +135,17 @@ static bool begin(struct walk *w)
     return w->st->code == CIM_OK && w->from;
 }
 
+static void links(struct walk *w, const struct cim_class *c)
+{
+    struct cim_path of = w->f->path;
+    of.class_name = w->from->name;
+    if (w->b->ops->enum_links) {
+        w->b->ops->enum_links(w->b, w->who, c, &of, look_at, w, w->st);
+    } else {
+        w->b->ops->enum_instances(w->b, w->who, c, look_at, w, w->st);
+    }
+}
+
 void cim_broker_related(struct cim_broker *b,
                         const struct cim_caller *who,
                         const char *ns,
@@ -157,7 +168,7 @@ void cim_broker_related(struct cim_broker *b,
     }
     for (const struct cim_class *c = w.schema->first; c && st->code == CIM_OK; c = c->next) {
         if (!cim_class_is_abstract(c) && may_refer(&w, c)) {
-            b->ops->enum_instances(b, who, c, look_at, &w, st);
+            links(&w, c);
         }
     }
 }

@@ -1,66 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The associations. None is stored: each list below says what there is, and one by its path is
- * found in its list.
+ * The associations. None is stored: each list below says what there is, of all objects or of the
+ * one that is asked for (provider_list.of), and one by its path is found in its list.
  */
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 
 #include "provider/internal.h"
-#include "util/cleanup.h"
 
 #define EFFECT_MANAGES 5 /* ElementEffects of CIM_ServiceAffectsElement */
 #define EFFECT_UNKNOWN 0 /* and of CIM_AffectedJobElement */
 
-/* --- paths; NULL: no memory --- */
+enum subject_kind {
+    ANY,     /* no object was named: every link is wanted */
+    HOST,    /* this host's system */
+    VM,      /* a VM, or what has its id in its own: relationship, settings */
+    SERVICE, /* the replication service */
+    JOB,
+    OTHER
+};
+#define IS(kind) (1u << (kind))
 
-static struct cim_path *new_path(struct cim_arena *a, const char *class_name)
+/* What the links wanted refer to. */
+struct subject {
+    enum subject_kind kind;
+    struct vr_uuid vm;
+    const struct vr_job *job;
+};
+
+static struct subject subject_of(struct provider *p, const struct cim_path *of)
 {
-    struct cim_path *p = cim_alloc(a, sizeof *p);
-    if (p) {
-        *p = (struct cim_path){.ns = CIM_NAMESPACE, .class_name = class_name};
+    struct subject s = {.kind = OTHER};
+    const struct cim_value *name = of ? cim_path_key(of, "Name") : NULL;
+    const char *id = of ? provider_path_instance_id(of) : NULL;
+    if (!of) {
+        s.kind = ANY;
+    } else if (strcasecmp(of->class_name, "Msvm_ReplicationService") == 0) {
+        s.kind = SERVICE;
+    } else if (strcasecmp(of->class_name, "Msvm_ConcreteJob") == 0) {
+        s.job = provider_find_job(p, of);
+        s.kind = s.job ? JOB : OTHER;
+    } else if (strcasecmp(of->class_name, "Msvm_ComputerSystem") == 0 && provider_is_host(p, of)) {
+        s.kind = HOST;
+    } else if (strcasecmp(of->class_name, "Msvm_ComputerSystem") == 0) {
+        bool is_vm = name && name->type == CIM_STRING && vr_uuid_parse(name->str, &s.vm);
+        s.kind = is_vm ? VM : OTHER;
+    } else if (id && provider_vm_id_parse(id, &s.vm)) {
+        s.kind = VM;
     }
-    return p;
+    return s;
 }
-
-static struct cim_path *add(struct cim_path *p, const char *name, const char *value)
-{
-    if (!p || !value) {
-        return NULL;
-    }
-    vr_assert(cim_path_add_key(p, name, cim_str(value)));
-    return p;
-}
-
-static struct cim_path *system_path(struct cim_arena *a, const char *name)
-{
-    struct cim_path *p = add(new_path(a, "Msvm_ComputerSystem"), "Name", name);
-    return add(p, "CreationClassName", "Msvm_ComputerSystem");
-}
-
-static struct cim_path *vm_path(struct cim_arena *a, const struct vr_uuid *vm)
-{
-    char id[VR_UUID_TEXT_LEN];
-    return system_path(a, cim_strdup(a, vr_uuid_text(vm, id)));
-}
-
-static struct cim_path *service_path(const struct provider *p, struct cim_arena *a)
-{
-    struct cim_path *path = add(new_path(a, "Msvm_ReplicationService"), "Name", "replicasvc");
-    path = add(path, "SystemCreationClassName", "Msvm_ComputerSystem");
-    path = add(path, "SystemName", p->config.host_name);
-    return add(path, "CreationClassName", "Msvm_ReplicationService");
-}
-
-static struct cim_path *job_path(struct cim_arena *a, const struct vr_job *job)
-{
-    char id[VR_UUID_TEXT_LEN];
-    return add(new_path(a, "Msvm_ConcreteJob"), "InstanceID",
-               cim_printf(a, "%s%s", JOB_ID_PREFIX, vr_uuid_text(&job->uuid, id)));
-}
-
-/* --- instances --- */
 
 static struct cim_instance *new_link(struct provider_list *l,
                                      const char *role,
@@ -82,87 +70,142 @@ static void set_effect(struct provider_list *l, struct cim_instance *i, uint16_t
 
 static void list_hosted_service(struct provider_list *l)
 {
-    provider_list_one(l, new_link(l, "Antecedent", system_path(&l->arena, l->p->config.host_name),
-                                  "Dependent", service_path(l->p, &l->arena)));
+    struct subject s = subject_of(l->p, l->of);
+    if (IS(s.kind) & (IS(ANY) | IS(HOST) | IS(SERVICE))) {
+        provider_list_one(l, new_link(l, "Antecedent", provider_ref_host(l->p, &l->arena),
+                                      "Dependent", provider_ref_service(l->p, &l->arena)));
+    }
 }
 
-static bool service_affects_vm(void *ctx, const struct vr_vm *vm)
+static bool service_affects(struct provider_list *l, const struct vr_uuid *vm)
 {
-    struct provider_list *l = ctx;
-    struct cim_instance *i = new_link(l, "AffectedElement", vm_path(&l->arena, &vm->id),
-                                      "AffectingElement", service_path(l->p, &l->arena));
+    struct cim_instance *i = new_link(l, "AffectedElement", provider_ref_vm(&l->arena, vm),
+                                      "AffectingElement", provider_ref_service(l->p, &l->arena));
     set_effect(l, i, EFFECT_MANAGES);
     return provider_list_one(l, i);
 }
 
-static void list_service_affects(struct provider_list *l)
+static bool service_affects_vm(void *ctx, const struct vr_vm *vm)
 {
-    provider_each_vm(l->p, service_affects_vm, l, l->st);
+    return service_affects(ctx, &vm->id);
 }
 
-static void list_system_relationship(struct provider_list *l)
+static void list_service_affects(struct provider_list *l)
 {
+    struct subject s = subject_of(l->p, l->of);
+    if (s.kind == VM && provider_has_vm(l->p, &s.vm)) {
+        service_affects(l, &s.vm);
+    } else if (IS(s.kind) & (IS(ANY) | IS(SERVICE))) {
+        provider_each_vm(l->p, service_affects_vm, l, l->st);
+    }
+}
+
+/* Calls cb for the relationships of the VM that is asked for, or for all, until it says no. */
+static void each_rel(struct provider_list *l,
+                     bool (*cb)(struct provider_list *l, const struct vr_rel *rel))
+{
+    struct subject s = subject_of(l->p, l->of);
     const struct vr_rel *rel;
     bool more = true;
-    for (size_t i = 0; more && (rel = core_rel_at(l->p->core, i)); i++) {
-        struct cim_path *to = add(new_path(&l->arena, "Msvm_ReplicationRelationship"), "InstanceID",
-                                  provider_rel_id(&l->arena, &rel->vm_id, rel->number));
-        more = provider_list_one(
-            l, new_link(l, "Antecedent", vm_path(&l->arena, &rel->vm_id), "Dependent", to));
+    for (uint8_t n = 0; more && s.kind == VM && n <= 1; n++) {
+        rel = core_rel(l->p->core, &s.vm, n);
+        more = !rel || cb(l, rel);
+    }
+    for (size_t i = 0; more && s.kind == ANY && (rel = core_rel_at(l->p->core, i)); i++) {
+        more = cb(l, rel);
     }
 }
 
 static struct cim_path *
 rel_path(struct cim_arena *a, const char *class_name, const struct vr_rel *rel)
 {
-    return add(new_path(a, class_name), "InstanceID", provider_rel_id(a, &rel->vm_id, rel->number));
+    return provider_ref_id(a, class_name, provider_rel_id(a, &rel->vm_id, rel->number));
+}
+
+static bool system_relationship(struct provider_list *l, const struct vr_rel *rel)
+{
+    return provider_list_one(l, new_link(l, "Antecedent", provider_ref_vm(&l->arena, &rel->vm_id),
+                                         "Dependent",
+                                         rel_path(&l->arena, "Msvm_ReplicationRelationship", rel)));
+}
+
+static void list_system_relationship(struct provider_list *l)
+{
+    each_rel(l, system_relationship);
 }
 
 /* The settings of a relationship are those of its VM, too: clients come from either. */
+static bool settings(struct provider_list *l, const struct vr_rel *lent)
+{
+    const char *cls = "Msvm_ReplicationSettingData";
+    struct vr_rel rel = *lent; /* the client's callback may change what core lends */
+    struct cim_arena *a = &l->arena;
+    return provider_list_one(l, new_link(l, "ManagedElement",
+                                         rel_path(a, "Msvm_ReplicationRelationship", &rel),
+                                         "SettingData", rel_path(a, cls, &rel))) &&
+           provider_list_one(l, new_link(l, "ManagedElement", provider_ref_vm(a, &rel.vm_id),
+                                         "SettingData", rel_path(a, cls, &rel)));
+}
+
 static void list_settings(struct provider_list *l)
 {
-    const char *settings = "Msvm_ReplicationSettingData";
-    const struct vr_rel *rel;
+    each_rel(l, settings);
+}
+
+/* Calls cb for the job or the VM's jobs that are asked for, or, where the subject is one of `all`,
+ * for every job, until it says no. */
+static void each_job(struct provider_list *l,
+                     unsigned all,
+                     bool (*cb)(struct provider_list *l, const struct vr_job *job))
+{
+    struct subject s = subject_of(l->p, l->of);
+    const struct vr_job *job = NULL;
+    struct vr_job last;
     bool more = true;
-    for (size_t i = 0; more && (rel = core_rel_at(l->p->core, i)); i++) {
-        struct vr_rel copy = *rel;
-        struct cim_arena *a = &l->arena;
-        more = provider_list_one(l, new_link(l, "ManagedElement",
-                                             rel_path(a, "Msvm_ReplicationRelationship", &copy),
-                                             "SettingData", rel_path(a, settings, &copy))) &&
-               provider_list_one(l, new_link(l, "ManagedElement", vm_path(a, &copy.vm_id),
-                                             "SettingData", rel_path(a, settings, &copy)));
+    if (s.kind == JOB) {
+        cb(l, s.job);
+        return;
+    }
+    while (more && s.kind == VM && (job = core_vm_job(l->p->core, &s.vm, job))) {
+        last = *job; /* the environment may change what core lends */
+        job = &last;
+        more = cb(l, job);
+    }
+    for (size_t i = 0; more && (IS(s.kind) & all) && (job = core_job_at(l->p->core, i)); i++) {
+        more = cb(l, job);
     }
 }
 
 /* Of a VM that is gone the job stays for a while, without this. */
+static bool affected_job(struct provider_list *l, const struct vr_job *job)
+{
+    struct vr_uuid id = job->vm_id; /* the environment may change what core lends */
+    struct cim_path *to = provider_ref_job(&l->arena, job);
+    if (!provider_has_vm(l->p, &id)) {
+        cim_arena_reset(&l->arena);
+        return true;
+    }
+    struct cim_instance *link =
+        new_link(l, "AffectedElement", provider_ref_vm(&l->arena, &id), "AffectingElement", to);
+    set_effect(l, link, EFFECT_UNKNOWN);
+    return provider_list_one(l, link);
+}
+
 static void list_affected_job(struct provider_list *l)
 {
-    const struct vr_job *job;
-    _cleanup_(vr_freep) struct vr_vm *vm = calloc(1, sizeof *vm);
-    bool more = vm != NULL;
-    if (!vm) {
-        cim_fail(l->st, CIM_ERR_FAILED, "out of memory");
-    }
-    for (size_t i = 0; more && (job = core_job_at(l->p->core, i)); i++) {
-        struct vr_job copy = *job; /* the environment may change what core lends */
-        if (!provider_find_vm(l->p, &copy.vm_id, vm)) {
-            continue;
-        }
-        struct cim_instance *link = new_link(l, "AffectedElement", vm_path(&l->arena, &copy.vm_id),
-                                             "AffectingElement", job_path(&l->arena, &copy));
-        set_effect(l, link, EFFECT_UNKNOWN);
-        more = provider_list_one(l, link);
-    }
+    each_job(l, IS(ANY), affected_job);
+}
+
+static bool owning_job(struct provider_list *l, const struct vr_job *job)
+{
+    return provider_list_one(l, new_link(l, "OwningElement", provider_ref_service(l->p, &l->arena),
+                                         "OwnedElement", provider_ref_job(&l->arena, job)));
 }
 
 static void list_owning_job(struct provider_list *l)
 {
-    const struct vr_job *job;
-    bool more = true;
-    for (size_t i = 0; more && (job = core_job_at(l->p->core, i)); i++) {
-        more = provider_list_one(l, new_link(l, "OwningElement", service_path(l->p, &l->arena),
-                                             "OwnedElement", job_path(&l->arena, job)));
+    if (subject_of(l->p, l->of).kind != VM) {
+        each_job(l, IS(ANY) | IS(SERVICE), owning_job);
     }
 }
 
@@ -193,6 +236,21 @@ static const struct provider_class *class_of(const char *name)
     return NULL;
 }
 
+/* Of the two objects a link joins, the one with fewer links. */
+static const struct cim_path *narrowest(struct provider *p, const struct cim_path *path)
+{
+    const struct cim_path *best = NULL;
+    for (uint32_t i = 0; i < path->nkeys; i++) {
+        const struct cim_value *v = &path->keys[i].value;
+        const struct cim_path *to = v->type == CIM_REFERENCE && !v->is_null ? v->ref : NULL;
+        enum subject_kind kind = to ? subject_of(p, to).kind : OTHER;
+        if (to && (!best || kind == VM || kind == JOB)) {
+            best = to;
+        }
+    }
+    return best;
+}
+
 static struct cim_instance *get(struct provider *p,
                                 const struct cim_class *cls,
                                 const struct cim_path *path,
@@ -200,7 +258,11 @@ static struct cim_instance *get(struct provider *p,
 {
     struct cim_status st = {0};
     struct search s = {.path = path, .arena = a};
-    struct provider_list l = {.p = p, .cls = cls, .cb = compare, .ctx = &s, .st = &st};
+    struct provider_list l = {
+        .p = p, .cls = cls, .cb = compare, .ctx = &s, .st = &st, .of = narrowest(p, path)};
+    if (!l.of) {
+        return NULL;
+    }
     cim_arena_init(&l.arena, PROVIDER_INSTANCE_MAX_BYTES);
     class_of(cls->name)->list(&l);
     cim_arena_deinit(&l.arena);

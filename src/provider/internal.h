@@ -29,6 +29,9 @@ struct provider_list {
     cim_instance_cb cb;
     void *ctx;
     struct cim_status *st;
+    /* Of associations: only those that refer to this object are wanted; NULL: all. More than asked
+     * for does no harm. */
+    const struct cim_path *of;
 };
 
 /* One method call; the answer is given through it, once. */
@@ -89,11 +92,27 @@ struct core_caller provider_caller(const struct provider_call *call);
 
 /* --- VMs: inventory and replicas --- */
 bool provider_find_vm(struct provider *p, const struct vr_uuid *id, struct vr_vm *ret);
+/* Is there one? Reads no replica's sidecar. */
+bool provider_has_vm(struct provider *p, const struct vr_uuid *id);
 /* Those of the inventory, and the replicas of others, until cb returns false. */
 void provider_each_vm(struct provider *p, provider_vm_cb cb, void *ctx, struct cim_status *st);
 bool provider_is_host(const struct provider *p, const struct cim_path *path);
 /* The VM a path to a CIM_ComputerSystem names. */
 bool provider_path_vm(struct provider *p, const struct cim_path *path, struct vr_uuid *ret);
+
+/* --- object paths (paths.c); made ones are NULL when there is no memory --- */
+struct cim_path *provider_ref_host(const struct provider *p, struct cim_arena *a);
+struct cim_path *provider_ref_vm(struct cim_arena *a, const struct vr_uuid *vm);
+struct cim_path *provider_ref_service(const struct provider *p, struct cim_arena *a);
+struct cim_path *provider_ref_job(struct cim_arena *a, const struct vr_job *job);
+/* Of a class whose only key is InstanceID. */
+struct cim_path *provider_ref_id(struct cim_arena *a, const char *class_name, const char *id);
+/* NULL: it has no such key. */
+const char *provider_path_instance_id(const struct cim_path *path);
+const struct vr_job *provider_find_job(struct provider *p, const struct cim_path *path);
+/* "Microsoft:<vm>\..."; returns what follows the backslash, "" when nothing does. A backslash may
+ * be there twice. NULL: not of that form. */
+const char *provider_vm_id_parse(const char *text, struct vr_uuid *ret_vm);
 /* "Microsoft:<vm>\HVR\<n>" */
 bool provider_rel_id_parse(const char *text, struct vr_uuid *ret_vm, uint8_t *ret_number);
 const char *provider_rel_id(struct cim_arena *a, const struct vr_uuid *vm, uint8_t number);

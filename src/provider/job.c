@@ -86,24 +86,12 @@ static struct cim_instance *build(struct provider *p,
     return i;
 }
 
-static const struct vr_job *find(struct provider *p, const struct cim_path *path)
-{
-    const struct cim_value *id = cim_path_key(path, "InstanceID");
-    struct vr_uuid uuid;
-    if (!id || id->type != CIM_STRING ||
-        strncasecmp(id->str, JOB_ID_PREFIX, strlen(JOB_ID_PREFIX)) != 0 ||
-        !vr_uuid_parse(id->str + strlen(JOB_ID_PREFIX), &uuid)) {
-        return NULL;
-    }
-    return core_job_by_uuid(p->core, &uuid);
-}
-
 static struct cim_instance *get(struct provider *p,
                                 const struct cim_class *cls,
                                 const struct cim_path *path,
                                 struct cim_arena *a)
 {
-    const struct vr_job *job = find(p, path);
+    const struct vr_job *job = provider_find_job(p, path);
     return job ? build(p, job, cls, a) : NULL;
 }
 
@@ -184,7 +172,7 @@ static void change_state(struct provider_call *call, const struct vr_job *job)
 
 static void invoke(struct provider_call *call)
 {
-    const struct vr_job *job = find(call->p, &call->in->path);
+    const struct vr_job *job = provider_find_job(call->p, &call->in->path);
     const char *method = call->in->method->name;
     if (!job) {
         provider_fail(call, CIM_ERR_NOT_FOUND, "no such job any more");

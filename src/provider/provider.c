@@ -108,6 +108,25 @@ bool provider_list_one(struct provider_list *l, struct cim_instance *i)
     return more;
 }
 
+static void enum_links(struct cim_broker *b,
+                       const struct cim_caller *who,
+                       const struct cim_class *cls,
+                       const struct cim_path *of,
+                       cim_instance_cb cb,
+                       void *ctx,
+                       struct cim_status *st)
+{
+    const struct provider_class *c = find_class((struct provider *)b, cls);
+    struct provider_list l = {
+        .p = (struct provider *)b, .cls = cls, .cb = cb, .ctx = ctx, .st = st, .of = of};
+    if (!may_read(who, st) || !c) {
+        return;
+    }
+    cim_arena_init(&l.arena, PROVIDER_INSTANCE_MAX_BYTES);
+    c->list(&l);
+    cim_arena_deinit(&l.arena);
+}
+
 static void enum_instances(struct cim_broker *b,
                            const struct cim_caller *who,
                            const struct cim_class *cls,
@@ -115,15 +134,7 @@ static void enum_instances(struct cim_broker *b,
                            void *ctx,
                            struct cim_status *st)
 {
-    const struct provider_class *c = find_class((struct provider *)b, cls);
-    struct provider_list l = {
-        .p = (struct provider *)b, .cls = cls, .cb = cb, .ctx = ctx, .st = st};
-    if (!may_read(who, st) || !c) {
-        return;
-    }
-    cim_arena_init(&l.arena, PROVIDER_INSTANCE_MAX_BYTES);
-    c->list(&l);
-    cim_arena_deinit(&l.arena);
+    enum_links(b, who, cls, NULL, cb, ctx, st);
 }
 
 static bool path_exists(struct provider *p, const struct cim_invoke *in)
@@ -154,6 +165,7 @@ invoke(struct cim_broker *b, const struct cim_invoke *in, cim_invoke_done done, 
 static const struct cim_broker_ops broker_ops = {.name = "vmreplica",
                                                  .get_instance = get_instance,
                                                  .enum_instances = enum_instances,
+                                                 .enum_links = enum_links,
                                                  .invoke = invoke};
 
 /* --- answers --- */

@@ -7,38 +7,6 @@
 
 #include "provider/internal.h"
 
-#define PREFIX "Microsoft:"
-
-const char *provider_rel_id(struct cim_arena *a, const struct vr_uuid *vm, uint8_t number)
-{
-    char id[VR_UUID_TEXT_LEN];
-    return cim_printf(a, PREFIX "%s\\HVR\\%u", vr_uuid_text(vm, id), number);
-}
-
-/* What follows one backslash, or an escaped one; NULL: none there. */
-static const char *after_backslash(const char *s)
-{
-    return s[0] != '\\' ? NULL : s[1] == '\\' ? s + 2 : s + 1;
-}
-
-bool provider_rel_id_parse(const char *text, struct vr_uuid *ret_vm, uint8_t *ret_number)
-{
-    char id[VR_UUID_TEXT_LEN];
-    size_t n = strlen(PREFIX);
-    if (strncasecmp(text, PREFIX, n) != 0 || strlen(text) < n + sizeof id - 1) {
-        return false;
-    }
-    memcpy(id, text + n, sizeof id - 1);
-    id[sizeof id - 1] = '\0';
-    const char *p = after_backslash(text + n + sizeof id - 1);
-    p = p && strncasecmp(p, "HVR", 3) == 0 ? after_backslash(p + 3) : NULL;
-    if (!p || (*p != '0' && *p != '1') || p[1]) {
-        return false;
-    }
-    *ret_number = (uint8_t)(*p - '0');
-    return vr_uuid_parse(id, ret_vm);
-}
-
 static uint16_t health_state(const struct vr_rel *rel)
 {
     return rel->health == VR_HEALTH_CRITICAL ? 25 : rel->health == VR_HEALTH_WARNING ? 10 : 5;

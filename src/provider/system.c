@@ -31,6 +31,17 @@ bool provider_find_vm(struct provider *p, const struct vr_uuid *id, struct vr_vm
     return p->env->find_vm(p->env_ctx, id, ret, NULL) == 0 || find_replica(p, id, ret);
 }
 
+bool provider_has_vm(struct provider *p, const struct vr_uuid *id)
+{
+    _cleanup_(vr_freep) struct vr_vm *vm = calloc(1, sizeof *vm);
+    bool found = vm && p->env->find_vm(p->env_ctx, id, vm, NULL) == 0;
+    for (uint8_t n = 0; !found && n <= 1; n++) {
+        const struct vr_rel *rel = core_rel(p->core, id, n);
+        found = rel && !rel->is_source;
+    }
+    return found;
+}
+
 bool provider_is_host(const struct provider *p, const struct cim_path *path)
 {
     const struct cim_value *name = cim_path_key(path, "Name");

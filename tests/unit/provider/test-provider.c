@@ -57,6 +57,12 @@ const struct vr_job *core_job_at(struct core *c, size_t i)
     return i == 0 ? &core.job : NULL;
 }
 
+const struct vr_job *
+core_vm_job(struct core *c, const struct vr_uuid *vm, const struct vr_job *after)
+{
+    return !after && vr_uuid_eq(vm, &core.job.vm_id) ? &core.job : NULL;
+}
+
 enum vr_mode core_vm_mode(struct core *c, const struct vr_uuid *vm)
 {
     const struct vr_rel *rel = core_rel(c, vm, 0);

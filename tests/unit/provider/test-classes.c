@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The instances of a host with a thousand VMs, over the real core: their values, and the links
+ * between them. */
+#include "provider/provider.h"
+#include "tests/lib/check.h"
+#include "util/num.h"
+
+#define NOW 1900000000000000ull
+#define VMS 1000     /* of the inventory; every second one is replicated */
+#define REPLICAS 10  /* and those of others that this host holds */
+#define JOBS 600     /* three for each of the first 200 VMs */
+#define FEW_LINKS 32 /* what is built for one VM, its relationships, settings and jobs */
+
+static struct {
+    struct core *core;
+    struct provider *p;
+    struct cim_broker *broker;
+    struct cim_arena arena;
+    uint64_t built;
+} w;
+
+static struct vr_uuid vm_id(unsigned n)
+{
+    struct vr_uuid id = {.b = {(uint8_t)(n >> 8), (uint8_t)n, 1, 2, 3, 4, 0x40, 0, 0x80}};
+    return id;
+}
+
+/* --- the environment --- */
+
+static uint64_t now_us(void *ctx)
+{
+    return NOW;
+}
+
+static void describe(unsigned n, struct vr_vm *ret)
+{
+    *ret = (struct vr_vm){.id = vm_id(n), .ndisks = 2};
+    snprintf(ret->name, sizeof ret->name, "vm-%u", n);
+    for (unsigned i = 0; i < ret->ndisks; i++) {
+        struct vr_disk *d = &ret->disks[i];
+        snprintf(d->name, sizeof d->name, "vd%c", 'a' + (int)i);
+        snprintf(d->path, sizeof d->path, "/srv/vm-%u/vd%c.qcow2", n, 'a' + (int)i);
+        snprintf(d->format, sizeof d->format, "qcow2");
+    }
+    ret->disks[0].size_bytes = 10737418240;
+}
+
+static int list_vms(void *ctx, provider_vm_cb cb, void *cb_ctx, struct vr_err *err)
+{
+    struct vr_vm vm;
+    for (unsigned i = 0; i < VMS; i++) {
+        describe(i, &vm);
+        if (!cb(cb_ctx, &vm)) {
+            break;
+        }
+    }
+    return 0;
+}
+
+static unsigned number_of(const struct vr_uuid *id)
+{
+    unsigned n = (unsigned)id->b[0] << 8 | id->b[1];
+    struct vr_uuid same = vm_id(n);
+    return vr_uuid_eq(&same, id) ? n : VMS + REPLICAS;
+}
+
+static int find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err)
+{
+    unsigned n = number_of(id);
+    if (n >= VMS) {
+        return vr_fail(err, VR_E_NOT_FOUND, "no such VM");
+    }
+    describe(n, ret);
+    return 0;
+}
+
+static int replica_vm(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr_err *err)
+{
+    describe(number_of(&rel->vm_id), ret);
+    return 0;
+}
+
+static const struct provider_env_ops env = {
+    .now_us = now_us, .list_vms = list_vms, .find_vm = find_vm, .replica_vm = replica_vm};
+static const struct core_env_ops core_env = {.now_us = now_us};
+
+/* --- the world --- */
+
+static void load(void)
+{
+    struct vr_err err = VR_ERR_INIT;
+    for (unsigned i = 0; i < VMS + REPLICAS; i++) {
+        struct vr_rel rel = {.vm_id = vm_id(i),
+                             .is_source = i < VMS,
+                             .state = VR_REL_REPLICATING,
+                             .health = VR_HEALTH_OK,
+                             .created_us = NOW - 1000000,
+                             .last_sync_us = NOW};
+        snprintf(rel.peer_identity, sizeof rel.peer_identity, "beta.example");
+        if (i >= VMS || i % 2 == 0) {
+            CHECK_OK(core_load_rel(w.core, &rel, &err), &err);
+        }
+    }
+    for (unsigned i = 0; i < JOBS; i++) {
+        struct vr_job job = {.id = i + 1,
+                             .uuid = {.b = {9, (uint8_t)(i >> 8), (uint8_t)i}},
+                             .vm_id = vm_id(i / 3),
+                             .type = VR_JOBTYPE_RESYNC,
+                             .state = VR_JOB_COMPLETED};
+        CHECK_OK(core_load_job(w.core, &job, &err), &err);
+    }
+}
+
+static int setup(void **state)
+{
+    static const struct core_config cc = {.host_name = "alpha", .transfers_max = 1};
+    static const struct provider_config pc = {.host_name = "alpha", .job_keep_us = 600000000};
+    struct vr_err err = VR_ERR_INIT;
+    CHECK_OK(core_new(&cc, &core_env, NULL, &w.core, &err), &err);
+    CHECK_OK(provider_new(&pc, w.core, &env, NULL, &w.p, &err), &err);
+    w.broker = provider_broker(w.p);
+    load();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    core_free(w.core);
+    provider_free(w.p);
+    return 0;
+}
+
+static int begin(void **state)
+{
+    cim_arena_init(&w.arena, 16 << 20);
+    return 0;
+}
+
+static int end(void **state)
+{
+    cim_arena_deinit(&w.arena);
+    return 0;
+}
+
+static const struct cim_caller who = {.user = "anna", .role = VR_ROLE_VIEWER};
+
+static struct cim_path *at(const char *fmt, ...)
+{
+    char text[512];
+    struct vr_err err = VR_ERR_INIT;
+    struct cim_path *p = cim_alloc(&w.arena, sizeof *p);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    CHECK_OK(cim_path_parse(&w.arena, text, p, &err), &err);
+    return p;
+}
+
+static const char *vm_text(unsigned n)
+{
+    static char text[VR_UUID_TEXT_LEN];
+    struct vr_uuid id = vm_id(n);
+    return vr_uuid_text(&id, text);
+}
+
+static struct cim_path *vm_at(unsigned n)
+{
+    return at(":Msvm_ComputerSystem.CreationClassName=\"Msvm_ComputerSystem\",Name=\"%s\"",
+              vm_text(n));
+}
+
+static struct cim_path *rel_at(unsigned n, const char *cls)
+{
+    return at(":%s.InstanceID=\"Microsoft:%s\\\\HVR\\\\0\"", cls, vm_text(n));
+}
+
+static struct cim_path *host_at(void)
+{
+    return at(":Msvm_ComputerSystem.CreationClassName=\"Msvm_ComputerSystem\",Name=\"alpha\"");
+}
+
+static struct cim_path *service_at(void)
+{
+    return at(":Msvm_ReplicationService.SystemCreationClassName=\"Msvm_ComputerSystem\",SystemName="
+              "\"alpha\",CreationClassName=\"Msvm_ReplicationService\",Name=\"replicasvc\"");
+}
+
+static struct cim_path *job_at(unsigned n)
+{
+    struct vr_uuid id = {.b = {9, (uint8_t)(n >> 8), (uint8_t)n}};
+    char text[VR_UUID_TEXT_LEN];
+    return at(":Msvm_ConcreteJob.InstanceID=\"vmreplica:%s\"", vr_uuid_text(&id, text));
+}
+
+/* --- links --- */
+
+struct count {
+    const struct cim_path *of;
+    unsigned links, built;
+};
+
+static bool count_link(void *ctx, const struct cim_instance *i)
+{
+    struct count *c = ctx;
+    bool refers = false;
+    for (uint32_t k = 0; k < i->cls->nprops; k++) {
+        const struct cim_value *v = &i->values[k];
+        refers = refers || (v->type == CIM_REFERENCE && cim_path_eq(v->ref, c->of));
+    }
+    c->built++;
+    c->links += refers;
+    return true;
+}
+
+/* What is built for one object, over all association classes: no more than `most`; and no link that
+ * the whole list has is left out. */
+static void check_links(const struct cim_path *of, unsigned links, unsigned most)
+{
+    struct count few = {.of = of}, all = {.of = of};
+    struct cim_status st = {0};
+    for (const struct cim_class *c = w.broker->schema->first; c; c = c->next) {
+        const struct cim_qualifier *q = cim_qualifier(c->quals, c->nquals, "Association");
+        if (q && q->value.b && !cim_class_is_abstract(c)) {
+            w.broker->ops->enum_links(w.broker, &who, c, of, count_link, &few, &st);
+            w.broker->ops->enum_instances(w.broker, &who, c, count_link, &all, &st);
+            assert_int_equal(st.code, 0);
+        }
+    }
+    if (few.links != links || all.links != links || few.built > most) {
+        fail_msg("%s: %u links of %u, wanted %u; %u built, wanted at most %u",
+                 cim_path_text(&w.arena, of), few.links, all.links, links, few.built, most);
+    }
+}
+
+static void test_links_of_a_vm(void **state)
+{
+    check_links(vm_at(4), 6, FEW_LINKS); /* service, relationship, settings, three jobs */
+    check_links(vm_at(5), 4, FEW_LINKS); /* not replicated */
+    check_links(vm_at(VMS - 1), 1, FEW_LINKS);
+    check_links(vm_at(VMS + 3), 3, FEW_LINKS); /* a replica */
+    check_links(vm_at(VMS + REPLICAS), 0, FEW_LINKS);
+    check_links(rel_at(4, "Msvm_ReplicationRelationship"), 2, FEW_LINKS);
+    check_links(rel_at(4, "Msvm_ReplicationSettingData"), 2, FEW_LINKS);
+}
+
+static void test_links_of_the_service(void **state)
+{
+    check_links(job_at(7), 2, FEW_LINKS);
+    check_links(job_at(JOBS), 0, FEW_LINKS);
+    check_links(host_at(), 1, FEW_LINKS);
+    check_links(service_at(), 1 + VMS + REPLICAS + JOBS, 1 + VMS + REPLICAS + JOBS);
+}
+
+#define S(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {S(test_links_of_a_vm), S(test_links_of_the_service)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
