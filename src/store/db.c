@@ -296,3 +296,25 @@ int db_get(
     }
     return 0;
 }
+
+int db_begin_durable(struct store *s, struct vr_err *err)
+{
+    int r = db_durable(s, err);
+    return r < 0 ? r : db_begin(s, err);
+}
+
+int db_save_row(struct store *s, const struct table *t, const void *row, struct vr_err *err)
+{
+    int r = db_durable(s, err);
+    return r < 0 ? r : db_put(s, t, row, err);
+}
+
+int db_delete_by_id(struct store *s, const char *sql, uint64_t id, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    int r = db_prepare(s, sql, &stmt, err);
+    if (r == 0) {
+        r = db_bind_u64(s, stmt, 1, id, err);
+    }
+    return r < 0 ? r : db_step(s, stmt, err);
+}

@@ -44,6 +44,17 @@ struct table {
     const struct col *cols;
     size_t ncols;
 };
+#define TABLE(name, cols)                                                                          \
+    {                                                                                              \
+        (name), (cols), sizeof(cols) / sizeof *(cols)                                              \
+    }
+
+/* The columns of a struct vr_generation that type has as `generation`. */
+#define GENERATION_COLS(type)                                                                      \
+    COL_AS(type, generation.uuid, COL_UUID, "generation"),                                         \
+        COL_AS(type, generation.parent, COL_UUID, "generation_parent"),                            \
+        COL_AS(type, generation.sequence, COL_U64, "generation_sequence"),                         \
+        COL_AS(type, generation.epoch, COL_U32, "generation_epoch")
 
 /* The SQLite error of the last call as ours. What was done is the prefix. */
 int db_fail(struct store *s, int rc, struct vr_err *err, const char *what);
@@ -84,6 +95,14 @@ VR_MUST_CHECK int
 db_bind_text(struct store *s, sqlite3_stmt *stmt, int at, const char *text, struct vr_err *err);
 VR_MUST_CHECK int db_bind_uuid(
     struct store *s, sqlite3_stmt *stmt, int at, const struct vr_uuid *uuid, struct vr_err *err);
+
+/* For what must not be lost: db_durable and db_begin; one row; a statement whose one parameter is a
+ * number. */
+VR_MUST_CHECK int db_begin_durable(struct store *s, struct vr_err *err);
+VR_MUST_CHECK int
+db_save_row(struct store *s, const struct table *t, const void *row, struct vr_err *err);
+VR_MUST_CHECK int
+db_delete_by_id(struct store *s, const char *sql, uint64_t id, struct vr_err *err);
 
 /* Schema (schema.c): checks whose database it is, and migrates. */
 VR_MUST_CHECK int schema_update(struct store *s, struct vr_err *err);

@@ -22,12 +22,8 @@ put_event(struct store *s, const struct vr_event *event, sqlite3_int64 *ret_seq,
     if (*ret_seq <= STORE_EVENTS_MAX) {
         return 0;
     }
-    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
-    r = db_prepare(s, "DELETE FROM event WHERE seq<=?", &stmt, err);
-    if (r == 0) {
-        r = db_bind_u64(s, stmt, 1, (uint64_t)(*ret_seq - STORE_EVENTS_MAX), err);
-    }
-    return r < 0 ? r : db_step(s, stmt, err);
+    return db_delete_by_id(s, "DELETE FROM event WHERE seq<=?",
+                           (uint64_t)(*ret_seq - STORE_EVENTS_MAX), err);
 }
 
 int store_add_event(struct store *s,

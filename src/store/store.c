@@ -13,12 +13,6 @@
 
 /* --- tables --- */
 
-#define GENERATION_COLS(type)                                                                      \
-    COL_AS(type, generation.uuid, COL_UUID, "generation"),                                         \
-        COL_AS(type, generation.parent, COL_UUID, "generation_parent"),                            \
-        COL_AS(type, generation.sequence, COL_U64, "generation_sequence"),                         \
-        COL_AS(type, generation.epoch, COL_U32, "generation_epoch")
-
 #define R(member, kind) COL(struct vr_rel, member, kind)
 static const struct col rel_cols[] = {R(vm_id, COL_UUID),         R(number, COL_U8),
                                       R(is_source, COL_BOOL),     R(state, COL_INT),
@@ -66,17 +60,6 @@ static const struct col job_cols[] = {
     COL_AS(struct vr_job, progress.started_us, COL_U64, "progress_started_us"),
     COL_AS(struct vr_job, progress.updated_us, COL_U64, "progress_updated_us")};
 
-#define RP(member, kind) COL(struct vr_report, member, kind)
-static const struct col report_cols[] = {RP(job_id, COL_U64),
-                                         RP(vm_id, COL_UUID),
-                                         RP(instant_id, COL_UUID),
-                                         RP(instant_us, COL_U64),
-                                         GENERATION_COLS(struct vr_report),
-                                         RP(duration_us, COL_U64),
-                                         RP(initiator, COL_TEXT),
-                                         RP(outcome, COL_TEXT),
-                                         RP(equal, COL_BOOL)};
-
 #define A(member, kind) COL(struct vr_auth_entry, member, kind)
 static const struct col auth_cols[] = {A(host, COL_TEXT), A(trust_group, COL_TEXT),
                                        A(storage, COL_TEXT)};
@@ -102,33 +85,10 @@ static const struct col history_cols[] = {
     COL(struct history_row, vm_id, COL_UUID), COL(struct history_row, number, COL_U8),
     COL(struct history_row, position, COL_U32), COL(struct history_row, generation, COL_UUID)};
 
-struct disk_row {
-    uint64_t job_id;
-    uint32_t position;
-    struct vr_report_disk d;
-};
-#define D(member, kind) COL_AS(struct disk_row, d.member, kind, #member)
-static const struct col disk_cols[] = {COL(struct disk_row, job_id, COL_U64),
-                                       COL(struct disk_row, position, COL_U32),
-                                       D(name, COL_TEXT),
-                                       D(size_bytes, COL_U64),
-                                       D(bytes_compared, COL_U64),
-                                       D(bytes_differing, COL_U64),
-                                       D(bytes_sent, COL_U64),
-                                       D(bytes_written, COL_U64),
-                                       D(source_root, COL_BYTES),
-                                       D(target_root, COL_BYTES)};
-
-#define TABLE(name, cols)                                                                          \
-    {                                                                                              \
-        (name), (cols), sizeof(cols) / sizeof *(cols)                                              \
-    }
 static const struct table rel_table = TABLE("rel", rel_cols);
 static const struct table excluded_table = TABLE("rel_excluded", excluded_cols);
 static const struct table history_table = TABLE("rel_history", history_cols);
 static const struct table job_table = TABLE("job", job_cols);
-static const struct table report_table = TABLE("report", report_cols);
-static const struct table disk_table = TABLE("report_disk", disk_cols);
 static const struct table auth_table = TABLE("auth", auth_cols);
 
 /* --- open --- */
@@ -230,23 +190,10 @@ static int put_rel(struct store *s, const struct vr_rel *rel, struct vr_err *err
     return r;
 }
 
-static int begin_durable(struct store *s, struct vr_err *err)
-{
-    int r = db_durable(s, err);
-    return r < 0 ? r : db_begin(s, err);
-}
-
-/* One row, durable. */
-static int save_row(struct store *s, const struct table *t, const void *row, struct vr_err *err)
-{
-    int r = db_durable(s, err);
-    return r < 0 ? r : db_put(s, t, row, err);
-}
-
 int store_save_rel(struct store *s, const struct vr_rel *rel, struct vr_err *err)
 {
     vr_assert(rel->nexcluded <= VR_DISKS_MAX && rel->nhistory <= VR_HISTORY_MAX);
-    int r = begin_durable(s, err);
+    int r = db_begin_durable(s, err);
     return r < 0 ? r : db_end(s, put_rel(s, rel, err), err);
 }
 
@@ -323,23 +270,13 @@ int store_load_rels(struct store *s, store_rel_fn cb, void *ctx, struct vr_err *
 
 int store_save_job(struct store *s, const struct vr_job *job, struct vr_err *err)
 {
-    return save_row(s, &job_table, job, err);
-}
-
-static int delete_by_id(struct store *s, const char *sql, uint64_t id, struct vr_err *err)
-{
-    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
-    int r = db_prepare(s, sql, &stmt, err);
-    if (r == 0) {
-        r = db_bind_u64(s, stmt, 1, id, err);
-    }
-    return r < 0 ? r : db_step(s, stmt, err);
+    return db_save_row(s, &job_table, job, err);
 }
 
 int store_delete_job(struct store *s, uint64_t id, struct vr_err *err)
 {
     int r = db_durable(s, err);
-    return r < 0 ? r : delete_by_id(s, "DELETE FROM job WHERE id=?", id, err);
+    return r < 0 ? r : db_delete_by_id(s, "DELETE FROM job WHERE id=?", id, err);
 }
 
 int store_load_jobs(struct store *s, store_job_fn cb, void *ctx, struct vr_err *err)
@@ -360,7 +297,7 @@ int store_load_jobs(struct store *s, store_job_fn cb, void *ctx, struct vr_err *
 
 int store_save_auth(struct store *s, const struct vr_auth_entry *e, struct vr_err *err)
 {
-    return save_row(s, &auth_table, e, err);
+    return db_save_row(s, &auth_table, e, err);
 }
 
 int store_delete_auth(struct store *s, const char *host, struct vr_err *err)
@@ -386,97 +323,6 @@ int store_load_auths(struct store *s, store_auth_fn cb, void *ctx, struct vr_err
         if (r == 0) {
             r = cb(ctx, &e, err);
         }
-    }
-    return r;
-}
-
-/* --- reports --- */
-
-static int put_report(struct store *s, const struct vr_report *report, struct vr_err *err)
-{
-    int r = db_put(s, &report_table, report, err);
-    for (uint32_t i = 0; r == 0 && i < report->ndisks; i++) {
-        struct disk_row row = {report->job_id, i, report->disks[i]};
-        r = db_put(s, &disk_table, &row, err);
-    }
-    if (r < 0 || report->job_id <= STORE_REPORTS_MAX) {
-        return r;
-    }
-    return delete_by_id(s, "DELETE FROM report WHERE job_id<=?", report->job_id - STORE_REPORTS_MAX,
-                        err);
-}
-
-int store_save_report(struct store *s, const struct vr_report *report, struct vr_err *err)
-{
-    vr_assert(report->ndisks <= VR_DISKS_MAX);
-    int r = begin_durable(s, err);
-    return r < 0 ? r : db_end(s, put_report(s, report, err), err);
-}
-
-int store_delete_report(struct store *s, uint64_t job_id, struct vr_err *err)
-{
-    int r = db_durable(s, err);
-    return r < 0 ? r : delete_by_id(s, "DELETE FROM report WHERE job_id=?", job_id, err);
-}
-
-static int
-get_report(struct store *s, sqlite3_stmt *stmt, struct vr_report *report, struct vr_err *err)
-{
-    _cleanup_(db_finishp) sqlite3_stmt *disks = NULL;
-    memset(report, 0, sizeof *report);
-    int r = db_get(s, &report_table, stmt, report, err);
-    if (r == 0) {
-        r = db_select(s, &disk_table, "WHERE job_id=? ORDER BY position", &disks, err);
-    }
-    if (r == 0) {
-        r = db_bind_u64(s, disks, 1, report->job_id, err);
-    }
-    while (r == 0 && report->ndisks < VR_DISKS_MAX && (r = db_step(s, disks, err)) > 0) {
-        struct disk_row row = {0};
-        r = db_get(s, &disk_table, disks, &row, err);
-        report->disks[report->ndisks++] = row.d;
-    }
-    return r;
-}
-
-int store_load_reports(
-    struct store *s, uint32_t limit, store_report_fn cb, void *ctx, struct vr_err *err)
-{
-    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
-    int r = db_select(s, &report_table, "ORDER BY job_id DESC LIMIT ?", &stmt, err);
-    if (r == 0) {
-        r = db_bind_u64(s, stmt, 1, limit, err);
-    }
-    while (r == 0 && (r = db_step(s, stmt, err)) > 0) {
-        struct vr_report report;
-        r = get_report(s, stmt, &report, err);
-        if (r == 0) {
-            r = cb(ctx, &report, err);
-        }
-    }
-    return r;
-}
-
-int store_find_report(struct store *s, uint64_t job_id, struct vr_report *ret, struct vr_err *err)
-{
-    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
-    struct vr_report report;
-    int r = db_select(s, &report_table, "WHERE job_id=?", &stmt, err);
-    if (r == 0) {
-        r = db_bind_u64(s, stmt, 1, job_id, err);
-    }
-    if (r == 0) {
-        r = db_step(s, stmt, err);
-    }
-    if (r < 0) {
-        return r;
-    }
-    if (r == 0) {
-        return vr_fail(err, VR_E_NOT_FOUND, "no report of job %llu", (unsigned long long)job_id);
-    }
-    r = get_report(s, stmt, &report, err);
-    if (r == 0) {
-        *ret = report;
     }
     return r;
 }
@@ -525,5 +371,5 @@ int store_set_meta(struct store *s, const char *key, const char *value, struct v
     }
     snprintf(row.key, sizeof row.key, "%s", key);
     snprintf(row.value, sizeof row.value, "%s", value);
-    return save_row(s, &meta_table, &row, err);
+    return db_save_row(s, &meta_table, &row, err);
 }
