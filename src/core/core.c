@@ -26,6 +26,7 @@ int core_new(const struct core_config *config,
     }
     c->config = *config;
     c->config.job_keep_us = VR_MAX(config->job_keep_us, CORE_KEEP_MIN);
+    c->service = vr_service_default();
     c->ops = ops;
     c->ctx = ctx;
     *ret = c;

@@ -6,6 +6,7 @@
 #pragma once
 #include "model/model.h"
 #include "model/peer.h"
+#include "model/service.h"
 #include "util/err.h"
 
 /* What a source lane is started with. */
@@ -50,6 +51,9 @@ struct core_env_ops {
     int (*save_report)(void *ctx, const struct vr_report *report, struct vr_err *err);
     int (*save_auth)(void *ctx, const struct vr_auth_entry *entry, struct vr_err *err);
     int (*delete_auth)(void *ctx, const char *host, struct vr_err *err);
+    int (*save_service)(void *ctx, const struct vr_service *service, struct vr_err *err);
+    /* Fills what the host is: allowed_authentication, https_port, thumbprint. */
+    void (*host_service)(void *ctx, struct vr_service *ret);
     void (*event)(void *ctx, const struct vr_event *event); /* log and history; may be lost */
     /* The inventory: NOT_FOUND. Replicas are found through the store of relationships, not here. */
     int (*find_vm)(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err);

@@ -44,7 +44,9 @@
     X(REPLICA_FOUND, 29321, 4, "replica-found",                                                    \
       "a replica whose record was lost was taken up again")                                        \
     X(CERTIFICATE_ENDS, 29322, 4, "certificate-ends",                                              \
-      "this host's certificate ends soon or has ended")
+      "this host's certificate ends soon or has ended")                                            \
+    X(SERVICE_CHANGED, 29330, 5, "service-settings-changed",                                       \
+      "somebody changed the settings of the replication service")
 
 enum core_event {
 #define X(name, number, priority, id, when) CORE_EV_##name,

@@ -102,6 +102,7 @@ struct core {
     } vm_jobs[CORE_VM_CHAINS];          /* hash table by VM */
     uint64_t last_turn, forget_us;      /* when to forget a finished job; 0: none */
     bool unsaved;                       /* some entry is dirty */
+    struct vr_service service;          /* what is stored of it */
     struct vr_auth_entry *auths;
     size_t nauths;
     struct call *calls;
@@ -174,6 +175,10 @@ void core_event(struct core *c,
 /* --- auth.c --- */
 /* The entry that allows this identity; NULL: none. */
 const struct vr_auth_entry *core_find_auth(struct core *c, const char *identity);
+
+/* --- service.c --- */
+/* May peers replicate to this host? DENIED with the reason. */
+int service_check_open(struct core *c, struct vr_err *err);
 
 /* --- enable.c, verbs.c --- */
 void enable_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);

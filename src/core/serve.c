@@ -222,6 +222,35 @@ static int serve_adopt(struct core *c,
     return r;
 }
 
+static int serve(struct core *c,
+                 const char *identity,
+                 const struct vr_peer_request *req,
+                 struct vr_peer_reply *reply,
+                 struct rel_entry **ret,
+                 struct vr_err *err)
+{
+    if (req->op == VR_PEER_TEST) {
+        return 0;
+    }
+    int r = service_check_open(c, err);
+    if (r < 0) {
+        return r;
+    }
+    switch (req->op) {
+    case VR_PEER_ENABLE:
+        return serve_enable(c, identity, req, reply, ret, err);
+    case VR_PEER_DISABLE:
+        return serve_disable(c, identity, req, err);
+    case VR_PEER_PREFLIGHT:
+    case VR_PEER_OPEN:
+        return serve_transfer(c, identity, req, reply, ret, err);
+    case VR_PEER_ADOPT:
+        return serve_adopt(c, identity, req, reply, ret, err);
+    default:
+        return vr_fail(err, VR_E_UNSUPPORTED, "unknown request %d", (int)req->op);
+    }
+}
+
 void core_serve_peer(struct core *c,
                      const char *peer_identity,
                      const struct vr_peer_request *req,
@@ -230,29 +259,8 @@ void core_serve_peer(struct core *c,
 {
     struct vr_err err = VR_ERR_INIT;
     struct rel_entry *rel = NULL;
-    int r;
     *reply = (struct vr_peer_reply){0};
-    switch (req->op) {
-    case VR_PEER_TEST:
-        r = 0;
-        break;
-    case VR_PEER_ENABLE:
-        r = serve_enable(c, peer_identity, req, reply, &rel, &err);
-        break;
-    case VR_PEER_DISABLE:
-        r = serve_disable(c, peer_identity, req, &err);
-        break;
-    case VR_PEER_PREFLIGHT:
-    case VR_PEER_OPEN:
-        r = serve_transfer(c, peer_identity, req, reply, &rel, &err);
-        break;
-    case VR_PEER_ADOPT:
-        r = serve_adopt(c, peer_identity, req, reply, &rel, &err);
-        break;
-    default:
-        r = vr_fail(&err, VR_E_UNSUPPORTED, "unknown request %d", (int)req->op);
-        break;
-    }
+    int r = serve(c, peer_identity, req, reply, &rel, &err);
     reply->result = r;
     core_text(reply->host, sizeof(reply->host), "%s", c->config.host_name);
     core_text(reply->text, sizeof(reply->text), "%s", r < 0 ? vr_err_text(&err) : "");

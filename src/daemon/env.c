@@ -75,6 +75,21 @@ static int env_delete_auth(void *ctx, const char *host, struct vr_err *err)
     return store_delete_auth(store_of(ctx), host, err);
 }
 
+static int env_save_service(void *ctx, const struct vr_service *service, struct vr_err *err)
+{
+    return store_save_service(store_of(ctx), service, err);
+}
+
+static void env_host_service(void *ctx, struct vr_service *ret)
+{
+    struct daemon *d = ctx;
+    struct tls_creds *creds = daemon_creds(d);
+    ret->allowed_authentication = VR_AUTHENTICATION_CERTIFICATE;
+    ret->https_port = d->targets ? targets_port(d->targets) : (uint16_t)d->config.peer_port;
+    snprintf(ret->thumbprint, sizeof ret->thumbprint, "%s", tls_creds_thumbprint(creds));
+    tls_creds_unref(creds);
+}
+
 static void env_event(void *ctx, const struct vr_event *event)
 {
     char vm[VR_NAME_MAX * 2], text[VR_TEXT_MAX * 2];
@@ -285,6 +300,8 @@ const struct core_env_ops daemon_env_ops = {
     .save_report = env_save_report,
     .save_auth = env_save_auth,
     .delete_auth = env_delete_auth,
+    .save_service = env_save_service,
+    .host_service = env_host_service,
     .event = env_event,
     .find_vm = env_find_vm,
     .replica_vm = env_replica_vm,

@@ -148,9 +148,20 @@ void recover_lost(struct daemon *d)
     }
 }
 
+static int load_service(struct daemon *d, struct vr_err *err)
+{
+    struct vr_service service = vr_service_default();
+    int r = store_load_service(d->store, &service, err);
+    if (r == -VR_E_NOT_FOUND) {
+        return 0;
+    }
+    return r < 0 ? r : core_load_service(d->core, &service, err);
+}
+
 int recover_all(struct daemon *d, struct vr_err *err)
 {
-    int r = store_load_auths(d->store, load_auth, d, err);
+    int r = load_service(d, err);
+    r = r < 0 ? r : store_load_auths(d->store, load_auth, d, err);
     if (r == 0) {
         r = store_load_rels(d->store, load_rel, d, err);
     }

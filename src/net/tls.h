@@ -27,6 +27,12 @@ DEFINE_CLEANUP(struct tls_creds *, tls_creds_unref)
 /* The first SAN dNSName of our own certificate, and when it ends (wall us). Borrowed. */
 const char *tls_creds_name(const struct tls_creds *c);
 uint64_t tls_creds_not_after_us(const struct tls_creds *c);
+/* SHA-1 of our own certificate in hexadecimal capitals: what certificate stores call it by. It
+ * identifies and proves nothing. Borrowed. */
+const char *tls_creds_thumbprint(const struct tls_creds *c);
+/* DER in base64 of the i-th certificate of our own file (0: our own, then those that signed it);
+ * NULL past the end. Borrowed. */
+const char *tls_creds_certificate(const struct tls_creds *c, size_t i);
 
 /*
  * Connects and shakes hands before deadline_ms (vr_mono_ms). The peer's certificate must chain to

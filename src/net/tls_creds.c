@@ -65,6 +65,60 @@ read_own_names(struct tls_creds *c, const char *path, const gnutls_datum_t *pem,
     return 0;
 }
 
+static int set_thumbprint(struct tls_creds *c, const gnutls_datum_t *der, struct vr_err *err)
+{
+    uint8_t sha1[20];
+    size_t n = sizeof sha1;
+    if (gnutls_fingerprint(GNUTLS_DIG_SHA1, der, sha1, &n) < 0 || n != sizeof sha1) {
+        return vr_fail(err, VR_E_INTERNAL, "SHA-1 of the certificate is not available");
+    }
+    for (size_t i = 0; i < n; i++) {
+        snprintf(c->thumbprint + 2 * i, 3, "%02X", sha1[i]);
+    }
+    return 0;
+}
+
+static int take_own_certificate(struct tls_creds *c, gnutls_x509_crt_t crt, struct vr_err *err)
+{
+    gnutls_datum_t der = {0};
+    if (gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_DER, &der) < 0) {
+        return vr_fail_nomem(err);
+    }
+    int r = c->nbase64 == 0 ? set_thumbprint(c, &der, err) : 0;
+    gnutls_datum_t text = {0};
+    if (r == 0 && gnutls_base64_encode2(&der, &text) < 0) {
+        r = vr_fail_nomem(err);
+    }
+    if (r == 0) {
+        c->base64[c->nbase64] = strndup((const char *)text.data, text.size);
+        r = c->base64[c->nbase64] ? 0 : vr_fail_nomem(err);
+    }
+    c->nbase64 += r == 0 ? 1 : 0;
+    gnutls_free(der.data);
+    gnutls_free(text.data);
+    return r;
+}
+
+/* What the file holds besides our own certificate may be shown, too: none of it is secret. */
+static int
+read_own_chain(struct tls_creds *c, const char *path, const gnutls_datum_t *pem, struct vr_err *err)
+{
+    gnutls_x509_crt_t crt[TLS_CHAIN_MAX];
+    unsigned n = TLS_CHAIN_MAX;
+    int got = gnutls_x509_crt_list_import(crt, &n, pem, GNUTLS_X509_FMT_PEM,
+                                          GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
+    if (got < 0) {
+        return vr_fail(err, VR_E_INVALID, "certificate '%s': %s (a chain has at most %d)", path,
+                       gnutls_strerror(got), TLS_CHAIN_MAX);
+    }
+    int r = 0;
+    for (int i = 0; i < got; i++) {
+        r = r < 0 ? r : take_own_certificate(c, crt[i], err);
+        gnutls_x509_crt_deinit(crt[i]);
+    }
+    return r;
+}
+
 static int load_pair(struct tls_creds *c, const char *cert, const char *key, struct vr_err *err)
 {
     _cleanup_(vr_freep) char *cert_pem = NULL;
@@ -76,6 +130,7 @@ static int load_pair(struct tls_creds *c, const char *cert, const char *key, str
     }
     gnutls_datum_t dc = datum(cert_pem, cert_len);
     r = read_own_names(c, cert, &dc, err);
+    r = r < 0 ? r : read_own_chain(c, cert, &dc, err);
     if (r < 0) {
         return r;
     }
@@ -135,6 +190,9 @@ void tls_creds_unref(struct tls_creds *c)
     if (c->cred) {
         gnutls_certificate_free_credentials(c->cred);
     }
+    for (unsigned i = 0; i < c->nbase64; i++) {
+        free(c->base64[i]);
+    }
     free(c);
 }
 
@@ -146,6 +204,16 @@ const char *tls_creds_name(const struct tls_creds *c)
 uint64_t tls_creds_not_after_us(const struct tls_creds *c)
 {
     return c->not_after_us;
+}
+
+const char *tls_creds_thumbprint(const struct tls_creds *c)
+{
+    return c->thumbprint;
+}
+
+const char *tls_creds_certificate(const struct tls_creds *c, size_t i)
+{
+    return i < c->nbase64 ? c->base64[i] : NULL;
 }
 
 /* Says in words what is wrong with the chain; the most telling reason first. */

@@ -7,11 +7,16 @@
 #include "net/cert.h"
 #include "net/tls.h"
 
+#define TLS_CHAIN_MAX 8 /* certificates of our own file */
+
 struct tls_creds {
     atomic_uint refs;
     gnutls_certificate_credentials_t cred;
     struct cert_names names; /* of our own certificate; at least one */
     uint64_t not_after_us;
+    char thumbprint[41];
+    char *base64[TLS_CHAIN_MAX]; /* DER of our own chain; the first is ours */
+    unsigned nbase64;
 };
 
 /*

@@ -59,6 +59,10 @@ static const char *const steps[] = {
     "CREATE TABLE event(seq INTEGER PRIMARY KEY AUTOINCREMENT, time_us INTEGER NOT NULL,"
     " priority INTEGER NOT NULL, event_id INTEGER NOT NULL, id TEXT NOT NULL,"
     " vm_name TEXT NOT NULL, text TEXT NOT NULL) STRICT;",
+    /* 2 */
+    "CREATE TABLE service("
+    " id INTEGER PRIMARY KEY CHECK(id=1), recovery_server_enabled INTEGER NOT NULL,"
+    " monitoring_start_s INTEGER NOT NULL, monitoring_interval_s INTEGER NOT NULL) STRICT;",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

@@ -327,6 +327,45 @@ int store_load_auths(struct store *s, store_auth_fn cb, void *ctx, struct vr_err
     return r;
 }
 
+/* --- settings of the service --- */
+
+struct service_row {
+    uint32_t id;
+    struct vr_service s;
+};
+#define S(member, kind) COL_AS(struct service_row, s.member, kind, #member)
+static const struct col service_cols[] = {
+    COL(struct service_row, id, COL_U32), S(recovery_server_enabled, COL_BOOL),
+    S(monitoring_start_s, COL_U32), S(monitoring_interval_s, COL_U32)};
+static const struct table service_table = TABLE("service", service_cols);
+
+int store_save_service(struct store *s, const struct vr_service *service, struct vr_err *err)
+{
+    struct service_row row = {.id = 1, .s = *service};
+    return db_save_row(s, &service_table, &row, err);
+}
+
+int store_load_service(struct store *s, struct vr_service *ret, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    struct service_row row = {.s = *ret};
+    int r = db_select(s, &service_table, "", &stmt, err);
+    if (r == 0) {
+        r = db_step(s, stmt, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    if (r == 0) {
+        return vr_fail(err, VR_E_NOT_FOUND, "no settings are stored");
+    }
+    r = db_get(s, &service_table, stmt, &row, err);
+    if (r == 0) {
+        *ret = row.s;
+    }
+    return r;
+}
+
 /* --- single values --- */
 
 struct meta_row {

@@ -10,6 +10,7 @@
  */
 #pragma once
 #include "model/model.h"
+#include "model/service.h"
 #include "util/cleanup.h"
 #include "util/err.h"
 
@@ -41,6 +42,11 @@ VR_MUST_CHECK int store_delete_auth(struct store *s, const char *host, struct vr
 VR_MUST_CHECK int
 store_save_report(struct store *s, const struct vr_report *report, struct vr_err *err);
 VR_MUST_CHECK int store_delete_report(struct store *s, uint64_t job_id, struct vr_err *err);
+
+/* The settings of the service, what is stored of them. Load: NOT_FOUND when they never were. */
+VR_MUST_CHECK int
+store_save_service(struct store *s, const struct vr_service *service, struct vr_err *err);
+VR_MUST_CHECK int store_load_service(struct store *s, struct vr_service *ret, struct vr_err *err);
 
 /* Loading calls cb for each row; an error it returns ends the loading and is passed on. cb must not
  * call the store. */

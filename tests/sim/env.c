@@ -115,6 +115,16 @@ static int delete_auth(void *ctx, const char *host, struct vr_err *err)
     return 0;
 }
 
+static int save_service(void *ctx, const struct vr_service *service, struct vr_err *err)
+{
+    return 0; /* nobody changes them here */
+}
+
+static void host_service(void *ctx, struct vr_service *ret)
+{
+    ret->allowed_authentication = VR_AUTHENTICATION_CERTIFICATE;
+}
+
 static void event(void *ctx, const struct vr_event *e)
 {
     struct host *h = ctx;
@@ -319,6 +329,8 @@ const struct core_env_ops sim_env = {
     .save_report = save_report,
     .save_auth = save_auth,
     .delete_auth = delete_auth,
+    .save_service = save_service,
+    .host_service = host_service,
     .event = event,
     .find_vm = find_vm,
     .replica_vm = env_replica_vm,

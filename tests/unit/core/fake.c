@@ -125,6 +125,24 @@ static int delete_auth(void *ctx, const char *host, struct vr_err *err)
     return store_fails(ctx, err);
 }
 
+static int save_service(void *ctx, const struct vr_service *service, struct vr_err *err)
+{
+    struct fake *f = ctx;
+    int r = store_fails(f, err);
+    if (r == 0) {
+        f->service = *service;
+        f->has_service = true;
+    }
+    return r;
+}
+
+static void host_service(void *ctx, struct vr_service *ret)
+{
+    ret->allowed_authentication = VR_AUTHENTICATION_CERTIFICATE;
+    ret->https_port = 8650;
+    snprintf(ret->thumbprint, sizeof(ret->thumbprint), "00FF");
+}
+
 static void event(void *ctx, const struct vr_event *e)
 {
     struct fake *f = ctx;
@@ -253,6 +271,8 @@ static const struct core_env_ops ops = {
     .save_report = save_report,
     .save_auth = save_auth,
     .delete_auth = delete_auth,
+    .save_service = save_service,
+    .host_service = host_service,
     .event = event,
     .find_vm = find_vm,
     .replica_vm = replica_vm,
@@ -306,6 +326,9 @@ void fake_restart(struct fake *f)
     cc.sync_wait_us = f->sync_wait_us;
     core_free(f->c);
     CHECK_OK(core_new(&cc, &ops, f, &f->c, &err), &err);
+    if (f->has_service) {
+        CHECK_OK(core_load_service(f->c, &f->service, &err), &err);
+    }
     for (size_t i = 0; i < f->nrels; i++) {
         CHECK_OK(core_load_rel(f->c, &f->rels[i], &err), &err);
     }

@@ -15,6 +15,8 @@ struct fake {
     struct vr_rel rels[FAKE_MAX];
     struct vr_job jobs[FAKE_MAX];
     size_t nrels, njobs;
+    struct vr_service service; /* when has_service */
+    bool has_service;
     /* saves number fail_from.. fail; 0 = none */
     unsigned saves, reports, fail_from, fail_count, injected;
     char log[8192]; /* what was asked of the world, in order: "save_job 1;start 1;..." */

@@ -145,6 +145,37 @@ static ssize_t read_some(struct tls_stream *s, void *buf, size_t n, struct vr_er
     return r;
 }
 
+/* What we show of our certificate is the certificate of the file, and the thumbprint is the SHA-1
+ * of its DER. */
+static void check_own_certificate(const struct tls_creds *creds, const char *path)
+{
+    gnutls_x509_crt_t crt;
+    gnutls_datum_t der = {0}, text;
+    uint8_t sha1[20];
+    char hex[41];
+    size_t n = sizeof sha1;
+    assert_int_equal(pem_load_crt(path, &crt, NULL), 0);
+    const char *base64 = tls_creds_certificate(creds, 0);
+    assert_non_null(base64);
+    assert_null(strchr(base64, '\n'));
+    _cleanup_(vr_freep) char *copy = strdup(base64);
+    text = (gnutls_datum_t){(unsigned char *)copy, (unsigned)strlen(copy)};
+    gnutls_datum_t shown = {0};
+    assert_int_equal(gnutls_base64_decode2(&text, &shown), 0);
+    assert_int_equal(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_DER, &der), 0);
+    assert_int_equal(shown.size, der.size);
+    assert_memory_equal(shown.data, der.data, der.size);
+    assert_int_equal(gnutls_x509_crt_get_fingerprint(crt, GNUTLS_DIG_SHA1, sha1, &n), 0);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(hex + 2 * i, 3, "%02X", sha1[i]);
+    }
+    assert_string_equal(tls_creds_thumbprint(creds), hex);
+    assert_null(tls_creds_certificate(creds, 1));
+    gnutls_free(der.data);
+    gnutls_free(shown.data);
+    gnutls_x509_crt_deinit(crt);
+}
+
 static void test_good(void **state)
 {
     struct server s;
@@ -159,6 +190,7 @@ static void test_good(void **state)
     assert_string_equal(tls_peer_name(c), "b.example");
     assert_string_equal(tls_peer_name(s.stream), "a.example");
     assert_string_equal(tls_creds_name(creds_a), "a.example");
+    check_own_certificate(creds_a, in_dir("a/cert.pem"));
     assert_true(tls_creds_not_after_us(creds_a) > vr_wall_us());
     assert_true(tls_peer_matches(s.stream, "*.example"));
     assert_true(tls_peer_matches(s.stream, "A.example"));

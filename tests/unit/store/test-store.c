@@ -5,6 +5,7 @@
 
 #include "store/store.h"
 #include "tests/lib/check.h"
+#include "tests/unit/store/old.h"
 #include "util/fdio.h"
 #include "util/num.h"
 
@@ -371,6 +372,53 @@ static void test_mode_and_wal(void **state)
     store_close(s);
 }
 
+static void test_a_database_of_version_1(void **state)
+{
+    struct store *s;
+    struct got g = {0};
+    struct vr_service service = vr_service_default();
+    char uuid[VR_UUID_TEXT_LEN];
+    snprintf(path, sizeof path, "%s/%u.db", dir, counter++);
+    sql(old_schema_1);
+    sql(old_rows_1);
+    CHECK_OK(store_open(path, &s, &err), &err);
+    CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
+    assert_int_equal(g.n, 1);
+    assert_string_equal(vr_uuid_text(&g.rel.vm_id, uuid), OLD_VM);
+    assert_int_equal(g.rel.state, VR_REL_REPLICATING);
+    assert_int_equal(g.rel.generation.sequence, 7);
+    assert_int_equal(g.rel.nexcluded, 1);
+    assert_int_equal(g.rel.nhistory, 1);
+    CHECK_OK(store_load_auths(s, got_auth, &g, &err), &err);
+    assert_string_equal(g.auth.host, "a.example");
+    CHECK_FAILS(store_load_service(s, &service, &err), &err, VR_E_NOT_FOUND, "no settings");
+    CHECK_OK(store_save_rel(s, &g.rel, &err), &err); /* and it is written with the new columns */
+    s = reopen(s);
+    CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
+    assert_int_equal(g.rel.nhistory, 1);
+    store_close(s);
+}
+
+static void test_settings_of_the_service(void **state)
+{
+    struct store *s = fresh();
+    struct vr_service in = vr_service_default(), out = vr_service_default();
+    in.recovery_server_enabled = false;
+    in.monitoring_start_s = 1;
+    in.monitoring_interval_s = 7200;
+    in.https_port = 99; /* the host's own: not stored */
+    CHECK_OK(store_save_service(s, &in, &err), &err);
+    in.monitoring_start_s = 2;
+    CHECK_OK(store_save_service(s, &in, &err), &err);
+    s = reopen(s);
+    CHECK_OK(store_load_service(s, &out, &err), &err);
+    assert_false(out.recovery_server_enabled);
+    assert_int_equal(out.monitoring_start_s, 2);
+    assert_int_equal(out.monitoring_interval_s, 7200);
+    assert_int_equal(out.https_port, 0);
+    store_close(s);
+}
+
 static void test_newer_and_foreign_databases(void **state)
 {
     struct store *s = fresh();
@@ -458,6 +506,8 @@ int main(void)
                                        T(test_what_is_flushed),
                                        T(test_mode_and_wal),
                                        T(test_newer_and_foreign_databases),
+                                       T(test_a_database_of_version_1),
+                                       T(test_settings_of_the_service),
                                        T(test_damage),
                                        T(test_rows_that_cannot_be),
                                        T(test_failed_save_changes_nothing)};
