@@ -269,16 +269,13 @@ static struct cim_instance *get(struct provider *p,
     return s.found;
 }
 
-static void invoke(struct provider_call *call)
-{
-    provider_fail(call, CIM_ERR_METHOD_NOT_AVAILABLE, "the class has no methods");
-}
-
 const struct provider_class provider_assocs[PROVIDER_ASSOCS] = {
-    {"Msvm_HostedService", get, list_hosted_service, invoke},
-    {"Msvm_ServiceAffectsElement", get, list_service_affects, invoke},
-    {"Msvm_SystemReplicationRelationship", get, list_system_relationship, invoke},
-    {"Msvm_AffectedJobElement", get, list_affected_job, invoke},
-    {"Msvm_OwningJobElement", get, list_owning_job, invoke},
-    {"Msvm_SettingsDefineState", get, list_settings, invoke},
+    {"Msvm_HostedService", "one: host and service", get, list_hosted_service, NULL},
+    {"Msvm_ServiceAffectsElement", "service and each VM", get, list_service_affects, NULL},
+    {"Msvm_SystemReplicationRelationship", "VM and each of its relationships", get,
+     list_system_relationship, NULL},
+    {"Msvm_AffectedJobElement", "VM and each of its jobs", get, list_affected_job, NULL},
+    {"Msvm_OwningJobElement", "service and each job", get, list_owning_job, NULL},
+    {"Msvm_SettingsDefineState", "relationship, or its VM, and its settings", get, list_settings,
+     NULL},
 };

@@ -45,13 +45,14 @@ struct provider_call {
 
 struct provider_class {
     const char *name;
+    const char *source; /* where its instances come from, for docs/cim.md */
     /* The instance these keys may name, or NULL; the caller compares all keys. */
     struct cim_instance *(*get)(struct provider *p,
                                 const struct cim_class *cls,
                                 const struct cim_path *path,
                                 struct cim_arena *a);
     void (*list)(struct provider_list *l);
-    /* The path was checked to name an instance. */
+    /* The path was checked to name an instance. NULL: the class has no methods. */
     void (*invoke)(struct provider_call *call);
 };
 
@@ -67,7 +68,7 @@ struct provider_space {
 };
 
 extern const struct provider_class provider_service, provider_system, provider_relationship,
-    provider_job, provider_setting;
+    provider_job, provider_setting, provider_builtin;
 #define PROVIDER_ASSOCS 6
 extern const struct provider_class provider_assocs[PROVIDER_ASSOCS];
 
@@ -104,6 +105,7 @@ bool provider_path_vm(struct provider *p, const struct cim_path *path, struct vr
 struct cim_path *provider_ref_host(const struct provider *p, struct cim_arena *a);
 struct cim_path *provider_ref_vm(struct cim_arena *a, const struct vr_uuid *vm);
 struct cim_path *provider_ref_service(const struct provider *p, struct cim_arena *a);
+struct cim_path *provider_ref_builtin(const struct provider *p, struct cim_arena *a);
 struct cim_path *provider_ref_job(struct cim_arena *a, const struct vr_job *job);
 /* Of a class whose only key is InstanceID. */
 struct cim_path *provider_ref_id(struct cim_arena *a, const char *class_name, const char *id);

@@ -23,7 +23,9 @@ struct wait {
 };
 
 static const struct provider_class *const classes[] = {
-    &provider_service, &provider_system, &provider_relationship, &provider_job, &provider_setting};
+    &provider_service, &provider_system,  &provider_relationship,
+    &provider_job,     &provider_setting, &provider_builtin,
+};
 
 static const struct provider_space spaces[PROVIDER_SPACES] = {
     {CIM_NAMESPACE, "WindowsVirtualization.V2.mof", provider_schema, &provider_schema_len, classes,
@@ -157,6 +159,8 @@ invoke(struct cim_broker *b, const struct cim_invoke *in, cim_invoke_done done, 
         provider_fail(&call, CIM_ERR_ACCESS_DENIED, "this user has no role here");
     } else if (!c || !path_exists(call.p, in)) {
         provider_fail(&call, CIM_ERR_NOT_FOUND, "the object path names no instance of this host");
+    } else if (!c->invoke) {
+        provider_fail(&call, CIM_ERR_METHOD_NOT_AVAILABLE, "the class has no methods");
     } else {
         c->invoke(&call);
     }

@@ -67,10 +67,5 @@ static void list(struct provider_list *l)
     }
 }
 
-static void invoke(struct provider_call *call)
-{
-    provider_fail(call, CIM_ERR_METHOD_NOT_AVAILABLE, "the class has no methods");
-}
-
 const struct provider_class provider_relationship = {
-    .name = "Msvm_ReplicationRelationship", .get = get, .list = list, .invoke = invoke};
+    .name = "Msvm_ReplicationRelationship", .get = get, .list = list};

@@ -77,6 +77,8 @@ static struct cim_instance *build(struct provider *p,
     cim_set(i, "ReplicateHostKvpItems", cim_bool(false));
     cim_set(i, "RecoveryHistory", cim_uint(CIM_UINT16, 0)); /* the latest point only */
     cim_set(i, "AutoResynchronizeEnabled", cim_bool(false));
+    struct cim_path *builtin = provider_ref_builtin(p, a);
+    cim_set(i, "ReplicationProvider", cim_str(builtin ? cim_path_text(a, builtin) : NULL));
     cim_instance_make_path(i, CIM_NAMESPACE);
     return i;
 }
@@ -105,10 +107,5 @@ static void list(struct provider_list *l)
     }
 }
 
-static void invoke(struct provider_call *call)
-{
-    provider_fail(call, CIM_ERR_METHOD_NOT_AVAILABLE, "the class has no methods");
-}
-
 const struct provider_class provider_setting = {
-    .name = "Msvm_ReplicationSettingData", .get = get, .list = list, .invoke = invoke};
+    .name = "Msvm_ReplicationSettingData", .get = get, .list = list};

@@ -252,10 +252,70 @@ static void test_links_of_the_service(void **state)
     check_links(service_at(), 1 + VMS + REPLICAS + JOBS, 1 + VMS + REPLICAS + JOBS);
 }
 
+/* --- values --- */
+
+static struct cim_instance *fetch(struct cim_path *path)
+{
+    struct cim_instance *i = NULL;
+    struct cim_status st = {0};
+    cim_broker_get_instance(w.broker, &who, CIM_NAMESPACE, path, &w.arena, &i, &st);
+    assert_int_equal(st.code, i ? CIM_OK : CIM_ERR_NOT_FOUND);
+    return i;
+}
+
+static bool keep_one(void *ctx, const struct cim_instance *i)
+{
+    struct count *c = ctx;
+    c->built++;
+    c->of = cim_path_copy(&w.arena, &i->path);
+    return true;
+}
+
+/* How many instances a class has; the last one's path; that it can be got by it. */
+static const struct cim_path *enumerate(const char *cls, unsigned n)
+{
+    struct count c = {0};
+    struct cim_status st = {0};
+    cim_broker_enum_instances(w.broker, &who, CIM_NAMESPACE, cls, keep_one, &c, &st);
+    assert_int_equal(st.code, 0);
+    assert_int_equal(c.built, n);
+    assert_true(!c.of || fetch(cim_path_copy(&w.arena, c.of)) != NULL);
+    return c.of;
+}
+
+static void has(const struct cim_instance *i, const char *name, const char *value)
+{
+    char num[32];
+    const struct cim_value *v = cim_get(i, name);
+    const char *text = v->is_null ? "NULL" : cim_value_text(v, num, sizeof num);
+    if (strcmp(text, value) != 0) {
+        fail_msg("%s is '%s', wanted '%s'", name, text, value);
+    }
+}
+
+static void test_provider(void **state)
+{
+    const char *id = "Microsoft:alpha\\ReplicationProvider\\22391CDC-272C-4DDF-BA88-9BEFB1A0975C";
+    enumerate("Msvm_ReplicationProvider", 1);
+    struct cim_instance *i = fetch(
+        at(":Msvm_ReplicationProvider.Name=\"22391CDC-272C-4DDF-BA88-9BEFB1A0975C\",InstanceID="
+           "\"Microsoft:alpha\\\\ReplicationProvider\\\\22391CDC-272C-4DDF-BA88-9BEFB1A0975C\""));
+    has(i, "InstanceID", id);
+    has(i, "ElementName", "Virtual machine replication provider to Hyper-V host");
+    has(i, "InstallDate", "NULL");
+    assert_int_equal(cim_get(i, "OperationalStatus")->items[0].u, 2);
+    /* the settings of a relationship say which it is */
+    struct cim_instance *s = fetch(rel_at(4, "Msvm_ReplicationSettingData"));
+    struct cim_path *named = at("%s", cim_get(s, "ReplicationProvider")->str);
+    assert_true(cim_path_eq(named, &i->path));
+    assert_null(fetch(at(":Msvm_ReplicationProvider.InstanceID=\"x\",Name=\"y\"")));
+}
+
 #define S(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {S(test_links_of_a_vm), S(test_links_of_the_service)};
+    const struct CMUnitTest tests[] = {S(test_links_of_a_vm), S(test_links_of_the_service),
+                                       S(test_provider)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -635,7 +635,7 @@ static void test_enumerate(void **state)
     enumerate(f, "CIM_SettingData");
     assert_int_equal(f->listed, 2);
     enumerate(f, "CIM_ManagedElement");
-    assert_int_equal(f->listed, 9);
+    assert_int_equal(f->listed, 10);
     enumerate(f, "Msvm_Error");
     assert_int_equal(f->listed, 0);
 }
