@@ -50,12 +50,17 @@ struct cim_caller {
     int role; /* enum vr_role */
 };
 
-/* A parameter as it came. wrong_type: the client's type contradicts the class, or its text is no
- * such value; `value` is then NULL and the method says what it returns for that. */
+/*
+ * A parameter as it came. wrong_type: the client's type contradicts the class, or its text is no
+ * such value; bad_value: an embedded instance has a class or property that is not there. `value` is
+ * then NULL, why says what is wrong, and the method says what it returns for that. What an embedded
+ * instance does not name is NULL in it, whatever the class says it is initially.
+ */
 struct cim_param {
     const char *name; /* as the class spells it */
     struct cim_value value;
-    bool wrong_type;
+    bool wrong_type, bad_value;
+    const char *why; /* NULL: nothing to say */
 };
 
 struct cim_invoke {

@@ -89,6 +89,12 @@ bool cim_feature_has(const struct cim_feature *f, const char *qualifier)
     return is_true(cim_qualifier(f->quals, f->nquals, qualifier));
 }
 
+const char *cim_feature_embedded(const struct cim_feature *f)
+{
+    const struct cim_qualifier *q = cim_qualifier(f->quals, f->nquals, "EmbeddedInstance");
+    return q && !q->value.is_null ? q->value.str : NULL;
+}
+
 const struct cim_feature *cim_method_param(const struct cim_method *m, const char *name)
 {
     for (uint32_t i = 0; i < m->nparams; i++) {

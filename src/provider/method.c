@@ -23,12 +23,6 @@ const struct cim_value *provider_param(const struct provider_call *call, const c
 
 /* --- parameters, as the class declares them --- */
 
-static const char *embedded_class(const struct cim_feature *decl)
-{
-    const struct cim_qualifier *q = cim_qualifier(decl->quals, decl->nquals, "EmbeddedInstance");
-    return q ? q->value.str : NULL;
-}
-
 /* One value, or each of an array: an instance of the class or of one below it. */
 static bool is_instance_of(const struct cim_value *v, const char *cls)
 {
@@ -47,13 +41,19 @@ uint32_t provider_check_params(struct provider_call *call)
     for (uint32_t i = 0; i < call->in->nparams; i++) {
         const struct cim_param *p = &call->in->params[i];
         if (p->wrong_type) {
-            return provider_refuse(call, VR_RC_WRONG_TYPE, "%s has the wrong type", p->name);
+            return provider_refuse(call, VR_RC_WRONG_TYPE, "%s: %.200s", p->name,
+                                   p->why ? p->why : "the wrong type");
         }
     }
     for (uint32_t i = 0; i < m->nparams; i++) {
         const struct cim_feature *decl = &m->params[i];
-        const struct cim_value *v = provider_param(call, decl->name);
-        const char *cls = embedded_class(decl);
+        const struct cim_param *p = cim_invoke_param(call->in, decl->name);
+        const struct cim_value *v = p && !p->value.is_null ? &p->value : NULL;
+        const char *cls = cim_feature_embedded(decl);
+        if (p && p->bad_value) {
+            return provider_refuse(call, VR_RC_INVALID_PARAMETER, "%s: %.200s", p->name,
+                                   p->why ? p->why : "not a value it can have");
+        }
         if (!v && cim_param_is_in(decl) && cim_feature_has(decl, "Required")) {
             return provider_refuse(call, VR_RC_INVALID_PARAMETER, "%s is missing", decl->name);
         }

@@ -103,6 +103,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
          .cim_object = "root/virtualization/v2:Msvm_ReplicationService",
          .cim_protocol_version = "1.0",
          .content_type = "text/xml"},
+        {.cim_operation = "MethodCall",
+         .cim_method = "CreateReplicationRelationship",
+         .cim_object = "root/virtualization/v2:Msvm_ReplicationService",
+         .content_type = "text/xml"},
     };
     static const struct cim_caller caller = {"fuzz", 3};
     static struct cim_broker *broker;

@@ -14,8 +14,11 @@
 #define CIMXML_ATTRS_MAX 32 /* of one element; libxml2 is quadratic in them */
 #define CIMXML_ELEMENTS_MAX 100000
 #define CIMXML_MEMORY_MAX (16 * 1024 * 1024) /* what one request's values may take */
+#define CIMXML_EMBEDDED_DEPTH_MAX 3          /* instances in instances of a parameter */
 #define CIMXML_ANSWER_MAX_BYTES (64 * 1024 * 1024)
 #define CIMXML_PROPERTY_LIST_MAX 512
+/* Why a method returned what it did, for a person; no client needs it */
+#define CIMXML_REASON_HEADER "VMReplica-Reason"
 #define CIMXML_PULL_MAX 1000 /* objects of one answer, whatever MaxObjectCount says */
 
 /* NULL: the request had no such header. */

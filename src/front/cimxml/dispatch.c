@@ -5,6 +5,7 @@
  * with an ERROR element.
  */
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -65,11 +66,29 @@ static void put_error(struct vr_buf *b, const struct cim_status *st)
     vr_buf_text(b, "/>");
 }
 
-/* inner: what stands in the response element, when st is fine. Consumes nothing. */
-static void answer(const struct pending *p,
+/* Text as a header's value: what is not printable ASCII is escaped as in CIMError (DSP0200). */
+static const char *header_text(struct cim_arena *a, const char *s)
+{
+    char *out = cim_alloc(a, strlen(s) * 3 + 1), *w = out;
+    for (; out && *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        bool plain = c >= 0x20 && c < 0x7f && c != '%';
+        if (plain) {
+            *w++ = *s;
+        } else {
+            w += snprintf(w, 4, "%%%02X", c);
+        }
+    }
+    return out;
+}
+
+/* inner: what stands in the response element, when st is fine; reason: "" is none. Consumes
+ * nothing. */
+static void answer(struct pending *p,
                    const char *tag,
                    const struct vr_buf *inner,
-                   const struct cim_status *st)
+                   const struct cim_status *st,
+                   const char *reason)
 {
     struct cim_status too_big = {0};
     struct vr_buf out;
@@ -89,6 +108,10 @@ static void answer(const struct pending *p,
         .http_status = 200,
         .headers = {{"Content-Type", XML_TYPE}, {"CIMOperation", "MethodResponse"}},
         .nheaders = 2};
+    const char *why = reason[0] ? header_text(&p->arena, reason) : NULL;
+    if (why) {
+        a.headers[a.nheaders++] = (struct cimxml_header){CIMXML_REASON_HEADER, why};
+    }
     a.body = vr_buf_cstr(&out);
     a.len = out.len;
     if (a.body) {
@@ -238,7 +261,7 @@ static void on_invoked(void *ctx, const struct cim_invoke_result *res)
             put_param(&inner, &res->out[i]);
         }
     }
-    answer(p, "METHODRESPONSE", &inner, &res->status);
+    answer(p, "METHODRESPONSE", &inner, &res->status, res->reason);
     vr_buf_deinit(&inner);
     pending_free(p);
 }
@@ -290,7 +313,7 @@ static void invoke(struct pending *p,
         cim_broker_invoke(broker, inv, on_invoked, p);
         return;
     }
-    answer(p, "METHODRESPONSE", &(struct vr_buf){0}, &st);
+    answer(p, "METHODRESPONSE", &(struct vr_buf){0}, &st, "");
     pending_free(p);
 }
 
@@ -314,7 +337,7 @@ static void intrinsic(struct pending *p,
     cimxml_intrinsic(&c, &inner, &st);
     vr_buf_bytes(&inner, params.data, params.len);
     inner.failed = inner.failed || params.failed;
-    answer(p, "IMETHODRESPONSE", &inner, &st);
+    answer(p, "IMETHODRESPONSE", &inner, &st, "");
     vr_buf_deinit(&params);
     vr_buf_deinit(&inner);
 }

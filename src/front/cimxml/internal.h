@@ -35,15 +35,17 @@ bool node_path(struct cim_arena *a, const xmlNode *n, struct cim_path *ret);
 bool node_local_path(struct cim_arena *a, const xmlNode *n, struct cim_path *ret);
 /* VALUE.REFERENCE in any form; hosts and namespaces in it are not kept. */
 bool node_reference(struct cim_arena *a, const xmlNode *n, struct cim_path *ret);
-/* A PARAMVALUE by the class's declaration. False: malformed (CIM 4). A wrong type is said in ret.
- */
+/* A text that is one XML document of our limits; free with xmlFreeDoc. */
+VR_MUST_CHECK int cimxml_read(const char *p, size_t n, xmlDoc **ret, struct vr_err *err);
+
+/* --- values by what the class declares: embedded.c --- */
+/* A PARAMVALUE. False: malformed (CIM 4). What does not fit is said in ret: wrong_type, bad_value,
+ * why. */
 bool node_param(struct cim_arena *a,
                 const struct cim_schema *schema,
                 const xmlNode *n,
                 const struct cim_feature *decl,
                 struct cim_param *ret);
-/* A text that is one XML document of our limits; free with xmlFreeDoc. */
-VR_MUST_CHECK int cimxml_read(const char *p, size_t n, xmlDoc **ret, struct vr_err *err);
 
 /* --- the call --- */
 struct cimxml_call {

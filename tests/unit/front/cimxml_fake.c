@@ -117,6 +117,15 @@ fake_invoke(struct cim_broker *b, const struct cim_invoke *call, cim_invoke_done
     if (t && !t->value.is_null) {
         snprintf(f->text, sizeof f->text, "%s", t->value.str);
     }
+    if (f->look) {
+        f->look(f, call);
+    }
+    if (f->reason) {
+        struct cim_invoke_result no = {.value = cim_uint(CIM_UINT32, 32773)};
+        snprintf(no.reason, sizeof no.reason, "%s", f->reason);
+        done(ctx, &no);
+        return;
+    }
     if (f->later) {
         f->done = done;
         f->done_ctx = ctx;
@@ -152,10 +161,13 @@ static void on_answer(void *ctx, const struct cimxml_answer *a)
     f->http = a->http_status;
     free(f->body);
     f->body = strndup(a->body, a->len);
-    f->cim_error[0] = '\0';
+    f->cim_error[0] = f->reason_header[0] = '\0';
     for (size_t i = 0; i < a->nheaders; i++) {
         if (strcmp(a->headers[i].name, "CIMError") == 0) {
             snprintf(f->cim_error, sizeof f->cim_error, "%s", a->headers[i].value);
+        }
+        if (strcmp(a->headers[i].name, CIMXML_REASON_HEADER) == 0) {
+            snprintf(f->reason_header, sizeof f->reason_header, "%s", a->headers[i].value);
         }
     }
     if (a->http_status == 200) { /* whatever we answer is well-formed */

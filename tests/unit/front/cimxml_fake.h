@@ -58,10 +58,13 @@ struct fixture {
     const char *as_user; /* NULL: anna */
     bool no_pulls;
     struct cim_pulls *pulls; /* made by the first request */
+    /* while the call's memory is there; NULL: nobody looks */
+    void (*look)(struct fixture *f, const struct cim_invoke *call);
+    const char *reason; /* of the return value, NULL: none */
     cim_invoke_done done;
     void *done_ctx;
     int http;
-    char cim_error[64];
+    char cim_error[64], reason_header[256];
     char *body;
 };
 

@@ -339,7 +339,7 @@ static void test_embedded_parameter(void **state)
     assert_false(f.params[0].wrong_type || f.params[0].value.is_null);
     post(&f, "RequestReplicationStateChangeEx", object,
          EX("<VALUE>&lt;INSTANCE CLASSNAME=\"Nope\"/&gt;</VALUE>"));
-    assert_true(f.params[0].wrong_type);
+    assert_true(f.params[0].bad_value);
     post(&f, "RequestReplicationStateChangeEx", object,
          EX("<VALUE>&lt;!DOCTYPE a&gt;&lt;INSTANCE/&gt;</VALUE>"));
     assert_true(f.params[0].wrong_type);
