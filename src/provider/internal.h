@@ -8,8 +8,11 @@
 
 extern const unsigned char provider_schema[];
 extern const size_t provider_schema_len;
+extern const unsigned char provider_schema_interop[];
+extern const size_t provider_schema_interop_len;
 
-#define PROVIDER_SPACES 1
+#define PROVIDER_NS_INTEROP "root/interop"
+#define PROVIDER_SPACES 2
 
 struct provider {
     struct cim_broker broker; /* first: the ops get it back */
@@ -46,7 +49,8 @@ struct provider_call {
 struct provider_class {
     const char *name;
     const char *source; /* where its instances come from, for docs/cim.md */
-    /* The instance these keys may name, or NULL; the caller compares all keys. */
+    /* The instance these keys may name, or NULL; the caller compares all keys. Without it, the one
+     * of that path in the list. */
     struct cim_instance *(*get)(struct provider *p,
                                 const struct cim_class *cls,
                                 const struct cim_path *path,
@@ -63,14 +67,16 @@ struct provider_space {
     const size_t *mof_bytes;
     const struct provider_class *const *classes;
     size_t nclasses;
-    const struct provider_class *assocs;
-    size_t nassocs;
+    const struct provider_class *more; /* found in a table of their own */
+    size_t nmore;
 };
 
 extern const struct provider_class provider_service, provider_system, provider_relationship,
     provider_job, provider_setting, provider_builtin;
 #define PROVIDER_ASSOCS 6
 extern const struct provider_class provider_assocs[PROVIDER_ASSOCS];
+#define PROVIDER_INTEROP_CLASSES 2
+extern const struct provider_class provider_interop[PROVIDER_INTEROP_CLASSES];
 
 /* Hands a built instance on; false: stop. Takes NULL (no memory: the status is set). */
 bool provider_list_one(struct provider_list *l, struct cim_instance *i);

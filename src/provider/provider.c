@@ -30,6 +30,8 @@ static const struct provider_class *const classes[] = {
 static const struct provider_space spaces[PROVIDER_SPACES] = {
     {CIM_NAMESPACE, "WindowsVirtualization.V2.mof", provider_schema, &provider_schema_len, classes,
      VR_COUNT(classes), provider_assocs, PROVIDER_ASSOCS},
+    {PROVIDER_NS_INTEROP, "Interop.mof", provider_schema_interop, &provider_schema_interop_len,
+     NULL, 0, provider_interop, PROVIDER_INTEROP_CLASSES},
 };
 
 static const struct provider_space *find_space(const struct provider *p,
@@ -52,9 +54,9 @@ static const struct provider_class *find_class(const struct provider *p,
             return s->classes[i];
         }
     }
-    for (size_t i = 0; i < s->nassocs; i++) {
-        if (strcasecmp(s->assocs[i].name, cls->name) == 0) {
-            return &s->assocs[i];
+    for (size_t i = 0; i < s->nmore; i++) {
+        if (strcasecmp(s->more[i].name, cls->name) == 0) {
+            return &s->more[i];
         }
     }
     return NULL;
@@ -68,13 +70,45 @@ static bool may_read(const struct cim_caller *who, struct cim_status *st)
     return st->code == CIM_OK;
 }
 
+struct search {
+    const struct cim_path *path;
+    struct cim_arena *arena;
+    struct cim_instance *found;
+};
+
+static bool is_it(void *ctx, const struct cim_instance *i)
+{
+    struct search *s = ctx;
+    if (cim_path_eq(&i->path, s->path)) {
+        s->found = cim_instance_copy(s->arena, i);
+    }
+    return !s->found;
+}
+
+static struct cim_instance *get_from_list(const struct provider_class *c,
+                                          struct provider *p,
+                                          const struct cim_class *cls,
+                                          const struct cim_path *path,
+                                          struct cim_arena *a)
+{
+    struct cim_status st = {0};
+    struct search s = {.path = path, .arena = a};
+    struct provider_list l = {.p = p, .cls = cls, .cb = is_it, .ctx = &s, .st = &st};
+    cim_arena_init(&l.arena, PROVIDER_INSTANCE_MAX_BYTES);
+    c->list(&l);
+    cim_arena_deinit(&l.arena);
+    return s.found;
+}
+
 static struct cim_instance *get(struct provider *p,
                                 const struct cim_class *cls,
                                 const struct cim_path *path,
                                 struct cim_arena *a)
 {
     const struct provider_class *c = find_class(p, cls);
-    struct cim_instance *i = c ? c->get(p, cls, path, a) : NULL;
+    struct cim_instance *i = !c       ? NULL
+                             : c->get ? c->get(p, cls, path, a)
+                                      : get_from_list(c, p, cls, path, a);
     return i && cim_path_eq(&i->path, path) ? i : NULL;
 }
 

@@ -24,10 +24,11 @@ vm_name() { # VM
     echo "<INSTANCENAME CLASSNAME=\"Msvm_ComputerSystem\">$(key CreationClassName Msvm_ComputerSystem)$(key Name "$1")</INSTANCENAME>"
 }
 
-# imethod NAME PARAMETERS [USER]: of host h1; the answer goes to $work/answer and must be well-formed
+# imethod NAME PARAMETERS [USER]: of host h1, in the namespace $NS; the answer goes to $work/answer and must be
+# well-formed
 imethod() {
-    local user=${3:-operator} url
-    local ns='<NAMESPACE NAME="root"/><NAMESPACE NAME="virtualization"/><NAMESPACE NAME="v2"/>'
+    local user=${3:-operator} url ns
+    ns="<NAMESPACE NAME=\"${NS//\//\"/><NAMESPACE NAME=\"}\"/>"
     url=$(url_of h1 "$user")
     {
         echo '<?xml version="1.0" encoding="utf-8"?><CIM CIMVERSION="2.0" DTDVERSION="2.0">'
@@ -35,7 +36,7 @@ imethod() {
         echo "<LOCALNAMESPACEPATH>$ns</LOCALNAMESPACEPATH>$2</IMETHODCALL></SIMPLEREQ></MESSAGE></CIM>"
     } >"$work/request"
     curl -sS --max-time 20 -H 'Content-Type: application/xml; charset=utf-8' -H 'CIMOperation: MethodCall' \
-        -H "CIMMethod: $1" -H "CIMObject: root%2Fvirtualization%2Fv2" --data-binary @"$work/request" \
+        -H "CIMMethod: $1" -H "CIMObject: ${NS//\//%2F}" --data-binary @"$work/request" \
         "${url%"/$NS"}/cimom" >"$work/answer"
     xmllint --noout "$work/answer"
 }
