@@ -77,6 +77,21 @@ static void list_hosted_service(struct provider_list *l)
     }
 }
 
+/* Calls one of the two for the VM that is asked for, or, where the subject is one of `all`, for
+ * every VM, until it says no. */
+static void each_vm(struct provider_list *l,
+                    unsigned all,
+                    bool (*one)(struct provider_list *l, const struct vr_uuid *vm),
+                    provider_vm_cb cb)
+{
+    struct subject s = subject_of(l->p, l->of);
+    if (s.kind == VM && provider_has_vm(l->p, &s.vm)) {
+        one(l, &s.vm);
+    } else if (IS(s.kind) & all) {
+        provider_each_vm(l->p, cb, l, l->st);
+    }
+}
+
 static bool service_affects(struct provider_list *l, const struct vr_uuid *vm)
 {
     struct cim_instance *i = new_link(l, "AffectedElement", provider_ref_vm(&l->arena, vm),
@@ -92,12 +107,7 @@ static bool service_affects_vm(void *ctx, const struct vr_vm *vm)
 
 static void list_service_affects(struct provider_list *l)
 {
-    struct subject s = subject_of(l->p, l->of);
-    if (s.kind == VM && provider_has_vm(l->p, &s.vm)) {
-        service_affects(l, &s.vm);
-    } else if (IS(s.kind) & (IS(ANY) | IS(SERVICE))) {
-        provider_each_vm(l->p, service_affects_vm, l, l->st);
-    }
+    each_vm(l, IS(ANY) | IS(SERVICE), service_affects, service_affects_vm);
 }
 
 /* Calls cb for the relationships of the VM that is asked for, or for all, until it says no. */
@@ -147,9 +157,23 @@ static bool settings(struct provider_list *l, const struct vr_rel *lent)
                                          "SettingData", rel_path(a, cls, &rel)));
 }
 
+static bool system_settings(struct provider_list *l, const struct vr_uuid *vm)
+{
+    struct cim_arena *a = &l->arena;
+    return provider_list_one(
+        l, new_link(l, "ManagedElement", provider_ref_vm(a, vm), "SettingData",
+                    provider_ref_id(a, "Msvm_VirtualSystemSettingData", provider_vssd_id(a, vm))));
+}
+
+static bool system_settings_vm(void *ctx, const struct vr_vm *vm)
+{
+    return system_settings(ctx, &vm->id);
+}
+
 static void list_settings(struct provider_list *l)
 {
     each_rel(l, settings);
+    each_vm(l, IS(ANY), system_settings, system_settings_vm);
 }
 
 /* Calls cb for the job or the VM's jobs that are asked for, or, where the subject is one of `all`,
@@ -276,6 +300,6 @@ const struct provider_class provider_assocs[PROVIDER_ASSOCS] = {
      list_system_relationship, NULL},
     {"Msvm_AffectedJobElement", "VM and each of its jobs", get, list_affected_job, NULL},
     {"Msvm_OwningJobElement", "service and each job", get, list_owning_job, NULL},
-    {"Msvm_SettingsDefineState", "relationship, or its VM, and its settings", get, list_settings,
-     NULL},
+    {"Msvm_SettingsDefineState", "VM and its settings; relationship, or its VM, and its settings",
+     get, list_settings, NULL},
 };

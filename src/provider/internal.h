@@ -35,6 +35,7 @@ struct provider_list {
     /* Of associations: only those that refer to this object are wanted; NULL: all. More than asked
      * for does no harm. */
     const struct cim_path *of;
+    bool stopped; /* no more is wanted */
 };
 
 /* One method call; the answer is given through it, once. */
@@ -72,7 +73,7 @@ struct provider_space {
 };
 
 extern const struct provider_class provider_service, provider_system, provider_relationship,
-    provider_job, provider_setting, provider_builtin;
+    provider_job, provider_setting, provider_builtin, provider_vssd;
 #define PROVIDER_ASSOCS 6
 extern const struct provider_class provider_assocs[PROVIDER_ASSOCS];
 #define PROVIDER_INTEROP_CLASSES 2
@@ -118,6 +119,8 @@ struct cim_path *provider_ref_id(struct cim_arena *a, const char *class_name, co
 /* NULL: it has no such key. */
 const char *provider_path_instance_id(const struct cim_path *path);
 const struct vr_job *provider_find_job(struct provider *p, const struct cim_path *path);
+/* "Microsoft:<vm>" */
+const char *provider_vssd_id(struct cim_arena *a, const struct vr_uuid *vm);
 /* "Microsoft:<vm>\..."; returns what follows the backslash, "" when nothing does. A backslash may
  * be there twice. NULL: not of that form. */
 const char *provider_vm_id_parse(const char *text, struct vr_uuid *ret_vm);

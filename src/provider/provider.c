@@ -23,8 +23,8 @@ struct wait {
 };
 
 static const struct provider_class *const classes[] = {
-    &provider_service, &provider_system,  &provider_relationship,
-    &provider_job,     &provider_setting, &provider_builtin,
+    &provider_service, &provider_system,  &provider_relationship, &provider_job,
+    &provider_setting, &provider_builtin, &provider_vssd,
 };
 
 static const struct provider_space spaces[PROVIDER_SPACES] = {
@@ -135,13 +135,17 @@ static void get_instance(struct cim_broker *b,
 
 bool provider_list_one(struct provider_list *l, struct cim_instance *i)
 {
-    if (!i || cim_arena_failed(&l->arena)) {
-        cim_fail(l->st, CIM_ERR_FAILED, "out of memory");
+    if (l->stopped) {
         return false;
     }
-    bool more = l->cb(l->ctx, i);
-    cim_arena_reset(&l->arena);
-    return more;
+    if (!i || cim_arena_failed(&l->arena)) {
+        cim_fail(l->st, CIM_ERR_FAILED, "out of memory");
+        l->stopped = true;
+    } else {
+        l->stopped = !l->cb(l->ctx, i);
+        cim_arena_reset(&l->arena);
+    }
+    return !l->stopped;
 }
 
 static void enum_links(struct cim_broker *b,

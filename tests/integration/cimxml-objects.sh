@@ -79,7 +79,7 @@ settings() {
     grep -qx -- '-AuthenticationType=2' "$work/out"
     grep -qx -- "-VirtualSystemIdentifier=\"$VM_ID\"" "$work/out"
     grep -qx -- '-ElementName="demo"' "$work/out"
-    wbemcli ein "$URL:CIM_SettingData" >"$work/out"
+    wbemcli ein "$URL:Msvm_ReplicationSettingData" >"$work/out"
     [ "$(wc -l <"$work/out")" = 1 ]
 }
 

@@ -175,6 +175,11 @@ static struct cim_path *rel_at(unsigned n, const char *cls)
     return at(":%s.InstanceID=\"Microsoft:%s\\\\HVR\\\\0\"", cls, vm_text(n));
 }
 
+static struct cim_path *vssd_at(unsigned n)
+{
+    return at(":Msvm_VirtualSystemSettingData.InstanceID=\"Microsoft:%s\"", vm_text(n));
+}
+
 static struct cim_path *host_at(void)
 {
     return at(":Msvm_ComputerSystem.CreationClassName=\"Msvm_ComputerSystem\",Name=\"alpha\"");
@@ -235,13 +240,15 @@ static void check_links(const struct cim_path *of, unsigned links, unsigned most
 
 static void test_links_of_a_vm(void **state)
 {
-    check_links(vm_at(4), 6, FEW_LINKS); /* service, relationship, settings, three jobs */
-    check_links(vm_at(5), 4, FEW_LINKS); /* not replicated */
-    check_links(vm_at(VMS - 1), 1, FEW_LINKS);
-    check_links(vm_at(VMS + 3), 3, FEW_LINKS); /* a replica */
+    check_links(vm_at(4), 7, FEW_LINKS); /* service, relationship, two settings, three jobs */
+    check_links(vm_at(5), 5, FEW_LINKS); /* not replicated */
+    check_links(vm_at(VMS - 1), 2, FEW_LINKS);
+    check_links(vm_at(VMS + 3), 4, FEW_LINKS); /* a replica */
     check_links(vm_at(VMS + REPLICAS), 0, FEW_LINKS);
     check_links(rel_at(4, "Msvm_ReplicationRelationship"), 2, FEW_LINKS);
     check_links(rel_at(4, "Msvm_ReplicationSettingData"), 2, FEW_LINKS);
+    check_links(vssd_at(4), 1, FEW_LINKS);
+    check_links(vssd_at(VMS + REPLICAS), 0, FEW_LINKS);
 }
 
 static void test_links_of_the_service(void **state)
@@ -311,11 +318,53 @@ static void test_provider(void **state)
     assert_null(fetch(at(":Msvm_ReplicationProvider.InstanceID=\"x\",Name=\"y\"")));
 }
 
+static bool keep_path(void *ctx, const struct cim_instance *i)
+{
+    struct count *c = ctx;
+    c->links++;
+    c->of = cim_path_copy(&w.arena, &i->path);
+    return true;
+}
+
+/* Follows one step: how many are there, and the last one's path. */
+static const struct cim_path *
+follow(const struct cim_path *from, const char *assoc, const char *result, unsigned n)
+{
+    struct count c = {0};
+    struct cim_status st = {0};
+    struct cim_related r = {.path = *from, .assoc_class = assoc, .result_class = result};
+    cim_broker_related(w.broker, &who, CIM_NAMESPACE, &r, true, keep_path, &c, &st);
+    if (st.code || c.links != n) {
+        fail_msg("%s -> %s: CIM %d, %u found, wanted %u", cim_path_text(&w.arena, from), result,
+                 st.code, c.links, n);
+    }
+    return c.of;
+}
+
+static void test_vm_settings(void **state)
+{
+    enumerate("Msvm_VirtualSystemSettingData", VMS + REPLICAS);
+    struct cim_instance *i = fetch(vssd_at(5));
+    has(i, "VirtualSystemType", "Microsoft:Hyper-V:System:Realized");
+    has(i, "VirtualSystemIdentifier", vm_text(5));
+    has(i, "ElementName", "vm-5");
+    has(i, "BIOSGUID", "NULL");
+    has(i, "AutomaticStartupAction", "NULL");
+    has(fetch(vssd_at(VMS)), "ElementName", "vm-1000");
+    assert_null(fetch(vssd_at(VMS + REPLICAS)));
+    assert_null(
+        fetch(at(":Msvm_VirtualSystemSettingData.InstanceID=\"Microsoft:%s\\\\vda\"", vm_text(5))));
+    const struct cim_path *settings =
+        follow(vm_at(5), "Msvm_SettingsDefineState", "Msvm_VirtualSystemSettingData", 1);
+    assert_true(cim_path_eq(settings, vssd_at(5)));
+    assert_true(cim_path_eq(follow(settings, NULL, "CIM_ComputerSystem", 1), vm_at(5)));
+}
+
 #define S(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {S(test_links_of_a_vm), S(test_links_of_the_service),
-                                       S(test_provider)};
+                                       S(test_provider), S(test_vm_settings)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -632,10 +632,10 @@ static void test_enumerate(void **state)
     assert_int_equal(f->listed, 1);
     enumerate(f, "Msvm_ReplicationRelationship");
     assert_int_equal(f->listed, 2);
-    enumerate(f, "CIM_SettingData");
+    enumerate(f, "Msvm_ReplicationSettingData");
     assert_int_equal(f->listed, 2);
-    enumerate(f, "CIM_ManagedElement");
-    assert_int_equal(f->listed, 10);
+    enumerate(f, "CIM_LogicalElement");
+    assert_int_equal(f->listed, 5);
     enumerate(f, "Msvm_Error");
     assert_int_equal(f->listed, 0);
 }
@@ -686,7 +686,7 @@ static void test_associations(void **state)
     related(f, SVC, "CIM_HostedDependency", NULL, 1, "Name=\"alpha\"");
     related(f, SVC, "Msvm_ServiceAffectsElement", NULL, 2, REPLICA_ID);
     related(f, SYSTEM("alpha"), NULL, NULL, 1, "replicasvc");
-    related(f, SYSTEM(VM_ID), NULL, NULL, 4, "replicasvc");
+    related(f, SYSTEM(VM_ID), NULL, NULL, 5, "replicasvc");
     related(f, SYSTEM(VM_ID), NULL, "Msvm_ReplicationSettingData", 1, VM_ID);
     related(f, ":Msvm_ReplicationRelationship.InstanceID=\"Microsoft:" VM_ID "\\HVR\\0\"",
             "Msvm_SettingsDefineState", NULL, 1, "Msvm_ReplicationSettingData");
