@@ -3,9 +3,11 @@
  * The associations. None is stored: each list below says what there is, of all objects or of the
  * one that is asked for (provider_list.of), and one by its path is found in its list.
  */
+#include <stdlib.h>
 #include <strings.h>
 
 #include "provider/internal.h"
+#include "util/cleanup.h"
 
 #define EFFECT_MANAGES 5 /* ElementEffects of CIM_ServiceAffectsElement */
 #define EFFECT_UNKNOWN 0 /* and of CIM_AffectedJobElement */
@@ -176,6 +178,34 @@ static void list_settings(struct provider_list *l)
     each_vm(l, IS(ANY), system_settings, system_settings_vm);
 }
 
+static bool disks(void *ctx, const struct vr_vm *vm)
+{
+    struct provider_list *l = ctx;
+    struct cim_arena *a = &l->arena;
+    bool more = true;
+    for (uint32_t i = 0; more && i < vm->ndisks; i++) {
+        const char *id = provider_vssd_id(a, &vm->id);
+        struct cim_path *group = provider_ref_id(a, "Msvm_VirtualSystemSettingData", id);
+        more = provider_list_one(l, new_link(l, "GroupComponent", group, "PartComponent",
+                                             provider_ref_disk(a, &vm->id, &vm->disks[i])));
+    }
+    return more;
+}
+
+static bool disks_of(struct provider_list *l, const struct vr_uuid *id)
+{
+    _cleanup_(vr_freep) struct vr_vm *vm = calloc(1, sizeof *vm);
+    if (!vm) {
+        cim_fail(l->st, CIM_ERR_FAILED, "out of memory");
+    }
+    return vm && provider_find_vm(l->p, id, vm) && disks(l, vm);
+}
+
+static void list_disks(struct provider_list *l)
+{
+    each_vm(l, IS(ANY), disks_of, disks);
+}
+
 /* Calls cb for the job or the VM's jobs that are asked for, or, where the subject is one of `all`,
  * for every job, until it says no. */
 static void each_job(struct provider_list *l,
@@ -302,4 +332,6 @@ const struct provider_class provider_assocs[PROVIDER_ASSOCS] = {
     {"Msvm_OwningJobElement", "service and each job", get, list_owning_job, NULL},
     {"Msvm_SettingsDefineState", "VM and its settings; relationship, or its VM, and its settings",
      get, list_settings, NULL},
+    {"Msvm_VirtualSystemSettingDataComponent", "settings of a VM and each of its disks", get,
+     list_disks, NULL},
 };

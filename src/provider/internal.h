@@ -73,8 +73,8 @@ struct provider_space {
 };
 
 extern const struct provider_class provider_service, provider_system, provider_relationship,
-    provider_job, provider_setting, provider_builtin, provider_vssd;
-#define PROVIDER_ASSOCS 6
+    provider_job, provider_setting, provider_builtin, provider_vssd, provider_storage;
+#define PROVIDER_ASSOCS 7
 extern const struct provider_class provider_assocs[PROVIDER_ASSOCS];
 #define PROVIDER_INTEROP_CLASSES 2
 extern const struct provider_class provider_interop[PROVIDER_INTEROP_CLASSES];
@@ -119,6 +119,12 @@ struct cim_path *provider_ref_id(struct cim_arena *a, const char *class_name, co
 /* NULL: it has no such key. */
 const char *provider_path_instance_id(const struct cim_path *path);
 const struct vr_job *provider_find_job(struct provider *p, const struct cim_path *path);
+struct cim_path *
+provider_ref_disk(struct cim_arena *a, const struct vr_uuid *vm, const struct vr_disk *disk);
+/* The disk that an InstanceID "Microsoft:<vm>\<disk>" names, or an object path with one. */
+bool provider_disk_parse(const char *text,
+                         struct vr_uuid *ret_vm,
+                         char ret_disk[static VR_NAME_MAX]);
 /* "Microsoft:<vm>" */
 const char *provider_vssd_id(struct cim_arena *a, const struct vr_uuid *vm);
 /* "Microsoft:<vm>\..."; returns what follows the backslash, "" when nothing does. A backslash may

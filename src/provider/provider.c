@@ -24,7 +24,7 @@ struct wait {
 
 static const struct provider_class *const classes[] = {
     &provider_service, &provider_system,  &provider_relationship, &provider_job,
-    &provider_setting, &provider_builtin, &provider_vssd,
+    &provider_setting, &provider_builtin, &provider_vssd,         &provider_storage,
 };
 
 static const struct provider_space spaces[PROVIDER_SPACES] = {

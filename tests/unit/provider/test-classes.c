@@ -180,6 +180,12 @@ static struct cim_path *vssd_at(unsigned n)
     return at(":Msvm_VirtualSystemSettingData.InstanceID=\"Microsoft:%s\"", vm_text(n));
 }
 
+static struct cim_path *disk_at(unsigned n, const char *disk)
+{
+    return at(":Msvm_StorageAllocationSettingData.InstanceID=\"Microsoft:%s\\\\%s\"", vm_text(n),
+              disk);
+}
+
 static struct cim_path *host_at(void)
 {
     return at(":Msvm_ComputerSystem.CreationClassName=\"Msvm_ComputerSystem\",Name=\"alpha\"");
@@ -247,7 +253,9 @@ static void test_links_of_a_vm(void **state)
     check_links(vm_at(VMS + REPLICAS), 0, FEW_LINKS);
     check_links(rel_at(4, "Msvm_ReplicationRelationship"), 2, FEW_LINKS);
     check_links(rel_at(4, "Msvm_ReplicationSettingData"), 2, FEW_LINKS);
-    check_links(vssd_at(4), 1, FEW_LINKS);
+    check_links(vssd_at(4), 3, FEW_LINKS); /* the VM, two disks */
+    check_links(disk_at(4, "vdb"), 1, FEW_LINKS);
+    check_links(disk_at(4, "vdc"), 0, FEW_LINKS);
     check_links(vssd_at(VMS + REPLICAS), 0, FEW_LINKS);
 }
 
@@ -360,11 +368,33 @@ static void test_vm_settings(void **state)
     assert_true(cim_path_eq(follow(settings, NULL, "CIM_ComputerSystem", 1), vm_at(5)));
 }
 
+static void test_disks(void **state)
+{
+    enumerate("Msvm_StorageAllocationSettingData", 2 * (VMS + REPLICAS));
+    struct cim_instance *i = fetch(disk_at(5, "vda"));
+    has(i, "ResourceType", "31");
+    has(i, "ResourceSubType", "Microsoft:Hyper-V:Virtual Hard Disk");
+    has(i, "ElementName", "vda");
+    has(i, "VirtualQuantity", "10737418240");
+    has(i, "VirtualQuantityUnits", "byte");
+    has(i, "PoolID", "NULL");
+    assert_string_equal(cim_get(i, "HostResource")->items[0].str, "/srv/vm-5/vda.qcow2");
+    has(fetch(disk_at(5, "vdb")), "VirtualQuantity", "NULL"); /* nobody looked yet */
+    assert_non_null(fetch(disk_at(VMS, "vdb")));
+    assert_null(fetch(disk_at(5, "vdc")));
+    assert_null(fetch(disk_at(VMS + REPLICAS, "vda")));
+    const char *class = "Msvm_StorageAllocationSettingData";
+    follow(vssd_at(5), "Msvm_VirtualSystemSettingDataComponent", class, 2);
+    follow(vssd_at(5), NULL, "CIM_ResourceAllocationSettingData", 2);
+    assert_true(cim_path_eq(follow(disk_at(5, "vda"), NULL, "CIM_VirtualSystemSettingData", 1),
+                            vssd_at(5)));
+}
+
 #define S(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {S(test_links_of_a_vm), S(test_links_of_the_service),
-                                       S(test_provider), S(test_vm_settings)};
+                                       S(test_provider), S(test_vm_settings), S(test_disks)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
