@@ -159,9 +159,16 @@ static bool settings(struct provider_list *l, const struct vr_rel *lent)
                                          "SettingData", rel_path(a, cls, &rel)));
 }
 
+/* A VM without a relationship has the settings that one would begin with. */
 static bool system_settings(struct provider_list *l, const struct vr_uuid *vm)
 {
     struct cim_arena *a = &l->arena;
+    const struct vr_rel none = {.vm_id = *vm};
+    if (!provider_is_replicated(l->p, vm) &&
+        !provider_list_one(l, new_link(l, "ManagedElement", provider_ref_vm(a, vm), "SettingData",
+                                       rel_path(a, "Msvm_ReplicationSettingData", &none)))) {
+        return false;
+    }
     return provider_list_one(
         l, new_link(l, "ManagedElement", provider_ref_vm(a, vm), "SettingData",
                     provider_ref_id(a, "Msvm_VirtualSystemSettingData", provider_vssd_id(a, vm))));
@@ -330,7 +337,7 @@ const struct provider_class provider_assocs[PROVIDER_ASSOCS] = {
      list_system_relationship, NULL},
     {"Msvm_AffectedJobElement", "VM and each of its jobs", get, list_affected_job, NULL},
     {"Msvm_OwningJobElement", "service and each job", get, list_owning_job, NULL},
-    {"Msvm_SettingsDefineState", "VM and its settings; relationship, or its VM, and its settings",
+    {"Msvm_SettingsDefineState", "VM and its settings; VM or relationship and replication settings",
      get, list_settings, NULL},
     {"Msvm_VirtualSystemSettingDataComponent", "settings of a VM and each of its disks", get,
      list_disks, NULL},

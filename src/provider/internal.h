@@ -102,6 +102,8 @@ struct core_caller provider_caller(const struct provider_call *call);
 bool provider_find_vm(struct provider *p, const struct vr_uuid *id, struct vr_vm *ret);
 /* Is there one? Reads no replica's sidecar. */
 bool provider_has_vm(struct provider *p, const struct vr_uuid *id);
+/* Has it a relationship here? */
+bool provider_is_replicated(struct provider *p, const struct vr_uuid *vm);
 /* Those of the inventory, and the replicas of others, until cb returns false. */
 void provider_each_vm(struct provider *p, provider_vm_cb cb, void *ctx, struct cim_status *st);
 bool provider_is_host(const struct provider *p, const struct cim_path *path);

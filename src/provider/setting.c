@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Msvm_ReplicationSettingData: how a relationship replicates, one for each. Read only. What this
- * product has no such setting for is NULL.
+ * product has no such setting for is NULL. A VM that is not replicated has one, too: what would be
+ * without further wishes. Clients fetch it, fill in where to and pass it to
+ * CreateReplicationRelationship.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,39 +50,101 @@ static void set_primary(struct provider *p,
     cim_set(i, "PrimaryHostSystem", cim_str(rel->is_source ? p->config.host_name : identity));
 }
 
+static bool is_excluded(const struct vr_rel *rel, const struct vr_disk *disk)
+{
+    bool excluded = disk->excluded;
+    for (uint32_t i = 0; !excluded && i < rel->nexcluded; i++) {
+        excluded = strcmp(rel->excluded[i], disk->name) == 0;
+    }
+    return excluded;
+}
+
+/* Object paths of the disks that take part, as clients set them. A replica whose sidecar cannot be
+ * read: not known. */
+static void set_disks(struct cim_instance *i,
+                      struct cim_arena *a,
+                      const struct vr_rel *rel,
+                      const struct vr_vm *vm)
+{
+    struct cim_value *items = cim_alloc(a, VR_DISKS_MAX * sizeof *items);
+    struct cim_value v = {.type = CIM_STRING, .is_array = true};
+    for (uint32_t k = 0; items && k < vm->ndisks; k++) {
+        struct cim_path *path = provider_ref_disk(a, &vm->id, &vm->disks[k]);
+        if (path && !is_excluded(rel, &vm->disks[k])) {
+            items[v.count++] = cim_str(cim_path_text(a, path));
+        }
+    }
+    v.items = items;
+    v.is_null = vm->ndisks == 0;
+    cim_set(i, "IncludedDisks", v);
+}
+
+static struct cim_instance *new_settings(struct provider *p,
+                                         const struct vr_rel *rel,
+                                         const struct vr_vm *vm,
+                                         const struct cim_class *cls,
+                                         struct cim_arena *a)
+{
+    char id[VR_UUID_TEXT_LEN];
+    struct cim_instance *i = cim_instance_new(a, cls);
+    struct cim_path *builtin = provider_ref_builtin(p, a);
+    const char *system = cim_strdup(a, vr_uuid_text(&rel->vm_id, id));
+    cim_set(i, "InstanceID", cim_str(provider_rel_id(a, &rel->vm_id, rel->number)));
+    cim_set(i, "Caption", cim_str("Replication Settings"));
+    cim_set(i, "Description", cim_str("Virtual Machine Replication Settings Data"));
+    cim_set(i, "ElementName", cim_str(vm->name[0] ? cim_strdup(a, vm->name) : system));
+    cim_set(i, "VirtualSystemIdentifier", cim_str(system));
+    cim_set(i, "VirtualSystemType", cim_str("Microsoft:Hyper-V:Replica"));
+    cim_set(i, "CreationTime", cim_time(a, rel->created_us));
+    cim_set(i, "AuthenticationType", cim_uint(CIM_UINT16, AUTHENTICATION_CERTIFICATE));
+    cim_set(i, "CompressionEnabled", cim_bool(true));
+    cim_set(i, "ReplicateHostKvpItems", cim_bool(false));
+    cim_set(i, "RecoveryHistory", cim_uint(CIM_UINT16, 0)); /* the latest point only */
+    set_disks(i, a, rel, vm);
+    cim_set(i, "AutoResynchronizeEnabled", cim_bool(false));
+    cim_set(i, "EnableWriteOrderPreservationAcrossDisks", cim_bool(true));
+    cim_set(i, "ReplicationProvider", cim_str(builtin ? cim_path_text(a, builtin) : NULL));
+    return i;
+}
+
 static struct cim_instance *build(struct provider *p,
                                   const struct vr_rel *lent,
                                   const struct cim_class *cls,
                                   struct cim_arena *a)
 {
-    char id[VR_UUID_TEXT_LEN];
     struct vr_rel *rel = cim_alloc(a, sizeof *rel);
     struct vr_vm *vm = cim_alloc(a, sizeof *vm);
     if (!rel || !vm) {
         return NULL;
     }
     *rel = *lent; /* the environment may change what core lends */
-    bool known = provider_find_vm(p, &rel->vm_id, vm) && vm->name[0];
-    struct cim_instance *i = cim_instance_new(a, cls);
-    cim_set(i, "InstanceID", cim_str(provider_rel_id(a, &rel->vm_id, rel->number)));
-    cim_set(i, "Caption", cim_str("Replication Settings"));
-    cim_set(i, "Description", cim_str("Virtual Machine Replication Settings Data"));
-    const char *system = cim_strdup(a, vr_uuid_text(&rel->vm_id, id));
-    cim_set(i, "ElementName", cim_str(known ? vm->name : system));
-    cim_set(i, "VirtualSystemIdentifier", cim_str(system));
-    cim_set(i, "VirtualSystemType", cim_str("Microsoft:Hyper-V:Replica"));
-    cim_set(i, "CreationTime", cim_time(a, rel->created_us));
-    cim_set(i, "AuthenticationType", cim_uint(CIM_UINT16, AUTHENTICATION_CERTIFICATE));
-    cim_set(i, "CompressionEnabled", cim_bool(true));
+    if (!provider_find_vm(p, &rel->vm_id, vm)) {
+        *vm = (struct vr_vm){.id = rel->vm_id};
+    }
+    struct cim_instance *i = new_settings(p, rel, vm, cls, a);
     set_recovery(p, i, a, rel);
     set_primary(p, i, a, rel);
-    cim_set(i, "ReplicateHostKvpItems", cim_bool(false));
-    cim_set(i, "RecoveryHistory", cim_uint(CIM_UINT16, 0)); /* the latest point only */
-    cim_set(i, "AutoResynchronizeEnabled", cim_bool(false));
-    struct cim_path *builtin = provider_ref_builtin(p, a);
-    cim_set(i, "ReplicationProvider", cim_str(builtin ? cim_path_text(a, builtin) : NULL));
     cim_instance_make_path(i, CIM_NAMESPACE);
     return i;
+}
+
+/* Of a VM that is not replicated. */
+static struct cim_instance *build_default(struct provider *p,
+                                          const struct vr_vm *vm,
+                                          const struct cim_class *cls,
+                                          struct cim_arena *a)
+{
+    const struct vr_rel none = {.vm_id = vm->id};
+    struct cim_instance *i = new_settings(p, &none, vm, cls, a);
+    cim_set(i, "PrimaryConnectionPoint", cim_str(p->config.host_name));
+    cim_set(i, "PrimaryHostSystem", cim_str(p->config.host_name));
+    cim_instance_make_path(i, CIM_NAMESPACE);
+    return i;
+}
+
+bool provider_is_replicated(struct provider *p, const struct vr_uuid *vm)
+{
+    return core_rel(p->core, vm, 0) || core_rel(p->core, vm, 1);
 }
 
 static struct cim_instance *get(struct provider *p,
@@ -88,14 +152,27 @@ static struct cim_instance *get(struct provider *p,
                                 const struct cim_path *path,
                                 struct cim_arena *a)
 {
-    const struct cim_value *id = cim_path_key(path, "InstanceID");
-    struct vr_uuid vm;
+    const char *id = provider_path_instance_id(path);
+    struct vr_vm *vm = cim_alloc(a, sizeof *vm);
+    struct vr_uuid system;
     uint8_t number;
-    if (!id || id->type != CIM_STRING || !provider_rel_id_parse(id->str, &vm, &number)) {
+    if (!vm || !id || !provider_rel_id_parse(id, &system, &number)) {
         return NULL;
     }
-    const struct vr_rel *rel = core_rel(p->core, &vm, number);
-    return rel ? build(p, rel, cls, a) : NULL;
+    const struct vr_rel *rel = core_rel(p->core, &system, number);
+    if (rel) {
+        return build(p, rel, cls, a);
+    }
+    bool would_be =
+        number == 0 && !provider_is_replicated(p, &system) && provider_find_vm(p, &system, vm);
+    return would_be ? build_default(p, vm, cls, a) : NULL;
+}
+
+static bool list_default(void *ctx, const struct vr_vm *vm)
+{
+    struct provider_list *l = ctx;
+    return provider_is_replicated(l->p, &vm->id) ||
+           provider_list_one(l, build_default(l->p, vm, l->cls, &l->arena));
 }
 
 static void list(struct provider_list *l)
@@ -105,7 +182,13 @@ static void list(struct provider_list *l)
     for (size_t i = 0; more && (rel = core_rel_at(l->p->core, i)); i++) {
         more = provider_list_one(l, build(l->p, rel, l->cls, &l->arena));
     }
+    if (more) {
+        provider_each_vm(l->p, list_default, l, l->st);
+    }
 }
 
-const struct provider_class provider_setting = {
-    .name = "Msvm_ReplicationSettingData", .get = get, .list = list};
+const struct provider_class provider_setting = {.name = "Msvm_ReplicationSettingData",
+                                                .source =
+                                                    "each relationship, and each VM that has none",
+                                                .get = get,
+                                                .list = list};

@@ -97,6 +97,10 @@ static void load(void)
                              .created_us = NOW - 1000000,
                              .last_sync_us = NOW};
         snprintf(rel.peer_identity, sizeof rel.peer_identity, "beta.example");
+        if (i == 6) {
+            rel.nexcluded = 1;
+            snprintf(rel.excluded[0], sizeof rel.excluded[0], "vda");
+        }
         if (i >= VMS || i % 2 == 0) {
             CHECK_OK(core_load_rel(w.core, &rel, &err), &err);
         }
@@ -247,12 +251,13 @@ static void check_links(const struct cim_path *of, unsigned links, unsigned most
 static void test_links_of_a_vm(void **state)
 {
     check_links(vm_at(4), 7, FEW_LINKS); /* service, relationship, two settings, three jobs */
-    check_links(vm_at(5), 5, FEW_LINKS); /* not replicated */
-    check_links(vm_at(VMS - 1), 2, FEW_LINKS);
+    check_links(vm_at(5), 6, FEW_LINKS); /* not replicated: no relationship */
+    check_links(vm_at(VMS - 1), 3, FEW_LINKS);
     check_links(vm_at(VMS + 3), 4, FEW_LINKS); /* a replica */
     check_links(vm_at(VMS + REPLICAS), 0, FEW_LINKS);
     check_links(rel_at(4, "Msvm_ReplicationRelationship"), 2, FEW_LINKS);
     check_links(rel_at(4, "Msvm_ReplicationSettingData"), 2, FEW_LINKS);
+    check_links(rel_at(5, "Msvm_ReplicationSettingData"), 1, FEW_LINKS);
     check_links(vssd_at(4), 3, FEW_LINKS); /* the VM, two disks */
     check_links(disk_at(4, "vdb"), 1, FEW_LINKS);
     check_links(disk_at(4, "vdc"), 0, FEW_LINKS);
@@ -390,11 +395,39 @@ static void test_disks(void **state)
                             vssd_at(5)));
 }
 
+/* Which disks take part; what a VM has that is not replicated. */
+static void test_replication_settings(void **state)
+{
+    const char *class = "Msvm_ReplicationSettingData";
+    enumerate(class, VMS + REPLICAS);
+    const struct cim_value *disks = cim_get(fetch(rel_at(4, class)), "IncludedDisks");
+    assert_int_equal(disks->count, 2);
+    assert_true(cim_path_eq(at("%s", disks->items[1].str), disk_at(4, "vdb")));
+    disks = cim_get(fetch(rel_at(6, class)), "IncludedDisks");
+    assert_int_equal(disks->count, 1);
+    assert_true(cim_path_eq(at("%s", disks->items[0].str), disk_at(6, "vdb")));
+    disks = cim_get(fetch(rel_at(VMS, class)), "IncludedDisks");
+    assert_int_equal(disks->count, 2);
+    struct cim_instance *i = fetch(rel_at(5, class));
+    assert_int_equal(cim_get(i, "IncludedDisks")->count, 2);
+    has(i, "RecoveryConnectionPoint", "NULL");
+    has(i, "CreationTime", "NULL");
+    has(i, "PrimaryHostSystem", "alpha");
+    assert_null(fetch(rel_at(VMS + REPLICAS, class)));
+    assert_null(fetch(at(":%s.InstanceID=\"Microsoft:%s\\\\HVR\\\\1\"", class, vm_text(5))));
+    assert_null(fetch(rel_at(5, "Msvm_ReplicationRelationship")));
+    /* as the way of the public samples: from the VM, whether it is replicated or not */
+    follow(vm_at(4), NULL, class, 1);
+    follow(vm_at(5), NULL, class, 1);
+    follow(vm_at(5), NULL, "Msvm_ReplicationRelationship", 0);
+}
+
 #define S(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {S(test_links_of_a_vm), S(test_links_of_the_service),
-                                       S(test_provider), S(test_vm_settings), S(test_disks)};
+                                       S(test_provider),      S(test_vm_settings),
+                                       S(test_disks),         S(test_replication_settings)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
