@@ -107,24 +107,36 @@ void vr_buf_reset(struct vr_buf *b)
     b->failed = false;
 }
 
-void *vr_buf_room(struct vr_buf *b, size_t n)
+static bool grow(struct vr_buf *b, size_t n)
 {
     if (b->failed || n > b->max || b->len > b->max - n) {
         b->failed = true;
-        return NULL;
+        return false;
     }
-    if (b->len + n + 1 > b->cap) { /* one more for vr_buf_cstr */
-        size_t cap = b->cap ? b->cap : 256;
-        while (cap < b->len + n + 1) {
-            cap *= 2;
-        }
-        uint8_t *p = realloc(b->data, cap);
-        if (!p) {
-            b->failed = true;
-            return NULL;
-        }
-        b->data = p;
-        b->cap = cap;
+    size_t cap = b->cap ? b->cap : 256;
+    while (cap < b->len + n + 1) { /* one more for vr_buf_cstr */
+        cap *= 2;
+    }
+    uint8_t *p = cap == b->cap ? b->data : realloc(b->data, cap);
+    if (!p) {
+        b->failed = true;
+        return false;
+    }
+    b->data = p;
+    b->cap = cap;
+    return true;
+}
+
+/* Answers are written in tiny pieces: those that fit take only this comparison. */
+static inline bool fits(const struct vr_buf *b, size_t n)
+{
+    return !b->failed && b->len + n < b->cap && b->len + n <= b->max && n <= b->max;
+}
+
+void *vr_buf_room(struct vr_buf *b, size_t n)
+{
+    if (!fits(b, n) && !grow(b, n)) {
+        return NULL;
     }
     void *at = b->data + b->len;
     b->len += n;
@@ -133,9 +145,9 @@ void *vr_buf_room(struct vr_buf *b, size_t n)
 
 void vr_buf_bytes(struct vr_buf *b, const void *p, size_t n)
 {
-    void *at = vr_buf_room(b, n);
-    if (at && n) {
-        memcpy(at, p, n);
+    if ((fits(b, n) || grow(b, n)) && n) {
+        memcpy(b->data + b->len, p, n);
+        b->len += n;
     }
 }
 
@@ -149,7 +161,7 @@ static void put_le(struct vr_buf *b, uint64_t v, unsigned n)
 
 void vr_buf_u8(struct vr_buf *b, uint8_t v)
 {
-    put_le(b, v, 1);
+    vr_buf_bytes(b, &v, 1);
 }
 
 void vr_buf_u16(struct vr_buf *b, uint16_t v)

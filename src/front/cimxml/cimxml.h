@@ -35,7 +35,7 @@ struct cimxml_answer {
     int http_status;
     struct cimxml_header headers[4]; /* Content-Type, CIMOperation or CIMError, ... */
     size_t nheaders;
-    const char *body; /* borrowed until done returns */
+    char *body; /* NUL-terminated; done frees it. NULL: none */
     size_t len;
 };
 

@@ -14,6 +14,8 @@
 #include "util/cleanup.h"
 
 #define XML_TYPE "application/xml; charset=\"utf-8\""
+/* message id and method, escaped, and what is ours */
+#define ANSWER_FRAME_MAX (16 * CIMXML_REQUEST_MAX_BYTES)
 
 /* Lives until the method's answer. */
 struct pending {
@@ -39,24 +41,24 @@ DEFINE_CLEANUP(xmlDoc *, xmlFreeDoc)
 
 static void refuse(cimxml_done done, void *ctx, int http, const char *cim_error)
 {
-    struct cimxml_answer a = {.http_status = http, .body = "", .nheaders = cim_error ? 1 : 0};
+    struct cimxml_answer a = {.http_status = http, .nheaders = cim_error ? 1 : 0};
     a.headers[0] = (struct cimxml_header){"CIMError", cim_error};
     done(ctx, &a);
 }
 
-static void put_open(struct vr_buf *b, const char *id, const char *tag, const char *method)
+/* The answer up to what stands in its response element, for the content to follow; its length, 0:
+ * no memory. */
+static size_t answer_open(struct vr_buf *b, const struct pending *p, const char *tag)
 {
+    vr_buf_init(b, ANSWER_FRAME_MAX);
     vr_buf_text(b, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
                    "<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"><MESSAGE");
-    put_attr(b, "ID", id);
+    put_attr(b, "ID", p->id);
     vr_buf_printf(b, " PROTOCOLVERSION=\"1.0\"><SIMPLERSP><%s", tag);
-    put_attr(b, "NAME", method);
+    put_attr(b, "NAME", p->method);
     vr_buf_text(b, ">");
-}
-
-static void put_close(struct vr_buf *b, const char *tag)
-{
-    vr_buf_printf(b, "</%s></SIMPLERSP></MESSAGE></CIM>\n", tag);
+    b->max = b->len + CIMXML_ANSWER_MAX_BYTES;
+    return b->failed ? 0 : b->len;
 }
 
 static void put_error(struct vr_buf *b, const struct cim_status *st)
@@ -82,44 +84,43 @@ static const char *header_text(struct cim_arena *a, const char *s)
     return out;
 }
 
-/* inner: what stands in the response element, when st is fine; reason: "" is none. Consumes
- * nothing. */
-static void answer(struct pending *p,
-                   const char *tag,
-                   const struct vr_buf *inner,
-                   const struct cim_status *st,
-                   const char *reason)
+/* begun: of answer_open. With st not fine, what was written since does not count; reason: "" is
+ * none. Takes what is in b. */
+static void answer_send(struct pending *p,
+                        const char *tag,
+                        struct vr_buf *b,
+                        size_t begun,
+                        const struct cim_status *st,
+                        const char *reason)
 {
     struct cim_status too_big = {0};
-    struct vr_buf out;
-    if (st->code == CIM_OK && inner->failed) {
+    if (st->code == CIM_OK && b->failed) {
         cim_fail(&too_big, CIM_ERR_SERVER_LIMITS_EXCEEDED, "the answer is too large");
         st = &too_big;
     }
-    vr_buf_init(&out, CIMXML_ANSWER_MAX_BYTES + 65536);
-    put_open(&out, p->id, tag, p->method);
-    if (st->code != CIM_OK) {
-        put_error(&out, st);
-    } else {
-        vr_buf_bytes(&out, inner->data, inner->len);
+    b->max += ANSWER_FRAME_MAX;
+    if (st->code != CIM_OK && begun) {
+        b->len = begun;
+        b->failed = false;
+        put_error(b, st);
     }
-    put_close(&out, tag);
+    vr_buf_printf(b, "</%s></SIMPLERSP></MESSAGE></CIM>\n", tag);
     struct cimxml_answer a = {
         .http_status = 200,
         .headers = {{"Content-Type", XML_TYPE}, {"CIMOperation", "MethodResponse"}},
-        .nheaders = 2};
+        .nheaders = 2,
+        .len = b->len};
     const char *why = reason[0] ? header_text(&p->arena, reason) : NULL;
     if (why) {
         a.headers[a.nheaders++] = (struct cimxml_header){CIMXML_REASON_HEADER, why};
     }
-    a.body = vr_buf_cstr(&out);
-    a.len = out.len;
+    a.body = vr_buf_steal(b);
     if (a.body) {
         p->done(p->ctx, &a);
     } else {
+        vr_buf_deinit(b);
         refuse(p->done, p->ctx, 500, NULL);
     }
-    vr_buf_deinit(&out);
 }
 
 /* --- headers --- */
@@ -253,16 +254,15 @@ static struct refusal find_target(struct pending *p, const xmlNode *call, struct
 static void on_invoked(void *ctx, const struct cim_invoke_result *res)
 {
     struct pending *p = ctx;
-    struct vr_buf inner;
-    vr_buf_init(&inner, CIMXML_ANSWER_MAX_BYTES);
+    struct vr_buf out;
+    size_t begun = answer_open(&out, p, "METHODRESPONSE");
     if (res->status.code == CIM_OK) {
-        put_return_value(&inner, &res->value);
+        put_return_value(&out, &res->value);
         for (uint32_t i = 0; i < res->nout; i++) {
-            put_param(&inner, &res->out[i]);
+            put_param(&out, &res->out[i]);
         }
     }
-    answer(p, "METHODRESPONSE", &inner, &res->status, res->reason);
-    vr_buf_deinit(&inner);
+    answer_send(p, "METHODRESPONSE", &out, begun, &res->status, res->reason);
     pending_free(p);
 }
 
@@ -313,8 +313,7 @@ static void invoke(struct pending *p,
         cim_broker_invoke(broker, inv, on_invoked, p);
         return;
     }
-    answer(p, "METHODRESPONSE", &(struct vr_buf){0}, &st, "");
-    pending_free(p);
+    on_invoked(p, &(struct cim_invoke_result){.status = st});
 }
 
 static void intrinsic(struct pending *p,
@@ -324,7 +323,7 @@ static void intrinsic(struct pending *p,
                       const struct cim_path *target)
 {
     struct cim_status st = {0};
-    struct vr_buf inner, params;
+    struct vr_buf out, params;
     struct cimxml_call c = {.broker = broker,
                             .caller = caller,
                             .arena = &p->arena,
@@ -332,14 +331,13 @@ static void intrinsic(struct pending *p,
                             .ns = target->ns,
                             .node = call,
                             .params = &params};
-    vr_buf_init(&inner, CIMXML_ANSWER_MAX_BYTES);
+    size_t begun = answer_open(&out, p, "IMETHODRESPONSE");
     vr_buf_init(&params, CIMXML_REQUEST_MAX_BYTES);
-    cimxml_intrinsic(&c, &inner, &st);
-    vr_buf_bytes(&inner, params.data, params.len);
-    inner.failed = inner.failed || params.failed;
-    answer(p, "IMETHODRESPONSE", &inner, &st, "");
+    cimxml_intrinsic(&c, &out, &st);
+    vr_buf_bytes(&out, params.data, params.len);
+    out.failed = out.failed || params.failed;
+    answer_send(p, "IMETHODRESPONSE", &out, begun, &st, "");
     vr_buf_deinit(&params);
-    vr_buf_deinit(&inner);
 }
 
 void cimxml_handle(struct cim_broker *broker,

@@ -1,22 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "front/cimxml/http.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 
 static void on_answer(void *ctx, const struct cimxml_answer *a)
 {
     struct http_request *r = ctx;
     const char *type = "text/plain";
-    char *body = a->len ? malloc(a->len) : NULL;
-    if (a->len && !body) {
-        http_reply_error(r, 503, "out of memory");
-        return;
-    }
-    if (body) {
-        memcpy(body, a->body, a->len);
-    }
     for (size_t i = 0; i < a->nheaders; i++) {
         if (strcasecmp(a->headers[i].name, "Content-Type") == 0) {
             type = a->headers[i].value; /* static, as http_reply wants it */
@@ -24,7 +14,7 @@ static void on_answer(void *ctx, const struct cimxml_answer *a)
             http_reply_header(r, a->headers[i].name, a->headers[i].value);
         }
     }
-    http_reply(r, (unsigned)a->http_status, type, body, a->len);
+    http_reply(r, (unsigned)a->http_status, type, a->body, a->len);
 }
 
 void cimxml_http_handle(void *ctx, struct http_request *r)

@@ -73,6 +73,20 @@ void put_escaped(struct vr_buf *b, const char *s);
 void put_attr(struct vr_buf *b, const char *name, const char *value); /* ' name="value"' */
 void put_instance_name(struct vr_buf *b, const struct cim_path *p);
 void put_instance(struct vr_buf *b, const struct cim_instance *i, const struct cimxml_options *o);
+/* The same for many: what all instances of a class have in common is put together once, for one
+ * class and one set of options at a time. */
+struct cimxml_form {
+    const struct cim_class *cls;
+    struct vr_buf text;
+    size_t start;
+    struct cimxml_form_prop *props;
+};
+void cimxml_form_init(struct cimxml_form *form);
+void cimxml_form_deinit(struct cimxml_form *form);
+void put_instance_as(struct vr_buf *b,
+                     struct cimxml_form *form,
+                     const struct cim_instance *i,
+                     const struct cimxml_options *o);
 /* INSTANCEPATH; host: this server's name */
 void put_instance_path(struct vr_buf *b, const char *host, const struct cim_path *p);
 /* CLASSPATH */

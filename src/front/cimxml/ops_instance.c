@@ -38,6 +38,7 @@ void op_get_property(const struct cimxml_call *call,
 struct listing {
     struct vr_buf *out;
     struct cimxml_options options;
+    struct cimxml_form form;
     bool names;
 };
 
@@ -49,7 +50,7 @@ static bool list_one(void *ctx, const struct cim_instance *i)
     } else {
         vr_buf_text(l->out, "<VALUE.NAMEDINSTANCE>");
         put_instance_name(l->out, &i->path);
-        put_instance(l->out, i, &l->options);
+        put_instance_as(l->out, &l->form, i, &l->options);
         vr_buf_text(l->out, "</VALUE.NAMEDINSTANCE>");
     }
     return !l->out->failed;
@@ -64,7 +65,9 @@ static void list(const struct cimxml_call *call,
     if (!args->arg[P_DeepInheritance].flag) {
         l->options.as = cim_schema_class(call->schema, name);
     }
+    cimxml_form_init(&l->form);
     cim_broker_enum_instances(call->broker, call->caller, call->ns, name, list_one, l, st);
+    cimxml_form_deinit(&l->form);
 }
 
 void op_enumerate_instances(const struct cimxml_call *call,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CIM values to XML text. What XML 1.0 cannot carry is written as U+FFFD. */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -30,10 +31,24 @@ static const char *reference_of(unsigned char c, bool in_attr)
     }
 }
 
+/* ASCII that is written as it is, in an attribute, too. */
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '&' && c != '<' && c != '>' && c != '"';
+}
+
 static void put_chars(struct vr_buf *b, const char *s, bool in_attr)
 {
     const unsigned char *p = (const unsigned char *)s, *end = p + strlen(s);
     while (p < end) {
+        const unsigned char *from = p;
+        while (p < end && is_plain(*p)) {
+            p++;
+        }
+        vr_buf_bytes(b, from, (size_t)(p - from));
+        if (p == end) {
+            return;
+        }
         size_t n = cimxml_char_len(p, end);
         const char *ref = n == 0 ? REPLACEMENT : reference_of(*p, in_attr);
         if (ref) {
@@ -52,7 +67,9 @@ void put_escaped(struct vr_buf *b, const char *s)
 
 void put_attr(struct vr_buf *b, const char *name, const char *value)
 {
-    vr_buf_printf(b, " %s=\"", name);
+    vr_buf_u8(b, ' ');
+    vr_buf_text(b, name);
+    vr_buf_text(b, "=\"");
     put_chars(b, value, true);
     vr_buf_u8(b, '"');
 }
@@ -94,8 +111,10 @@ static void put_key(struct vr_buf *b, const struct cim_key *k)
                            : k->value.type == CIM_STRING || k->value.type == CIM_DATETIME
                                ? "string"
                                : "numeric";
-        vr_buf_printf(b, "<KEYVALUE VALUETYPE=\"%s\" TYPE=\"%s\">", type,
-                      cim_type_text(k->value.type));
+        vr_buf_text(b, "<KEYVALUE");
+        put_attr(b, "VALUETYPE", type);
+        put_attr(b, "TYPE", cim_type_text(k->value.type));
+        vr_buf_u8(b, '>');
         put_escaped(b, cim_value_text(&k->value, num, sizeof num));
         vr_buf_text(b, "</KEYVALUE>");
     }
@@ -184,6 +203,20 @@ static void put_scalar(struct vr_buf *b, const struct cim_value *v)
     vr_buf_text(b, "</VALUE>");
 }
 
+/* A start tag without its '>', for attributes to follow. */
+static void put_open(struct vr_buf *b, const char *tag)
+{
+    vr_buf_u8(b, '<');
+    vr_buf_text(b, tag);
+}
+
+static void put_close(struct vr_buf *b, const char *tag)
+{
+    vr_buf_text(b, "</");
+    vr_buf_text(b, tag);
+    vr_buf_u8(b, '>');
+}
+
 void put_value(struct vr_buf *b, const struct cim_value *v)
 {
     if (v->is_null) {
@@ -194,11 +227,12 @@ void put_value(struct vr_buf *b, const struct cim_value *v)
         return;
     }
     const char *tag = v->type == CIM_REFERENCE ? "VALUE.REFARRAY" : "VALUE.ARRAY";
-    vr_buf_printf(b, "<%s>", tag);
+    put_open(b, tag);
+    vr_buf_u8(b, '>');
     for (uint32_t i = 0; i < v->count; i++) {
         put_scalar(b, &v->items[i]);
     }
-    vr_buf_printf(b, "</%s>", tag);
+    put_close(b, tag);
 }
 
 static void put_flavors(struct vr_buf *b, unsigned flavors)
@@ -276,18 +310,24 @@ wanted(const struct cim_feature *f, const struct cim_class *cls, const struct ci
     return !o->has_list;
 }
 
-/* Of a class (value: the initial one) or of an instance. */
-static void put_property(struct vr_buf *b,
-                         const struct cim_feature *f,
-                         const struct cim_value *v,
-                         const struct cim_class *cls,
-                         const struct cimxml_options *o)
+static const char *property_tag(const struct cim_feature *f)
 {
-    bool is_ref = f->type == CIM_REFERENCE;
-    const char *tag = is_ref ? "PROPERTY.REFERENCE" : f->is_array ? "PROPERTY.ARRAY" : "PROPERTY";
-    vr_buf_printf(b, "<%s", tag);
+    return f->type == CIM_REFERENCE ? "PROPERTY.REFERENCE"
+           : f->is_array            ? "PROPERTY.ARRAY"
+                                    : "PROPERTY";
+}
+
+/* The start tag up to its '>'. Of a class or of an instance; embedded: the value is an instance
+ * whatever the declaration says. */
+static void put_property_start(struct vr_buf *b,
+                               const struct cim_feature *f,
+                               const struct cim_class *cls,
+                               const struct cimxml_options *o,
+                               bool embedded)
+{
+    put_open(b, property_tag(f));
     put_attr(b, "NAME", f->name);
-    if (is_ref) {
+    if (f->type == CIM_REFERENCE) {
         put_attr(b, "REFERENCECLASS", f->ref_class);
     } else {
         put_attr(b, "TYPE", cim_type_text(f->type));
@@ -298,25 +338,147 @@ static void put_property(struct vr_buf *b,
     if (o->is_class && strcasecmp(f->declared, cls->name) != 0) {
         put_attr(b, "PROPAGATED", "true");
     }
-    if ((v->type == CIM_INSTANCE && !v->is_null) ||
-        cim_qualifier(f->quals, f->nquals, "EmbeddedInstance")) {
+    if (embedded || cim_qualifier(f->quals, f->nquals, "EmbeddedInstance")) {
         put_attr(b, "EmbeddedObject", "instance");
     }
-    vr_buf_text(b, ">");
+}
+
+static bool is_embedded(const struct cim_value *v)
+{
+    return v->type == CIM_INSTANCE && !v->is_null;
+}
+
+static void put_property(struct vr_buf *b,
+                         const struct cim_feature *f,
+                         const struct cim_value *v,
+                         const struct cim_class *cls,
+                         const struct cimxml_options *o)
+{
+    put_property_start(b, f, cls, o, is_embedded(v));
+    if (v->is_null && !(o->qualifiers && f->nquals)) {
+        vr_buf_text(b, "/>");
+        return;
+    }
+    vr_buf_u8(b, '>');
     put_qualifiers(b, f->quals, f->nquals, o);
     put_value(b, v);
-    vr_buf_printf(b, "</%s>", tag);
+    put_close(b, property_tag(f));
+}
+
+static void
+put_instance_start(struct vr_buf *b, const struct cim_class *cls, const struct cimxml_options *o)
+{
+    vr_buf_text(b, "<INSTANCE");
+    put_attr(b, "CLASSNAME", cls->name);
+    vr_buf_u8(b, '>');
+    put_qualifiers(b, cls->quals, cls->nquals, o);
 }
 
 void put_instance(struct vr_buf *b, const struct cim_instance *i, const struct cimxml_options *o)
 {
-    vr_buf_text(b, "<INSTANCE");
-    put_attr(b, "CLASSNAME", i->cls->name);
-    vr_buf_text(b, ">");
-    put_qualifiers(b, i->cls->quals, i->cls->nquals, o);
+    put_instance_start(b, i->cls, o);
     for (uint32_t k = 0; k < i->cls->nprops; k++) {
         if (wanted(&i->cls->props[k], i->cls, o)) {
             put_property(b, &i->cls->props[k], &i->values[k], i->cls, o);
+        }
+    }
+    vr_buf_text(b, "</INSTANCE>");
+}
+
+/* --- many instances --- */
+
+struct piece {
+    uint32_t at, len;
+};
+
+/* Where the texts of a property's tags are in form->text; none of them: it is not wanted. */
+struct cimxml_form_prop {
+    bool wanted;
+    struct piece null, open; /* the whole element; the start tag */
+    const char *close;       /* the tag */
+};
+
+static struct piece piece_from(const struct vr_buf *b, size_t at)
+{
+    return (struct piece){(uint32_t)at, (uint32_t)(b->len - at)};
+}
+
+static void form_property(struct cimxml_form *form,
+                          const struct cim_feature *f,
+                          const struct cimxml_options *o,
+                          struct cimxml_form_prop *ret)
+{
+    const struct cim_value none = {.type = f->type, .is_array = f->is_array, .is_null = true};
+    struct vr_buf *b = &form->text;
+    *ret = (struct cimxml_form_prop){.wanted = wanted(f, form->cls, o), .close = property_tag(f)};
+    if (!ret->wanted) {
+        return;
+    }
+    size_t at = b->len;
+    put_property(b, f, &none, form->cls, o);
+    ret->null = piece_from(b, at);
+    at = b->len;
+    put_property_start(b, f, form->cls, o, false);
+    vr_buf_u8(b, '>');
+    put_qualifiers(b, f->quals, f->nquals, o);
+    ret->open = piece_from(b, at);
+}
+
+static bool
+form_make(struct cimxml_form *form, const struct cim_class *cls, const struct cimxml_options *o)
+{
+    struct cimxml_form_prop *props = realloc(form->props, (cls->nprops + 1) * sizeof *props);
+    if (!props) {
+        return false;
+    }
+    form->props = props;
+    form->cls = cls;
+    vr_buf_reset(&form->text);
+    put_instance_start(&form->text, cls, o);
+    form->start = form->text.len;
+    for (uint32_t k = 0; k < cls->nprops; k++) {
+        form_property(form, &cls->props[k], o, &props[k]);
+    }
+    return !form->text.failed;
+}
+
+void cimxml_form_init(struct cimxml_form *form)
+{
+    *form = (struct cimxml_form){0};
+    vr_buf_init(&form->text, CIMXML_MEMORY_MAX);
+}
+
+void cimxml_form_deinit(struct cimxml_form *form)
+{
+    vr_buf_deinit(&form->text);
+    free(form->props);
+}
+
+void put_instance_as(struct vr_buf *b,
+                     struct cimxml_form *form,
+                     const struct cim_instance *i,
+                     const struct cimxml_options *o)
+{
+    if (form->cls != i->cls && !form_make(form, i->cls, o)) {
+        b->failed = true;
+        return;
+    }
+    const uint8_t *text = form->text.data;
+    vr_buf_bytes(b, text, form->start);
+    for (uint32_t k = 0; k < i->cls->nprops; k++) {
+        const struct cimxml_form_prop *p = &form->props[k];
+        const struct cim_value *v = &i->values[k];
+        if (!p->wanted) {
+            continue;
+        }
+        if (v->is_null) {
+            vr_buf_bytes(b, text + p->null.at, p->null.len);
+        } else if (v->type == CIM_INSTANCE) {
+            put_property(b, &i->cls->props[k], v, i->cls, o);
+        } else {
+            vr_buf_bytes(b, text + p->open.at, p->open.len);
+            put_value(b, v);
+            put_close(b, p->close);
         }
     }
     vr_buf_text(b, "</INSTANCE>");

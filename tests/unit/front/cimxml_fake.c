@@ -160,7 +160,8 @@ static void on_answer(void *ctx, const struct cimxml_answer *a)
     f->answered++;
     f->http = a->http_status;
     free(f->body);
-    f->body = strndup(a->body, a->len);
+    f->body = a->body ? a->body : strdup("");
+    assert_int_equal(strlen(f->body), a->len);
     f->cim_error[0] = f->reason_header[0] = '\0';
     for (size_t i = 0; i < a->nheaders; i++) {
         if (strcmp(a->headers[i].name, "CIMError") == 0) {
