@@ -9,7 +9,7 @@
 """
 import importlib
 
-ORDER = ["lan", "cold", "qcow2", "wan", "memory", "storm", "idle"]
+ORDER = ["lan", "cold", "qcow2", "wan", "memory", "storm", "idle", "management"]
 
 
 def load(name):

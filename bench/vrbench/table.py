@@ -24,6 +24,7 @@ COLUMNS = [
     ("fds", "fds", 1, 0),
     ("cpu_rate", "CPU % idle", 0.01, 2),
     ("latency", "ms, one request", 0.001, 2),
+    ("rate", "requests/s", 1, 0),
 ]
 
 

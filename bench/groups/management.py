@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests of management clients
+
+One host with 1000 VMs; plain HTTP on loopback with Basic authentication, 4 connections kept open, asked by wrk, which has one thread on the same machine. Refused is a Resynchronize of a VM that is not replicated (32775); accepted is one with a StartTime (4096): each stores a job durably and supersedes the one before."""
+import base64
+import http.client
+import json
+import os
+import re
+import subprocess
+import time
+
+from vrbench import many
+from vrbench.bench import Wrong
+
+CONNECTIONS = 4
+NAMESPACE = ("root", "virtualization", "v2")
+SERVICE = [("CreationClassName", "Msvm_ReplicationService"), ("Name", "replicasvc"),
+           ("SystemCreationClassName", "Msvm_ComputerSystem"), ("SystemName", "h1.localhost")]
+
+
+def cost(bench):
+    return 10 if bench.quick else 90
+
+
+def instance_name(cls, keys):
+    bindings = "".join(f'<KEYBINDING NAME="{k}"><KEYVALUE VALUETYPE="string">{v}</KEYVALUE></KEYBINDING>'
+                       for k, v in keys)
+    return f'<INSTANCENAME CLASSNAME="{cls}">{bindings}</INSTANCENAME>'
+
+
+def system(vm):
+    return instance_name("Msvm_ComputerSystem", [("CreationClassName", "Msvm_ComputerSystem"), ("Name", vm)])
+
+
+class Request:
+    """expect: what every answer has in it."""
+
+    def __init__(self, method, call, target, cim_object, expect):
+        spaces = "".join(f'<NAMESPACE NAME="{n}"/>' for n in NAMESPACE)
+        namespace = f"<LOCALNAMESPACEPATH>{spaces}</LOCALNAMESPACEPATH>"
+        inner = call.replace("<NS/>", namespace)
+        self.expect = expect.encode()
+        self.body = ('<?xml version="1.0" encoding="utf-8"?><CIM CIMVERSION="2.0" DTDVERSION="2.0">'
+                     f'<MESSAGE ID="1" PROTOCOLVERSION="1.0"><SIMPLEREQ><{target} NAME="{method}">{inner}</{target}>'
+                     '</SIMPLEREQ></MESSAGE></CIM>')
+        self.headers = {"Content-Type": "application/xml; charset=utf-8", "CIMOperation": "MethodCall",
+                        "CIMMethod": method, "CIMObject": cim_object}
+
+
+def intrinsic(method, params, expect):
+    return Request(method, "<NS/>" + params, "IMETHODCALL", "/".join(NAMESPACE), expect)
+
+
+def resynchronize(vm, start, expect):
+    params = f'<PARAMVALUE NAME="ComputerSystem" PARAMTYPE="reference"><VALUE.REFERENCE>{system(vm)}</VALUE.REFERENCE></PARAMVALUE>'
+    if start:
+        params += f'<PARAMVALUE NAME="StartTime" PARAMTYPE="datetime"><VALUE>{start}</VALUE></PARAMVALUE>'
+    path = ",".join(f'{k}="{v}"' for k, v in SERVICE)
+    name = instance_name("Msvm_ReplicationService", SERVICE)
+    return Request("Resynchronize", f"<LOCALINSTANCEPATH><NS/>{name}</LOCALINSTANCEPATH>{params}", "METHODCALL",
+                   "/".join(NAMESPACE) + ":Msvm_ReplicationService." + path, expect)
+
+
+class Server:
+    def __init__(self, env):
+        self.host = env["H1_CIMXML"].partition("//")[2]
+        secret = f'{env["OPERATOR_USER"]}:{env["OPERATOR_PASSWORD"]}'.encode()
+        self.basic = "Basic " + base64.b64encode(secret).decode()
+
+    def headers(self, request):
+        return dict(request.headers, Authorization=self.basic)
+
+    def check(self, request):
+        """One answer, as it must be."""
+        connection = http.client.HTTPConnection(self.host, timeout=30)
+        connection.request("POST", "/cimom", request.body, self.headers(request))
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        if answer.status != 200 or request.expect not in text:
+            raise Wrong(f"{request.headers['CIMMethod']}: {answer.status} {text[-400:]}")
+
+    def rate(self, bench, request, seconds):
+        """{rate, latency}: requests a second, and the median seconds of one."""
+        script = bench.path("wrk.lua")
+        with open(script, "w", encoding="utf-8") as f:
+            f.write(f"wrk.method = 'POST'\nwrk.body = {json.dumps(request.body)}\n")
+            for name, value in self.headers(request).items():
+                f.write(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}\n")
+            f.write("done = function(s, l, r)\n io.write(string.format('@ %d %d %f %f\\n', s.requests,\n"
+                    " s.errors.connect + s.errors.read + s.errors.write + s.errors.status + s.errors.timeout,\n"
+                    " s.duration, l:percentile(50)))\nend\n")
+        self.check(request)
+        done = subprocess.run(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script,
+                               f"http://{self.host}/cimom"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False, timeout=seconds + 60)
+        self.check(request)
+        m = re.search(r"^@ (\d+) (\d+) ([\d.]+) ([\d.]+)", done.stdout, re.M)
+        if not m or int(m.group(2)):
+            raise Wrong(f"wrk: {done.stdout[-400:]}")
+        return {"rate": int(m.group(1)) / float(m.group(3)) * 1e6, "latency": float(m.group(4)) / 1e6}
+
+
+def run(bench):
+    bench.need("wrk")
+    count = 50 if bench.quick else 1000
+    seconds = 1 if bench.quick else 5
+    lab = many.lab(bench, "management")
+    disks = {f"vm{i:04}": bench.path(f"vm{i:04}.img") for i in range(count)}
+    for path in disks.values():
+        lab.sparse(path, many.MIB)
+    lab.add(disks)
+    names = list(disks)
+    lab.enable(names[:1])
+    lab.await_jobs(60)
+    ids = {v["name"]: v["id"] for v in lab.ask(1, "GET", "vms")["vms"]}
+    later = time.strftime("%Y%m%d%H%M%S.000000+000", time.gmtime(time.time() + 86400))
+    cases = {
+        "GetInstance": intrinsic("GetInstance", f'<IPARAMVALUE NAME="InstanceName">{system(ids[names[7]])}</IPARAMVALUE>',
+                                 f"<VALUE>{names[7]}</VALUE>"),
+        "Resynchronize, refused": resynchronize(ids[names[7]], None, "<VALUE>32775</VALUE>"),
+        "Resynchronize, accepted": resynchronize(ids[names[0]], later, "<VALUE>4096</VALUE>"),
+        f"EnumerateInstances of {count}": intrinsic(
+            "EnumerateInstances", '<IPARAMVALUE NAME="ClassName"><CLASSNAME NAME="Msvm_ComputerSystem"/></IPARAMVALUE>',
+            f"<VALUE>{names[-1]}</VALUE>"),
+    }
+    server = Server(lab.env)
+
+    def one(case, request):
+        bench.add(case, "vmreplica", **server.rate(bench, request, seconds))
+
+    bench.interleave([(bench.rounds(3), case, lambda case=case, request=request: one(case, request))
+                      for case, request in cases.items()])
+    bench.drop("management")
+    for path in disks.values():
+        os.unlink(path)
