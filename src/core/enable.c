@@ -62,6 +62,7 @@ static int describe(struct core *c,
         .nexcluded = args->nexcluded,
         .created_us = core_now(c),
         .bandwidth_bytes_s = args->bandwidth_bytes_s,
+        .setting = vr_setting_default(),
     };
     core_text(ret->peer, sizeof(ret->peer), "%s", args->peer);
     memcpy(ret->excluded, args->excluded, sizeof(ret->excluded));

@@ -219,6 +219,7 @@ static int open_source(struct lane *l, struct vr_err *err)
     struct source_params p = {.job_id = l->t.job_id,
                               .ndisks = l->disks.n,
                               .bandwidth_bytes_s = atomic_load(&l->bandwidth),
+                              .uncompressed = !l->t.rel.setting.compression,
                               .instant_check = instant_check,
                               .random = random_bytes,
                               .clock_us = clock_us,

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/setting.h"
 #include "model/states.h"
 #include "util/uuid.h"
 
@@ -72,6 +73,7 @@ struct vr_rel {
     uint32_t nhistory;
     uint64_t created_us, last_sync_us; /* last_sync: instant of the last committed transfer */
     uint64_t bandwidth_bytes_s;        /* 0 = no limit */
+    struct vr_setting setting;         /* source side only */
     /* state 8 because of lineage: only force or adopt goes on */
     bool needs_decision;
 };

@@ -79,6 +79,16 @@ static void set_disks(struct cim_instance *i,
     cim_set(i, "IncludedDisks", v);
 }
 
+/* What only the sending host knows. */
+static void set_source(struct cim_instance *i, struct cim_arena *a, const struct vr_setting *s)
+{
+    cim_set(i, "CompressionEnabled", cim_bool(s->compression));
+    cim_set(i, "AutoResynchronizeEnabled", cim_bool(s->auto_resync));
+    cim_set(i, "AutoResynchronizeIntervalStart", cim_interval(a, s->auto_start_s * 1000000ull));
+    cim_set(i, "AutoResynchronizeIntervalEnd", cim_interval(a, s->auto_end_s * 1000000ull));
+    cim_set(i, "ReplicationInterval", cim_uint(CIM_UINT16, s->interval_s));
+}
+
 static struct cim_instance *new_settings(struct provider *p,
                                          const struct vr_rel *rel,
                                          const struct vr_vm *vm,
@@ -97,11 +107,12 @@ static struct cim_instance *new_settings(struct provider *p,
     cim_set(i, "VirtualSystemType", cim_str("Microsoft:Hyper-V:Replica"));
     cim_set(i, "CreationTime", cim_time(a, rel->created_us));
     cim_set(i, "AuthenticationType", cim_uint(CIM_UINT16, AUTHENTICATION_CERTIFICATE));
-    cim_set(i, "CompressionEnabled", cim_bool(true));
+    if (rel->is_source) {
+        set_source(i, a, &rel->setting);
+    }
     cim_set(i, "ReplicateHostKvpItems", cim_bool(false));
     cim_set(i, "RecoveryHistory", cim_uint(CIM_UINT16, 0)); /* the latest point only */
     set_disks(i, a, rel, vm);
-    cim_set(i, "AutoResynchronizeEnabled", cim_bool(false));
     cim_set(i, "EnableWriteOrderPreservationAcrossDisks", cim_bool(true));
     cim_set(i, "ReplicationProvider", cim_str(builtin ? cim_path_text(a, builtin) : NULL));
     return i;
@@ -134,7 +145,8 @@ static struct cim_instance *build_default(struct provider *p,
                                           const struct cim_class *cls,
                                           struct cim_arena *a)
 {
-    const struct vr_rel none = {.vm_id = vm->id};
+    const struct vr_rel none = {
+        .vm_id = vm->id, .is_source = true, .setting = vr_setting_default()};
     struct cim_instance *i = new_settings(p, &none, vm, cls, a);
     cim_set(i, "PrimaryConnectionPoint", cim_str(p->config.host_name));
     cim_set(i, "PrimaryHostSystem", cim_str(p->config.host_name));

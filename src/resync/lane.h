@@ -32,6 +32,7 @@ struct source_params {
     uint32_t ndisks;                       /* as open.ndisks */
     struct block_dev *disks[VR_DISKS_MAX]; /* borrowed, read-only, frozen at one instant */
     uint64_t bandwidth_bytes_s;            /* 0 = no limit */
+    bool uncompressed;                     /* nothing is compressed, whatever it costs */
     /* Is the instant still whole (locks held, nothing changed)? Called when everything is sent and
      * again before ROOTS and COMMIT go out. */
     int (*instant_check)(void *ctx, struct vr_err *err);

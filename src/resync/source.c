@@ -104,7 +104,7 @@ static int on_hello(struct source *s, const void *p, size_t n, struct vr_err *er
         r = msg_negotiate(&hello, &features, &minor, err);
     }
     if (r == 0) {
-        s->use_zstd = features & MSG_FEATURE_ZSTD;
+        s->use_zstd = !s->p.uncompressed && (features & MSG_FEATURE_ZSTD);
         s->state = SOURCE_REPLY;
     }
     return r;

@@ -63,6 +63,12 @@ static const char *const steps[] = {
     "CREATE TABLE service("
     " id INTEGER PRIMARY KEY CHECK(id=1), recovery_server_enabled INTEGER NOT NULL,"
     " monitoring_start_s INTEGER NOT NULL, monitoring_interval_s INTEGER NOT NULL) STRICT;",
+    /* 3 */
+    "ALTER TABLE rel ADD COLUMN compression INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE rel ADD COLUMN interval_s INTEGER NOT NULL DEFAULT 300;"
+    "ALTER TABLE rel ADD COLUMN auto_resync INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rel ADD COLUMN auto_start_s INTEGER NOT NULL DEFAULT 66600;"
+    "ALTER TABLE rel ADD COLUMN auto_end_s INTEGER NOT NULL DEFAULT 21600;",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

@@ -725,6 +725,7 @@ static void test_settings(void **state)
     snprintf(core.rels[0].peer, sizeof core.rels[0].peer, "beta:8651");
     snprintf(core.rels[0].peer_identity, sizeof core.rels[0].peer_identity, "beta.example");
     snprintf(core.rels[1].peer_identity, sizeof core.rels[1].peer_identity, "gamma.example");
+    core.rels[0].setting = vr_setting_default();
     struct cim_instance *i = fetch(f, SETTINGS(VM_ID));
     assert_string_equal(cim_get(i, "ElementName")->str, "web");
     assert_string_equal(cim_get(i, "VirtualSystemIdentifier")->str, VM_ID);
@@ -732,8 +733,11 @@ static void test_settings(void **state)
     assert_int_equal(cim_get(i, "RecoveryServerPortNumber")->u, 8651);
     assert_string_equal(cim_get(i, "RecoveryHostSystem")->str, "beta.example");
     assert_string_equal(cim_get(i, "PrimaryConnectionPoint")->str, "alpha");
-    assert_true(cim_get(i, "ReplicationInterval")->is_null);
+    assert_int_equal(cim_get(i, "ReplicationInterval")->u, 300);
+    assert_string_equal(cim_get(i, "AutoResynchronizeIntervalStart")->str,
+                        "00000000183000.000000:000");
     i = fetch(f, SETTINGS(REPLICA_ID));
+    assert_true(cim_get(i, "ReplicationInterval")->is_null);
     assert_string_equal(cim_get(i, "ElementName")->str, "db");
     assert_string_equal(cim_get(i, "RecoveryConnectionPoint")->str, "alpha");
     assert_true(cim_get(i, "RecoveryServerPortNumber")->is_null);

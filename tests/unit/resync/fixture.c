@@ -258,6 +258,7 @@ int transfer(struct fixture *f,
     f->req.nhistory = f->nhistory;
     sp.open = f->req;
     sp.bandwidth_bytes_s = f->bandwidth;
+    sp.uncompressed = f->uncompressed;
     struct replica *rep = open_replica(f);
     CHECK_OK(link_loop_new(&a, &b, err), err);
     a = tap_over(f, a);

@@ -26,6 +26,7 @@ struct fixture {
     uint32_t nhistory;
     /* of the next transfer */
     uint64_t bandwidth, tick_us;
+    bool uncompressed;
     bool by_flights;  /* a side goes on until it must wait; each such turn is a flight */
     uint8_t corrupts; /* type of a frame from the source that arrives with a flipped bit; 0: none */
     /* of the last transfer */

@@ -39,6 +39,30 @@ static void test_resync_repairs_blocks(void **state)
     teardown(&f);
 }
 
+static void test_compression_is_a_choice(void **state)
+{
+    uint64_t sent[2];
+    for (int i = 0; i < 2; i++) {
+        struct fixture f;
+        struct vr_err err = VR_ERR_INIT;
+        bool done = false;
+        uint8_t same[4096];
+        memset(same, 'a', sizeof same);
+        setup(&f, false);
+        for (uint64_t off = 0; off < VR_MIB; off += sizeof same) {
+            CHECK_OK(block_write(f.src[0], same, sizeof same, off, &err), &err);
+        }
+        f.uncompressed = i == 1;
+        CHECK_OK(transfer(&f, VR_TRANSFER_INITIAL, 100000, &done, &err), &err);
+        assert_true(done);
+        check_equal(&f);
+        sent[i] = f.sent;
+        teardown(&f);
+    }
+    assert_true(sent[0] < VR_MIB / 4);
+    assert_int_equal(sent[1], VR_MIB);
+}
+
 static void test_cut_anywhere_then_resume(void **state)
 {
     struct fixture f;
@@ -175,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_initial_then_nothing_to_do),
                                        T(test_resync_repairs_blocks),
+                                       T(test_compression_is_a_choice),
                                        T(test_cut_anywhere_then_resume),
                                        T(test_verify_finds_and_changes_nothing),
                                        T(test_promoted_replica_is_not_overwritten),

@@ -38,23 +38,25 @@ static void sql(const char *text)
  * well-formed. */
 static struct vr_rel some_rel(void)
 {
-    struct vr_rel rel = {.vm_id = vr_uuid_new(),
-                         .number = 1,
-                         .is_source = true,
-                         .state = VR_REL_RESYNC_SUSPENDED,
-                         .health = VR_HEALTH_WARNING,
-                         .reason = "it's \"so\"",
-                         .peer = "b.example:8650",
-                         .peer_identity = "b.example",
-                         .storage = "/srv/replica",
-                         .excluded = {"vdb", "vdd"},
-                         .nexcluded = 2,
-                         .proposed = vr_uuid_new(),
-                         .nhistory = VR_HISTORY_MAX,
-                         .created_us = 1,
-                         .last_sync_us = INT64_MAX,
-                         .bandwidth_bytes_s = 77,
-                         .needs_decision = true};
+    struct vr_rel rel = {
+        .vm_id = vr_uuid_new(),
+        .number = 1,
+        .is_source = true,
+        .state = VR_REL_RESYNC_SUSPENDED,
+        .health = VR_HEALTH_WARNING,
+        .reason = "it's \"so\"",
+        .peer = "b.example:8650",
+        .peer_identity = "b.example",
+        .storage = "/srv/replica",
+        .excluded = {"vdb", "vdd"},
+        .nexcluded = 2,
+        .setting = {.interval_s = 900, .auto_resync = true, .auto_start_s = 1, .auto_end_s = 2},
+        .proposed = vr_uuid_new(),
+        .nhistory = VR_HISTORY_MAX,
+        .created_us = 1,
+        .last_sync_us = INT64_MAX,
+        .bandwidth_bytes_s = 77,
+        .needs_decision = true};
     rel.generation = (struct vr_generation){vr_uuid_new(), vr_uuid_new(), 1ull << 40, UINT32_MAX};
     for (uint32_t i = 0; i < VR_HISTORY_MAX; i++) {
         rel.history[i] = vr_uuid_new();
@@ -389,6 +391,12 @@ static void test_a_database_of_version_1(void **state)
     assert_int_equal(g.rel.generation.sequence, 7);
     assert_int_equal(g.rel.nexcluded, 1);
     assert_int_equal(g.rel.nhistory, 1);
+    struct vr_setting as_it_was = vr_setting_default();
+    assert_int_equal(g.rel.setting.compression, as_it_was.compression);
+    assert_int_equal(g.rel.setting.interval_s, as_it_was.interval_s);
+    assert_int_equal(g.rel.setting.auto_resync, as_it_was.auto_resync);
+    assert_int_equal(g.rel.setting.auto_start_s, as_it_was.auto_start_s);
+    assert_int_equal(g.rel.setting.auto_end_s, as_it_was.auto_end_s);
     CHECK_OK(store_load_auths(s, got_auth, &g, &err), &err);
     assert_string_equal(g.auth.host, "a.example");
     CHECK_FAILS(store_load_service(s, &service, &err), &err, VR_E_NOT_FOUND, "no settings");
