@@ -11,6 +11,7 @@
 
 #define EFFECT_MANAGES 5 /* ElementEffects of CIM_ServiceAffectsElement */
 #define EFFECT_UNKNOWN 0 /* and of CIM_AffectedJobElement */
+#define IS_CURRENT 1     /* of CIM_ElementSettingData */
 
 enum subject_kind {
     ANY,     /* no object was named: every link is wanted */
@@ -18,6 +19,8 @@ enum subject_kind {
     VM,      /* a VM, or what has its id in its own: relationship, settings */
     SERVICE, /* the replication service */
     JOB,
+    SERVICE_SETTINGS,
+    AUTHORIZATION,
     OTHER
 };
 #define IS(kind) (1u << (kind))
@@ -27,6 +30,7 @@ struct subject {
     enum subject_kind kind;
     struct vr_uuid vm;
     const struct vr_job *job;
+    const struct vr_auth_entry *auth;
 };
 
 static struct subject subject_of(struct provider *p, const struct cim_path *of)
@@ -46,6 +50,11 @@ static struct subject subject_of(struct provider *p, const struct cim_path *of)
     } else if (strcasecmp(of->class_name, "Msvm_ComputerSystem") == 0) {
         bool is_vm = name && name->type == CIM_STRING && vr_uuid_parse(name->str, &s.vm);
         s.kind = is_vm ? VM : OTHER;
+    } else if (strcasecmp(of->class_name, "Msvm_ReplicationServiceSettingData") == 0) {
+        s.kind = SERVICE_SETTINGS;
+    } else if (strcasecmp(of->class_name, "Msvm_ReplicationAuthorizationSettingData") == 0) {
+        s.auth = provider_find_authorization(p, of);
+        s.kind = s.auth ? AUTHORIZATION : OTHER;
     } else if (id && provider_vm_id_parse(id, &s.vm)) {
         s.kind = VM;
     }
@@ -213,6 +222,30 @@ static void list_disks(struct provider_list *l)
     each_vm(l, IS(ANY), disks_of, disks);
 }
 
+/* The service's own settings, and who may replicate to this host. */
+static bool element_setting(struct provider_list *l, const struct cim_path *to)
+{
+    struct cim_instance *i =
+        new_link(l, "ManagedElement", provider_ref_service(l->p, &l->arena), "SettingData", to);
+    cim_set(i, "IsCurrent", cim_uint(CIM_UINT16, IS_CURRENT));
+    return provider_list_one(l, i);
+}
+
+static void list_element_settings(struct provider_list *l)
+{
+    const struct vr_auth_entry *e;
+    struct subject s = subject_of(l->p, l->of);
+    bool all = (IS(s.kind) & (IS(ANY) | IS(SERVICE))) != 0, more = all;
+    if (s.kind == SERVICE_SETTINGS || all) {
+        more = element_setting(l, provider_ref_service_settings(l->p, &l->arena)) && all;
+    } else if (s.kind == AUTHORIZATION) {
+        element_setting(l, provider_ref_authorization(l->p, &l->arena, s.auth));
+    }
+    for (size_t i = 0; more && (e = core_auth_at(l->p->core, i)); i++) {
+        more = element_setting(l, provider_ref_authorization(l->p, &l->arena, e));
+    }
+}
+
 /* Calls cb for the job or the VM's jobs that are asked for, or, where the subject is one of `all`,
  * for every job, until it says no. */
 static void each_job(struct provider_list *l,
@@ -305,7 +338,7 @@ static const struct cim_path *narrowest(struct provider *p, const struct cim_pat
         const struct cim_value *v = &path->keys[i].value;
         const struct cim_path *to = v->type == CIM_REFERENCE && !v->is_null ? v->ref : NULL;
         enum subject_kind kind = to ? subject_of(p, to).kind : OTHER;
-        if (to && (!best || kind == VM || kind == JOB)) {
+        if (to && (!best || kind == VM || kind == JOB || kind == AUTHORIZATION)) {
             best = to;
         }
     }
@@ -341,4 +374,6 @@ const struct provider_class provider_assocs[PROVIDER_ASSOCS] = {
      get, list_settings, NULL},
     {"Msvm_VirtualSystemSettingDataComponent", "settings of a VM and each of its disks", get,
      list_disks, NULL},
+    {"Msvm_ElementSettingData", "service and its settings and each authorization entry", get,
+     list_element_settings, NULL},
 };

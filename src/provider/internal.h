@@ -73,8 +73,9 @@ struct provider_space {
 };
 
 extern const struct provider_class provider_service, provider_system, provider_relationship,
-    provider_job, provider_setting, provider_builtin, provider_vssd, provider_storage;
-#define PROVIDER_ASSOCS 7
+    provider_job, provider_setting, provider_builtin, provider_vssd, provider_storage,
+    provider_service_setting, provider_authorization;
+#define PROVIDER_ASSOCS 8
 extern const struct provider_class provider_assocs[PROVIDER_ASSOCS];
 #define PROVIDER_INTEROP_CLASSES 2
 extern const struct provider_class provider_interop[PROVIDER_INTEROP_CLASSES];
@@ -110,6 +111,13 @@ bool provider_is_host(const struct provider *p, const struct cim_path *path);
 /* The VM a path to a CIM_ComputerSystem names. */
 bool provider_path_vm(struct provider *p, const struct cim_path *path, struct vr_uuid *ret);
 
+/* --- instances that are embedded, too; NULL: no memory --- */
+/* Msvm_ReplicationServiceSettingData */
+struct cim_instance *provider_service_settings(const struct provider *p,
+                                               const struct vr_service *s,
+                                               const struct cim_class *cls,
+                                               struct cim_arena *a);
+
 /* --- object paths (paths.c); made ones are NULL when there is no memory --- */
 struct cim_path *provider_ref_host(const struct provider *p, struct cim_arena *a);
 struct cim_path *provider_ref_vm(struct cim_arena *a, const struct vr_uuid *vm);
@@ -127,6 +135,13 @@ provider_ref_disk(struct cim_arena *a, const struct vr_uuid *vm, const struct vr
 bool provider_disk_parse(const char *text,
                          struct vr_uuid *ret_vm,
                          char ret_disk[static VR_NAME_MAX]);
+struct cim_path *provider_ref_service_settings(const struct provider *p, struct cim_arena *a);
+struct cim_path *provider_ref_authorization(const struct provider *p,
+                                            struct cim_arena *a,
+                                            const struct vr_auth_entry *e);
+/* NULL: the path names none. */
+const struct vr_auth_entry *provider_find_authorization(const struct provider *p,
+                                                        const struct cim_path *path);
 /* "Microsoft:<vm>" */
 const char *provider_vssd_id(struct cim_arena *a, const struct vr_uuid *vm);
 /* "Microsoft:<vm>\..."; returns what follows the backslash, "" when nothing does. A backslash may

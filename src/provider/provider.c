@@ -23,8 +23,9 @@ struct wait {
 };
 
 static const struct provider_class *const classes[] = {
-    &provider_service, &provider_system,  &provider_relationship, &provider_job,
-    &provider_setting, &provider_builtin, &provider_vssd,         &provider_storage,
+    &provider_service,         &provider_system,        &provider_relationship, &provider_job,
+    &provider_setting,         &provider_builtin,       &provider_vssd,         &provider_storage,
+    &provider_service_setting, &provider_authorization,
 };
 
 static const struct provider_space spaces[PROVIDER_SPACES] = {

@@ -8,6 +8,7 @@
 #define NOW 1900000000000000ull
 #define VMS 1000     /* of the inventory; every second one is replicated */
 #define REPLICAS 10  /* and those of others that this host holds */
+#define AUTHS 40     /* authorization entries */
 #define JOBS 600     /* three for each of the first 200 VMs */
 #define FEW_LINKS 32 /* what is built for one VM, its relationships, settings and jobs */
 
@@ -82,7 +83,15 @@ static int replica_vm(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, st
 
 static const struct provider_env_ops env = {
     .now_us = now_us, .list_vms = list_vms, .find_vm = find_vm, .replica_vm = replica_vm};
-static const struct core_env_ops core_env = {.now_us = now_us};
+
+static void host_service(void *ctx, struct vr_service *ret)
+{
+    ret->allowed_authentication = VR_AUTHENTICATION_CERTIFICATE;
+    ret->https_port = 8650;
+    snprintf(ret->thumbprint, sizeof ret->thumbprint, "0123456789abcdef");
+}
+
+static const struct core_env_ops core_env = {.now_us = now_us, .host_service = host_service};
 
 /* --- the world --- */
 
@@ -105,6 +114,12 @@ static void load(void)
             CHECK_OK(core_load_rel(w.core, &rel, &err), &err);
         }
     }
+    for (unsigned i = 0; i < AUTHS; i++) {
+        struct vr_auth_entry e = {.storage = "/srv/replicas"};
+        snprintf(e.host, sizeof e.host, "primary-%u.example", i);
+        snprintf(e.trust_group, sizeof e.trust_group, "%s", i % 2 ? "group" : "");
+        CHECK_OK(core_load_auth(w.core, &e, &err), &err);
+    }
     for (unsigned i = 0; i < JOBS; i++) {
         struct vr_job job = {.id = i + 1,
                              .uuid = {.b = {9, (uint8_t)(i >> 8), (uint8_t)i}},
@@ -118,12 +133,16 @@ static void load(void)
 static int setup(void **state)
 {
     static const struct core_config cc = {.host_name = "alpha", .transfers_max = 1};
+    const struct vr_service service = {.recovery_server_enabled = true,
+                                       .monitoring_start_s = 9 * 3600 + 30 * 60 + 5,
+                                       .monitoring_interval_s = 7200};
     static const struct provider_config pc = {.host_name = "alpha", .job_keep_us = 600000000};
     struct vr_err err = VR_ERR_INIT;
     CHECK_OK(core_new(&cc, &core_env, NULL, &w.core, &err), &err);
     CHECK_OK(provider_new(&pc, w.core, &env, NULL, &w.p, &err), &err);
     w.broker = provider_broker(w.p);
     load();
+    CHECK_OK(core_load_service(w.core, &service, &err), &err);
     return 0;
 }
 
@@ -201,6 +220,19 @@ static struct cim_path *service_at(void)
               "\"alpha\",CreationClassName=\"Msvm_ReplicationService\",Name=\"replicasvc\"");
 }
 
+static struct cim_path *service_settings_at(void)
+{
+    return at(":Msvm_ReplicationServiceSettingData.InstanceID=\"Microsoft:alpha\\\\"
+              "ReplicationServiceSettings\"");
+}
+
+static struct cim_path *auth_at(const char *host)
+{
+    return at(":Msvm_ReplicationAuthorizationSettingData.InstanceID=\"Microsoft:alpha\\\\"
+              "ReplicationAuthorization\\\\%s\"",
+              host);
+}
+
 static struct cim_path *job_at(unsigned n)
 {
     struct vr_uuid id = {.b = {9, (uint8_t)(n >> 8), (uint8_t)n}};
@@ -269,7 +301,11 @@ static void test_links_of_the_service(void **state)
     check_links(job_at(7), 2, FEW_LINKS);
     check_links(job_at(JOBS), 0, FEW_LINKS);
     check_links(host_at(), 1, FEW_LINKS);
-    check_links(service_at(), 1 + VMS + REPLICAS + JOBS, 1 + VMS + REPLICAS + JOBS);
+    check_links(service_settings_at(), 1, FEW_LINKS);
+    check_links(auth_at("primary-7.example"), 1, FEW_LINKS);
+    check_links(auth_at("nobody.example"), 0, FEW_LINKS);
+    unsigned all = 1 + VMS + REPLICAS + JOBS + 1 + AUTHS;
+    check_links(service_at(), all, all);
 }
 
 /* --- values --- */
@@ -301,6 +337,30 @@ static const struct cim_path *enumerate(const char *cls, unsigned n)
     assert_int_equal(c.built, n);
     assert_true(!c.of || fetch(cim_path_copy(&w.arena, c.of)) != NULL);
     return c.of;
+}
+
+/* Associations by their path: as many as there are, and one that is none. */
+static void test_get_links(void **state)
+{
+    enumerate("Msvm_HostedService", 1);
+    enumerate("Msvm_ServiceAffectsElement", VMS + REPLICAS);
+    enumerate("Msvm_SystemReplicationRelationship", VMS / 2 + REPLICAS);
+    enumerate("Msvm_AffectedJobElement", JOBS);
+    enumerate("Msvm_OwningJobElement", JOBS);
+    enumerate("Msvm_SettingsDefineState", VMS + REPLICAS + VMS / 2 + 2 * (VMS / 2 + REPLICAS));
+    enumerate("Msvm_VirtualSystemSettingDataComponent", 2 * (VMS + REPLICAS));
+    enumerate("Msvm_ElementSettingData", 1 + AUTHS);
+    enumerate("Msvm_ReplicaSystemDependency", 0);
+    enumerate("Msvm_EthernetPortFailoverSettingDataComponent", 0);
+    struct cim_path *const systems[] = {vm_at(4), vm_at(VMS + REPLICAS), host_at()};
+    for (size_t k = 0; k < VR_COUNT(systems); k++) {
+        struct cim_path p = {.class_name = "msvm_serviceaffectselement"};
+        cim_path_add_key(&p, "AffectedElement", cim_ref(systems[k]));
+        cim_path_add_key(&p, "AffectingElement", cim_ref(service_at()));
+        struct cim_instance *i = fetch(&p);
+        assert_int_equal(i != NULL, k == 0);
+        assert_int_equal(i ? cim_get(i, "ElementEffects")->items[0].u : 5, 5);
+    }
 }
 
 static void has(const struct cim_instance *i, const char *name, const char *value)
@@ -422,12 +482,53 @@ static void test_replication_settings(void **state)
     follow(vm_at(5), NULL, "Msvm_ReplicationRelationship", 0);
 }
 
+static void test_service_settings(void **state)
+{
+    const char *class = "Msvm_ReplicationServiceSettingData";
+    enumerate(class, 1);
+    struct cim_instance *i = fetch(service_settings_at());
+    has(i, "Caption", "Replication Service Settings");
+    has(i, "Description", "Virtual Machine Replication Service Settings Data");
+    has(i, "RecoveryServerEnabled", "TRUE");
+    has(i, "AllowedAuthenticationType", "2");
+    has(i, "CertificateThumbPrint", "0123456789abcdef");
+    has(i, "HttpsPort", "8650");
+    has(i, "HttpPort", "NULL");
+    has(i, "MonitoringStartTime", "00000000093005.000000+000");
+    has(i, "MonitoringInterval", "7200");
+    assert_true(cim_path_eq(follow(service_at(), NULL, class, 1), service_settings_at()));
+    follow(service_settings_at(), "Msvm_ElementSettingData", NULL, 1);
+}
+
+static void test_authorizations(void **state)
+{
+    const char *class = "Msvm_ReplicationAuthorizationSettingData";
+    enumerate(class, AUTHS);
+    struct cim_instance *i = fetch(auth_at("primary-7.example"));
+    has(i, "AllowedPrimaryHostSystem", "primary-7.example");
+    has(i, "ElementName", "primary-7.example");
+    has(i, "TrustGroup", "group");
+    has(i, "ReplicaStorageLocation", "/srv/replicas");
+    has(i, "Caption", "NULL");
+    has(fetch(auth_at("primary-8.example")), "TrustGroup", "NULL");
+    assert_null(fetch(auth_at("nobody.example")));
+    follow(service_at(), NULL, class, AUTHS);
+    follow(service_at(), "Msvm_ElementSettingData", NULL, AUTHS + 1);
+    assert_true(cim_path_eq(follow(auth_at("primary-7.example"), NULL, NULL, 1), service_at()));
+}
+
 #define S(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {S(test_links_of_a_vm), S(test_links_of_the_service),
-                                       S(test_provider),      S(test_vm_settings),
-                                       S(test_disks),         S(test_replication_settings)};
+    const struct CMUnitTest tests[] = {S(test_links_of_a_vm),
+                                       S(test_links_of_the_service),
+                                       S(test_get_links),
+                                       S(test_provider),
+                                       S(test_vm_settings),
+                                       S(test_disks),
+                                       S(test_replication_settings),
+                                       S(test_service_settings),
+                                       S(test_authorizations)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
