@@ -15,6 +15,7 @@
 
 #define DAEMON_PEER_CALLS_MAX 64 /* questions to peers at one time */
 
+struct hostinfo;
 struct lanes;
 struct targets;
 
@@ -27,6 +28,7 @@ struct daemon {
     struct control *control;
     struct store *store;
     struct inventory *inventory;
+    struct hostinfo *hostinfo; /* control thread */
     struct core *core;
     struct replicas *replicas;
     struct lanes *lanes;

@@ -21,6 +21,7 @@
 #include "block/dev.h"
 #include "daemon/certwatch.h"
 #include "daemon/daemon.h"
+#include "daemon/hostinfo.h"
 #include "daemon/wire.h"
 #include "net/users.h"
 #include "util/fdio.h"
@@ -272,7 +273,10 @@ static int build(struct daemon *d, struct vr_err *err)
     }
     snprintf(d->host_name, sizeof d->host_name, "%s",
              d->config.host_name[0] ? d->config.host_name : tls_creds_name(d->creds));
-    r = inventory_load(d->config.inventory, &d->inventory, err);
+    r = hostinfo_new("", &d->hostinfo, err);
+    if (r == 0) {
+        r = inventory_load(d->config.inventory, &d->inventory, err);
+    }
     if (r == 0) {
         r = open_store(d, err);
     }
@@ -419,6 +423,7 @@ static void stop(struct running *run)
     replicas_free(d->replicas);
     control_free(d->control);
     inventory_free(d->inventory);
+    hostinfo_free(d->hostinfo);
     store_close(d->store);
     tls_creds_unref(d->creds);
     if (run->pid_path[0]) {

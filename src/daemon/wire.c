@@ -5,6 +5,7 @@
 #include <grp.h>
 
 #include "daemon/disks.h"
+#include "daemon/hostinfo.h"
 #include "front/cimxml/http.h"
 #include "front/front.h"
 #include "front/rest/rest.h"
@@ -168,10 +169,17 @@ cim_replica_vm(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr
     return replicas_images(d->replicas, rel, ret, err);
 }
 
+static const struct vr_host *cim_host(void *ctx)
+{
+    struct daemon *d = ctx;
+    return hostinfo_now(d->hostinfo, vr_mono_ms());
+}
+
 static const struct provider_env_ops cim_env = {.now_us = cim_now_us,
                                                 .list_vms = cim_list_vms,
                                                 .find_vm = cim_find_vm,
-                                                .replica_vm = cim_replica_vm};
+                                                .replica_vm = cim_replica_vm,
+                                                .host = cim_host};
 
 static int start_cim(struct wire *w, struct vr_err *err)
 {

@@ -11,8 +11,12 @@ extern const size_t provider_schema_len;
 extern const unsigned char provider_schema_interop[];
 extern const size_t provider_schema_interop_len;
 
+extern const unsigned char provider_schema_cimv2[];
+extern const size_t provider_schema_cimv2_len;
+
 #define PROVIDER_NS_INTEROP "root/interop"
-#define PROVIDER_SPACES 2
+#define PROVIDER_NS_CIMV2 "root/cimv2"
+#define PROVIDER_SPACES 3
 
 struct provider {
     struct cim_broker broker; /* first: the ops get it back */
@@ -79,6 +83,8 @@ extern const struct provider_class provider_service, provider_system, provider_r
 extern const struct provider_class provider_assocs[PROVIDER_ASSOCS];
 #define PROVIDER_INTEROP_CLASSES 2
 extern const struct provider_class provider_interop[PROVIDER_INTEROP_CLASSES];
+#define PROVIDER_CIMV2_CLASSES 5
+extern const struct provider_class provider_cimv2[PROVIDER_CIMV2_CLASSES];
 
 /* Hands a built instance on; false: stop. Takes NULL (no memory: the status is set). */
 bool provider_list_one(struct provider_list *l, struct cim_instance *i);

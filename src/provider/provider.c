@@ -33,6 +33,8 @@ static const struct provider_space spaces[PROVIDER_SPACES] = {
      VR_COUNT(classes), provider_assocs, PROVIDER_ASSOCS},
     {PROVIDER_NS_INTEROP, "Interop.mof", provider_schema_interop, &provider_schema_interop_len,
      NULL, 0, provider_interop, PROVIDER_INTEROP_CLASSES},
+    {PROVIDER_NS_CIMV2, "CIMV2.mof", provider_schema_cimv2, &provider_schema_cimv2_len, NULL, 0,
+     provider_cimv2, PROVIDER_CIMV2_CLASSES},
 };
 
 static const struct provider_space *find_space(const struct provider *p,

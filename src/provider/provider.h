@@ -7,6 +7,7 @@
 #pragma once
 #include "cim/broker.h"
 #include "core/core.h"
+#include "model/host.h"
 
 #define PROVIDER_CLOCK_SLACK_US (300 * 1000000ull) /* StartTime this long ago is still "now" */
 #define PROVIDER_SCHEDULE_MAX_US (7 * 24 * 3600 * 1000000ull) /* and this far ahead the latest */
@@ -20,6 +21,8 @@ struct provider_env_ops {
     /* As in struct core_env_ops. */
     int (*find_vm)(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err);
     int (*replica_vm)(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr_err *err);
+    /* Borrowed until the next call. NULL: nothing is known of this host. */
+    const struct vr_host *(*host)(void *ctx);
 };
 
 struct provider_config {

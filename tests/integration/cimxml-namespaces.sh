@@ -37,6 +37,53 @@ interop() {
     [ ! -s "$work/out" ]
 }
 
+cimv2() {
+    NS=root/cimv2
+    walk Win32_OperatingSystem CIM_OperatingSystem
+    walk Win32_ComputerSystem CIM_ComputerSystem
+    walk Win32_ComputerSystemProduct CIM_Product
+    walk Win32_Processor CIM_LogicalDevice
+    walk Win32_ComputerSystemProcessor CIM_Component
+}
+
+value() { # CLASS PROPERTY: of its first instance
+    wbemcli -nl ei "$(url_of h1 viewer):$1" "$2" | sed -n "s/^-$2=\"\{0,1\}\([^\"]*\)\"\{0,1\}$/\1/p" | head -n 1
+}
+
+# What is served is what the system says.
+true_values() {
+    NS=root/cimv2
+    [ "$(value Win32_OperatingSystem BuildNumber)" = "$(uname -r)" ]
+    [ "$(value Win32_OperatingSystem Caption)" = "$(sed -n 's/^PRETTY_NAME="\(.*\)"$/\1/p' /etc/os-release)" ]
+    [ "$(value Win32_OperatingSystem TotalVisibleMemorySize)" = "$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)" ]
+    [ "$(value Win32_OperatingSystem LastBootUpTime | cut -c1-8)" = "$(date -u -d "$(uptime -s)" +%Y%m%d)" ]
+    [ "$(value Win32_ComputerSystem DNSHostName)" = "$(uname -n)" ]
+    [ "$(value Win32_ComputerSystem NumberOfLogicalProcessors)" = "$(grep -c '^processor' /proc/cpuinfo)" ]
+}
+
+query() { # TEXT
+    imethod ExecQuery "$(ivalue QueryLanguage WQL)$(ivalue Query "$1")" viewer
+}
+
+# The queries of libvirt's Hyper-V driver when it connects and for `virsh nodeinfo`, and what it reads.
+libvirt() {
+    local name
+    NS=root/cimv2
+    query 'SELECT * FROM Win32_ComputerSystemProduct '
+    [[ "$(property UUID)" =~ ^[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$ ]]
+    query 'SELECT * FROM Win32_OperatingSystem '
+    [[ "$(property Version)" =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]]
+    query 'SELECT * FROM Win32_ComputerSystem '
+    name=$(property Name)
+    [ -n "$(property DNSHostName)" ]
+    [ "$(property TotalPhysicalMemory)" -gt 0 ]
+    query "ASSOCIATORS OF {Win32_ComputerSystem.Name='$name'} WHERE AssocClass = Win32_ComputerSystemProcessor ResultClass = Win32_Processor"
+    [ "$(count VALUE.OBJECTWITHPATH)" -ge 1 ]
+    [ "$(property NumberOfCores)" -ge 1 ]
+    [ "$(property NumberOfLogicalProcessors)" -ge 1 ]
+    [ $(($(count PROPERTY) + $(count PROPERTY.ARRAY))) -ge 57 ] # all of the class, NULL or not
+}
+
 # Each of those listed is there and has classes.
 listed() {
     local ns
@@ -44,6 +91,7 @@ listed() {
     wbemcli -nl ei "$(url_of h1 viewer):CIM_Namespace" Name | sed -n 's/^-Name="\(.*\)"$/\1/p' >"$work/spaces"
     grep -qx root/interop "$work/spaces"
     grep -qx root/virtualization/v2 "$work/spaces"
+    grep -qx root/cimv2 "$work/spaces"
     while IFS= read -r ns; do
         NS=$ns
         imethod EnumerateClassNames ''
@@ -114,6 +162,9 @@ strangers() {
 
 scenario 'root/virtualization/v2' virtualization
 scenario 'root/interop' interop
+scenario 'root/cimv2' cimv2
+scenario 'root/cimv2 says what the host says' true_values
+scenario 'the queries of libvirt' libvirt
 scenario 'CIM_Namespace names what there is' listed
 scenario 'the interop namespace is found as pywbem looks for it' searched
 scenario 'namespaces are apart' apart

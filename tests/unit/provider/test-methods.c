@@ -50,7 +50,8 @@ static int replica_vm(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, st
     return 0;
 }
 
-static const struct provider_env_ops env = {now_us, list_vms, find_vm, replica_vm};
+static const struct provider_env_ops env = {
+    .now_us = now_us, .list_vms = list_vms, .find_vm = find_vm, .replica_vm = replica_vm};
 
 static int setup(void **state)
 {
