@@ -167,7 +167,7 @@ void client_free(struct client *c)
 
 static int kind_of_name(const char *name)
 {
-#define X(n, number, text, cim, http, exit_code)                                                   \
+#define X(n, ...)                                                                                  \
     if (strcmp(name, #n) == 0) {                                                                   \
         return VR_E_##n;                                                                           \
     }

@@ -14,11 +14,14 @@ struct kind_row {
     const char *name;
     const char *text;
     int cim, http, exit_code;
+    struct vr_kind_advice advice;
 };
 
-static const struct kind_row kinds[] = {[VR_E_NONE] = {"NONE", "no error", 0, 200, 0},
-#define X(name, number, text, cim, http, exit_code) [number] = {#name, text, cim, http, exit_code},
-                                        VR_ERR_KINDS(X)
+static const struct kind_row kinds[] = {
+    [VR_E_NONE] = {"NONE", "no error", 0, 200, 0, {0, 0, 0, ""}},
+#define X(name, number, text, cim, http, exit_code, ...)                                           \
+    [number] = {#name, text, cim, http, exit_code, {__VA_ARGS__}},
+    VR_ERR_KINDS(X)
 #undef X
 };
 
@@ -54,6 +57,11 @@ int vr_kind_http_status(int r)
 int vr_kind_exit_code(int r)
 {
     return kind_row(r)->exit_code;
+}
+
+struct vr_kind_advice vr_kind_advice(int r)
+{
+    return kind_row(r)->advice;
 }
 
 /* A system call that says exactly what is wrong need not be hidden behind "input/output error". */

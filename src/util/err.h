@@ -27,7 +27,7 @@
 
 enum vr_err_kind {
     VR_E_NONE = 0,
-#define X(name, number, text, cim, http, exit_code) VR_E_##name = (number),
+#define X(name, number, ...) VR_E_##name = (number),
     VR_ERR_KINDS(X)
 #undef X
 };
@@ -78,6 +78,12 @@ const char *vr_kind_text(int r); /* "not found" */
 int vr_kind_cim_status(int r);
 int vr_kind_http_status(int r);
 int vr_kind_exit_code(int r);
+/* What CIM_Error says of it: ErrorType, ProbableCause, PerceivedSeverity; what a person may do. */
+struct vr_kind_advice {
+    int error_type, probable_cause, severity;
+    const char *action;
+};
+struct vr_kind_advice vr_kind_advice(int r);
 
 /* The text of an error for a person, never empty. Borrowed from err or static. */
 const char *vr_err_text(const struct vr_err *err);

@@ -123,7 +123,8 @@ static void kinds(void)
         const char *name, *text;
         int cim, http, exit_code;
     } rows[] = {
-#define X(name, number, text, cim, http, exit_code) {number, #name, text, cim, http, exit_code},
+#define X(name, number, text, cim, http, exit_code, ...)                                           \
+    {number, #name, text, cim, http, exit_code},
         VR_ERR_KINDS(X)
 #undef X
     };
@@ -136,6 +137,17 @@ static void kinds(void)
     for (size_t i = 0; i < VR_COUNT(rows); i++) {
         printf("| %s | %s | %u | %d | %d | %d |\n", rows[i].name, rows[i].text,
                vr_retcode_of_error(rows[i].number), rows[i].cim, rows[i].http, rows[i].exit_code);
+    }
+    puts("\n## What `Msvm_Error` says of a failure\n\n"
+         "`GetError` and `GetErrorEx` of a job give it; `MessageID` is the kind, `Message` the "
+         "job's\n"
+         "own text, `RecommendedActions` what to do.\n\n"
+         "| kind | ErrorType | ProbableCause | PerceivedSeverity | what to do "
+         "|\n|---|---|---|---|---|");
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        struct vr_kind_advice a = vr_kind_advice(rows[i].number);
+        printf("| %s | %d | %d | %d | %s |\n", rows[i].name, a.error_type, a.probable_cause,
+               a.severity, a.action);
     }
 }
 

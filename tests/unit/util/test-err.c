@@ -35,12 +35,27 @@ static void test_unknown_kind_is_internal(void **state)
 {
     assert_string_equal(vr_kind_name(-999), "INTERNAL");
     assert_int_equal(vr_kind_http_status(-VR_E_NOT_FOUND), 404);
+    assert_int_equal(vr_kind_advice(-999).probable_cause, 47);
+}
+
+/* Every kind says what CIM_Error needs, within its value maps, and what a person may do. */
+static void test_advice(void **state)
+{
+    for (int k = VR_E_INVALID; k <= VR_E_AUTH; k++) {
+        struct vr_kind_advice a = vr_kind_advice(-k);
+        assert_in_range(a.error_type, 1, 10);
+        assert_in_range(a.probable_cause, 1, 130);
+        assert_in_range(a.severity, 2, 5);
+        assert_true(strlen(a.action) > 10);
+    }
+    assert_int_equal(vr_kind_advice(-VR_E_NOSPACE).probable_cause, 50);
+    assert_int_equal(vr_kind_advice(VR_E_NONE).error_type, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_origin_and_prefix), T(test_errno_refines_io_only),
                                        T(test_long_text_is_cut_not_overrun),
-                                       T(test_unknown_kind_is_internal)};
+                                       T(test_unknown_kind_is_internal), T(test_advice)};
     return RUN(tests);
 }
