@@ -7,11 +7,25 @@
 #include "core/internal.h"
 #include "util/num.h"
 
-/* Running in the store, and the relationship says that it was over: only the job's last save is
- * missing. */
+static bool has_completed(const struct vr_job *j, const struct vr_rel *rel)
+{
+    return rel->state == VR_REL_REPLICATING && rel->last_sync_us >= j->started_us;
+}
+
+/* Queued again after a lost link, and then the peer said that it had completed: a second transfer
+ * would be one more than was asked for. */
+static bool was_settled(const struct vr_job *j, const struct vr_rel *rel)
+{
+    return j->state == VR_JOB_STARTING && j->started_us != 0 && has_completed(j, rel);
+}
+
+/* The relationship says that it was over: only the job's last save is missing. */
 static void finish_ended(struct core *c, struct job_entry *e, const struct vr_rel *rel)
 {
-    bool completed = rel->state == VR_REL_REPLICATING && rel->last_sync_us >= e->j.started_us;
+    bool completed = has_completed(&e->j, rel);
+    if (e->j.state == VR_JOB_STARTING) {
+        (void)!job_move(c, &e->j, VR_JEV_START, NULL);
+    }
     if (completed) {
         job_finish(c, e, VR_JEV_COMPLETE, 0, "completed");
     } else if (rel->state == VR_REL_REPLICATING) {
@@ -62,7 +76,7 @@ static void start_transfer_job(struct core *c, struct job_entry *e)
         suspend(c, e, rel); /* only the job's last save is missing */
         return;
     }
-    if (!active && e->j.state == VR_JOB_RUNNING) {
+    if (!active && (e->j.state == VR_JOB_RUNNING || was_settled(&e->j, &rel->r))) {
         finish_ended(c, e, &rel->r);
         return;
     }
