@@ -123,6 +123,7 @@ int core_insert_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err
         return vr_fail_nomem(err);
     }
     e->r = *rel;
+    stats_begin(c, &e->r);
     size_t at = rel_place(c, &rel->vm_id, rel->number);
     memmove(&c->rels[at + 1], &c->rels[at], (c->nrels - at) * sizeof(struct rel_entry *));
     c->rels[at] = e;
@@ -178,7 +179,7 @@ void core_rel_put(struct core *c, struct rel_entry *e, const struct vr_rel *next
     tell_state(c, &old, next);
 }
 
-static enum vr_health health_of(enum vr_rel_state state)
+enum vr_health core_health_of(enum vr_rel_state state)
 {
     switch (state) {
     case VR_REL_DISABLED:
@@ -205,8 +206,9 @@ int core_rel_move(struct vr_rel *rel,
             err, VR_E_STATE, "not possible while the relationship is '%s' (state %d): %s",
             vr_rel_state_text((int)rel->state), (int)rel->state, vr_rel_event_text((int)event));
     }
-    rel->health = health_of(rel->state);
+    rel->health = core_health_of(rel->state);
     core_text(rel->reason, sizeof(rel->reason), "%s", reason ? reason : "");
+    stats_judge(rel);
     return 0;
 }
 

@@ -41,9 +41,6 @@ VR_MUST_CHECK int core_load_rel(struct core *c, const struct vr_rel *rel, struct
 VR_MUST_CHECK int core_load_job(struct core *c, const struct vr_job *job, struct vr_err *err);
 VR_MUST_CHECK int
 core_load_auth(struct core *c, const struct vr_auth_entry *entry, struct vr_err *err);
-/* As stored: INVALID when that cannot be. Not loaded: vr_service_default. */
-VR_MUST_CHECK int
-core_load_service(struct core *c, const struct vr_service *service, struct vr_err *err);
 /* Jobs that ran go on (queued), suspended ones stay, scheduled ones wait for their time. */
 VR_MUST_CHECK int core_start(struct core *c, struct vr_err *err);
 
@@ -141,12 +138,6 @@ void core_auth_add(struct core *c,
                    void *ctx);
 void core_auth_remove(
     struct core *c, const struct core_caller *who, const char *host, core_done done, void *ctx);
-/* All that the change names, or nothing. RecoveryServerEnabled false ends what peers do here. */
-void core_service_set(struct core *c,
-                      const struct core_caller *who,
-                      const struct vr_service_change *change,
-                      core_done done,
-                      void *ctx);
 void core_peer_test(
     struct core *c, const struct core_caller *who, const char *point, core_done done, void *ctx);
 void core_bandwidth(struct core *c,
@@ -197,8 +188,6 @@ const struct vr_job *core_job_by_uuid(struct core *c, const struct vr_uuid *id);
 const struct vr_rel *core_rel_at(struct core *c, size_t i);
 const struct vr_job *core_job_at(struct core *c, size_t i);
 const struct vr_auth_entry *core_auth_at(struct core *c, size_t i);
-/* The settings of the service as they are now, whole. */
-void core_service(struct core *c, struct vr_service *ret);
 /* The VM's next job in the order of the ids, its first for NULL; NULL: no more. */
 const struct vr_job *
 core_vm_job(struct core *c, const struct vr_uuid *vm, const struct vr_job *after);

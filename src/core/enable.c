@@ -196,6 +196,7 @@ static int add_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err)
         next.proposed = e->r.proposed;
         next.nhistory = e->r.nhistory;
         next.created_us = e->r.created_us;
+        next.stats = e->r.stats;
         memcpy(next.history, e->r.history, sizeof(next.history));
         return core_rel_save(c, e, &next, err);
     }
@@ -204,7 +205,7 @@ static int add_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err)
         return r;
     }
     e = core_find_rel(c, &rel->vm_id, rel->number);
-    r = c->ops->save_rel(c->ctx, rel, err);
+    r = c->ops->save_rel(c->ctx, &e->r, err);
     if (r < 0) {
         core_remove_rel(c, e);
         return vr_wrap(err, r, "cannot save the relationship");

@@ -46,7 +46,10 @@
     X(CERTIFICATE_ENDS, 29322, 4, "certificate-ends",                                              \
       "this host's certificate ends soon or has ended")                                            \
     X(SERVICE_CHANGED, 29330, 5, "service-settings-changed",                                       \
-      "somebody changed the settings of the replication service")
+      "somebody changed the settings of the replication service")                                  \
+    X(WINDOW_ENDED, 29174, 6, "statistics-window",                                                 \
+      "a window of statistics ended in which something was counted; the text has the numbers")     \
+    X(STATS_RESET, 29331, 5, "statistics-reset", "somebody began a relationship's statistics anew")
 
 enum core_event {
 #define X(name, number, priority, id, when) CORE_EV_##name,

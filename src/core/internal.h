@@ -44,6 +44,7 @@ struct job_entry {
     struct vr_job j;
     struct job_entry *vm_next; /* in its chain of core.vm_jobs, by id */
     uint64_t turn;             /* in the queue */
+    uint64_t counted_bytes;    /* of progress.wire_out, in the statistics */
     bool lane;                 /* a lane runs for it */
     bool calling;              /* the peer is being asked for it */
     bool asked;                /* the peer was asked what became of rel.proposed */
@@ -101,6 +102,7 @@ struct core {
         struct job_entry *first, *last; /* by id */
     } vm_jobs[CORE_VM_CHAINS];          /* hash table by VM */
     uint64_t last_turn, forget_us;      /* when to forget a finished job; 0: none */
+    uint64_t stats_due_us;              /* when a window of statistics ends; 0: none counts */
     bool unsaved;                       /* some entry is dirty */
     struct vr_service service;          /* what is stored of it */
     struct vr_auth_entry *auths;
@@ -120,6 +122,8 @@ int core_rel_save(struct core *c,
                   struct rel_entry *e,
                   const struct vr_rel *next,
                   struct vr_err *err);
+/* What a state says by itself. */
+enum vr_health core_health_of(enum vr_rel_state state);
 void core_rel_put(struct core *c, struct rel_entry *e, const struct vr_rel *next);
 /* Moves a copy: state, health and reason. STATE with a sentence when the table refuses. */
 int core_rel_move(struct vr_rel *rel,
@@ -131,6 +135,13 @@ void core_text(char *dst, size_t cap, const char *fmt, ...) VR_PRINTF(3, 4);
 void core_answer_code(
     core_done done, void *ctx, uint32_t code, uint64_t job_id, int kind, const char *text);
 void core_answer_err(core_done done, void *ctx, int r, const struct vr_err *err);
+/* The relationship a verb means; -1: by this host's part. NULL after answering. */
+struct rel_entry *core_want_rel(struct core *c,
+                                const struct vr_uuid *vm,
+                                int number,
+                                bool source_only,
+                                core_done done,
+                                void *ctx);
 bool core_allowed(const struct core_caller *who, enum vr_role least, core_done done, void *ctx);
 /* The VM as source of relationship `number`: included disks only. */
 int core_source_vm(struct core *c,
@@ -179,6 +190,18 @@ const struct vr_auth_entry *core_find_auth(struct core *c, const char *identity)
 /* --- service.c --- */
 /* May peers replicate to this host? DENIED with the reason. */
 int service_check_open(struct core *c, struct vr_err *err);
+
+/* --- stats.c --- */
+/* A new or loaded relationship: a window runs. */
+void stats_begin(struct core *c, struct vr_rel *rel);
+/* Counts in a copy, to be saved with what it counts. bytes: of the try that ended. */
+void stats_count(
+    struct core *c, struct vr_rel *rel, enum vr_outcome what, uint64_t bytes, uint64_t latency_us);
+/* Too many missed: Warning; not any more: Ok. Only where the state itself says Ok. */
+void stats_judge(struct vr_rel *rel);
+/* The job was due and could not start. */
+void stats_missed(struct core *c, const struct vr_job *j);
+void stats_tick(struct core *c, uint64_t now);
 
 /* --- enable.c, verbs.c --- */
 void enable_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);

@@ -225,6 +225,7 @@ void jobs_insert(struct core *c, struct job_entry *take, const struct vr_job *jo
 {
     vr_assert(c->njobs < c->jobs_cap);
     take->j = *job;
+    take->counted_bytes = job->progress.wire_out;
     take->turn = ++c->last_turn;
     put_in_order(c->jobs, &c->njobs, take);
     if (vr_job_is_final(job->state)) {

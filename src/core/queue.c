@@ -181,6 +181,7 @@ static uint64_t wish_of(const struct job_entry *e, uint64_t now)
 static uint64_t next_wish(struct core *c, uint64_t now)
 {
     uint64_t next = c->forget_us;
+    earlier(&next, c->stats_due_us);
     earlier(&next, c->unsaved ? now + CORE_RESAVE_US : 0);
     for (size_t i = 0; i < c->nopen; i++) {
         earlier(&next, wish_of(c->open[i], now));
@@ -205,5 +206,6 @@ uint64_t core_tick(struct core *c)
     jobs_pump(c);
     jobs_sweep(c);
     forget_old(c, now);
+    stats_tick(c, now);
     return next_wish(c, now);
 }

@@ -121,6 +121,7 @@ static int make_replica(struct core *c,
     core_text(rel.peer_identity, sizeof(rel.peer_identity), "%s", identity);
     core_text(rel.storage, sizeof(rel.storage), "%s", auth->storage);
     core_text(rel.vm_name, sizeof(rel.vm_name), "%s", req->vm_name);
+    stats_begin(c, &rel);
     int r = core_insert_rel(c, &rel, err); /* every limit before anything is made */
     if (r < 0) {
         return r;
@@ -306,7 +307,9 @@ void core_on_target_end(struct core *c,
     }
     struct vr_rel next = rel->r;
     next.generation = res->generation;
-    next.last_sync_us = res->report.instant_us ? res->report.instant_us : core_now(c);
+    uint64_t now = core_now(c), instant = res->report.instant_us;
+    next.last_sync_us = instant ? instant : now;
+    stats_count(c, &next, VR_OUTCOME_SUCCESS, 0, instant && instant < now ? now - instant : 0);
     if (next.state != VR_REL_REPLICATING) {
         (void)!core_rel_move(&next, VR_REV_RESYNC_DONE, "", NULL);
     }

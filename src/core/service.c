@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/internal.h"
+#include "core/service.h"
 
 int core_load_service(struct core *c, const struct vr_service *service, struct vr_err *err)
 {

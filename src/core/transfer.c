@@ -121,6 +121,44 @@ void core_on_proposed(struct core *c, uint64_t job_id, const struct vr_uuid *pro
 
 /* --- ends --- */
 
+/* What this try sent, once. */
+static uint64_t take_bytes(struct job_entry *e)
+{
+    uint64_t all = e->j.progress.wire_out, bytes = all - VR_MIN(all, e->counted_bytes);
+    e->counted_bytes = all;
+    return bytes;
+}
+
+/* As transfer_follow, with the outcome of a try counted in the same save. */
+static void follow_counted(struct core *c,
+                           struct job_entry *e,
+                           enum vr_rel_event event,
+                           const char *reason,
+                           enum vr_outcome what)
+{
+    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    if (!rel || !transfer_owns_state(&e->j, &rel->r)) {
+        return;
+    }
+    struct vr_rel next = rel->r;
+    stats_count(c, &next, what, take_bytes(e), 0);
+    (void)!core_rel_move(&next, event, reason, NULL);
+    core_rel_put(c, rel, &next);
+}
+
+/* The relationship stays as it is. */
+static void count_try(struct core *c, struct job_entry *e, enum vr_outcome what)
+{
+    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    uint64_t bytes = take_bytes(e);
+    if (!rel || job_is_verify(&e->j) || (what == VR_OUTCOME_STOPPED && bytes == 0)) {
+        return;
+    }
+    struct vr_rel next = rel->r;
+    stats_count(c, &next, what, bytes, 0);
+    core_rel_put(c, rel, &next);
+}
+
 static void compare_ended(struct core *c, const struct job_entry *e, const char *result)
 {
     uint64_t now = core_now(c), from = e->j.started_us;
@@ -151,6 +189,8 @@ static void end_completed(struct core *c,
         next.proposed = (struct vr_uuid){0};
         next.last_sync_us = report ? report->instant_us : core_now(c);
         next.needs_decision = false;
+        uint64_t now = core_now(c), from = e->j.started_us;
+        stats_count(c, &next, VR_OUTCOME_SUCCESS, take_bytes(e), from < now ? now - from : 0);
         (void)!core_rel_move(&next, VR_REV_RESYNC_DONE, "", NULL);
         core_rel_put(c, rel, &next);
     } else if (rel && report && !report->equal && rel->r.state == VR_REL_REPLICATING) {
@@ -170,7 +210,7 @@ static void end_failed(
     if (e->j.progress.phase >= VR_PHASE_COMPARE) {
         compare_ended(c, e, "failed");
     }
-    transfer_follow(c, &e->j, event, text);
+    follow_counted(c, e, event, text, VR_OUTCOME_FAILURE);
     job_finish(c, e, VR_JEV_FAIL, code, text);
 }
 
@@ -197,8 +237,9 @@ static uint64_t backoff_us(const struct core *c, uint32_t tries)
     return minutes[VR_MIN(tries, (uint32_t)VR_COUNT(minutes) - 1)] * CORE_MINUTE;
 }
 
-static void end_requeue(struct core *c, struct job_entry *e, const char *text)
+static void end_requeue(struct core *c, struct job_entry *e, enum vr_outcome what, const char *text)
 {
+    count_try(c, e, what);
     struct vr_job next = e->j;
     char when[VR_ISO_TIME_LEN];
     if (next.state == VR_JOB_RUNNING) { /* a job that only asked the peer is still Starting */
@@ -219,7 +260,7 @@ static void end_requeue(struct core *c, struct job_entry *e, const char *text)
 static void end_suspended(struct core *c, struct job_entry *e, bool by_user, const char *text)
 {
     struct vr_job next = e->j;
-    transfer_follow(c, &e->j, VR_REV_PAUSE, text);
+    follow_counted(c, e, VR_REV_PAUSE, text, by_user ? VR_OUTCOME_STOPPED : VR_OUTCOME_TRY);
     (void)!job_move(c, &next, VR_JEV_SUSPEND, NULL);
     next.user_suspended = by_user;
     core_text(next.status, sizeof(next.status), "%s", text);
@@ -235,8 +276,8 @@ static void end_suspended(struct core *c, struct job_entry *e, bool by_user, con
 static void end_cancelled(struct core *c, struct job_entry *e, bool nothing_differed)
 {
     bool equal = e->was_replicating && nothing_differed;
-    transfer_follow(c, &e->j, equal ? VR_REV_CANCEL_EQUAL : VR_REV_CANCEL,
-                    equal ? "" : "a resynchronization was cancelled");
+    follow_counted(c, e, equal ? VR_REV_CANCEL_EQUAL : VR_REV_CANCEL,
+                   equal ? "" : "a resynchronization was cancelled", VR_OUTCOME_ENDED);
     job_finish(c, e, VR_JEV_CANCEL, 0, "cancelled");
 }
 
@@ -257,7 +298,7 @@ static void end_told(struct core *c,
         end_failed(c, e, VR_REV_RESYNC_FAILED, VR_RC_FAILED, e->abort_text);
         break;
     case CMD_NONE:
-        end_requeue(c, e, vr_err_text(&res->err));
+        end_requeue(c, e, VR_OUTCOME_STOPPED, vr_err_text(&res->err));
         break;
     }
 }
@@ -268,12 +309,13 @@ static void end_error(struct core *c, struct job_entry *e, int r, const char *te
     switch (-r) {
     case VR_E_PEER:
     case VR_E_TIMEOUT:
-        end_requeue(c, e, text);
+        end_requeue(c, e, VR_OUTCOME_NETWORK, text);
         break;
     case VR_E_NOSPACE:
         end_suspended(c, e, false, text);
         break;
     case VR_E_LINEAGE:
+        count_try(c, e, VR_OUTCOME_FAILURE);
         if (rel) {
             transfer_lineage(c, rel, text);
         }
@@ -284,13 +326,14 @@ static void end_error(struct core *c, struct job_entry *e, int r, const char *te
         break;
     case VR_E_BUSY:
         if (e->lost_link) { /* the peer has not noticed yet that our former session is gone */
-            end_requeue(c, e, text);
+            end_requeue(c, e, VR_OUTCOME_NETWORK, text);
             break;
         }
         /* fall through */
     default:
         if (e->j.progress.phase >= VR_PHASE_COMMIT && !job_is_verify(&e->j)) {
-            end_requeue(c, e, text); /* a begun commit is repeated, never given up */
+            end_requeue(c, e, VR_OUTCOME_TRY,
+                        text); /* a begun commit is repeated, never given up */
             break;
         }
         end_failed(c, e, VR_REV_RESYNC_FAILED, vr_retcode_of_error(r), text);
@@ -402,6 +445,7 @@ static void start_lane(struct core *c, struct job_entry *e, const struct rel_ent
     (void)!job_move(c, &next, VR_JEV_START, NULL);
     next.started_us = next.started_us ? next.started_us : core_now(c);
     next.progress.phase = VR_PHASE_CONNECT;
+    next.progress.wire_out = next.progress.wire_in = 0; /* of this try */
     core_text(next.status, sizeof(next.status), "%s", vr_phase_text(VR_PHASE_CONNECT));
     if (job_save(c, e, &next, &err) < 0) {
         e->not_before_us = core_now(c) + CORE_MINUTE;
@@ -409,6 +453,7 @@ static void start_lane(struct core *c, struct job_entry *e, const struct rel_ent
         return;
     }
     e->lane = true;
+    e->counted_bytes = 0;
     r = c->ops->start_transfer(c->ctx, &t, &err);
     if (r < 0) {
         e->lane = false;

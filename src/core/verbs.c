@@ -9,13 +9,12 @@
 #include "model/method.h"
 #include "util/vtime.h"
 
-/* The relationship a verb means; -1: by this host's part. NULL after answering. */
-static struct rel_entry *want_rel(struct core *c,
-                                  const struct vr_uuid *vm,
-                                  int number,
-                                  bool source_only,
-                                  core_done done,
-                                  void *ctx)
+struct rel_entry *core_want_rel(struct core *c,
+                                const struct vr_uuid *vm,
+                                int number,
+                                bool source_only,
+                                core_done done,
+                                void *ctx)
 {
     struct rel_entry *first = core_find_rel(c, vm, 0);
     struct rel_entry *second = core_find_rel(c, vm, 1);
@@ -77,7 +76,7 @@ void core_verify(struct core *c,
     if (!core_allowed(who, VR_ROLE_OPERATOR, done, ctx)) {
         return;
     }
-    struct rel_entry *rel = want_rel(c, vm, rel_number, true, done, ctx);
+    struct rel_entry *rel = core_want_rel(c, vm, rel_number, true, done, ctx);
     if (!rel) {
         return;
     }
@@ -170,7 +169,7 @@ void core_state_change(struct core *c,
         core_answer_code(done, ctx, VR_RC_INVALID_PARAMETER, 0, -VR_E_INVALID, text);
         return;
     }
-    struct rel_entry *rel = want_rel(c, vm, rel_number, true, done, ctx);
+    struct rel_entry *rel = core_want_rel(c, vm, rel_number, true, done, ctx);
     if (!rel) {
         return;
     }
@@ -371,7 +370,7 @@ void core_adopt(struct core *c,
     if (!core_allowed(who, VR_ROLE_ADMIN, done, ctx)) {
         return;
     }
-    struct rel_entry *rel = want_rel(c, vm, rel_number, true, done, ctx);
+    struct rel_entry *rel = core_want_rel(c, vm, rel_number, true, done, ctx);
     if (!rel) {
         return;
     }
@@ -452,7 +451,7 @@ void core_disable(struct core *c,
     if (!core_allowed(who, VR_ROLE_ADMIN, done, ctx)) {
         return;
     }
-    struct rel_entry *rel = want_rel(c, vm, rel_number, false, done, ctx);
+    struct rel_entry *rel = core_want_rel(c, vm, rel_number, false, done, ctx);
     if (!rel) {
         return;
     }
@@ -528,7 +527,7 @@ void core_bandwidth(struct core *c,
     if (!core_allowed(who, VR_ROLE_OPERATOR, done, ctx)) {
         return;
     }
-    struct rel_entry *rel = want_rel(c, vm, rel_number, true, done, ctx);
+    struct rel_entry *rel = core_want_rel(c, vm, rel_number, true, done, ctx);
     if (!rel) {
         return;
     }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "core/service.h"
 #include "daemon/daemon.h"
 #include "util/log.h"
 #include "util/vtime.h"

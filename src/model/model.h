@@ -10,6 +10,7 @@
 
 #include "model/setting.h"
 #include "model/states.h"
+#include "model/stats.h"
 #include "util/uuid.h"
 
 #define VR_NAME_MAX 128   /* a VM's or disk's name, with NUL */
@@ -76,6 +77,7 @@ struct vr_rel {
     struct vr_setting setting;         /* source side only */
     /* state 8 because of lineage: only force or adopt goes on */
     bool needs_decision;
+    struct vr_stats stats;
 };
 
 struct vr_progress {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Msvm_ReplicationServiceSettingData: one, what ModifyServiceSettings changes and what the host is.
  * HttpPort is NULL: replication runs over TLS only. */
+#include "core/service.h"
 #include "provider/internal.h"
 
 #define CLASS "Msvm_ReplicationServiceSettingData"

@@ -69,6 +69,16 @@ static const char *const steps[] = {
     "ALTER TABLE rel ADD COLUMN auto_resync INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE rel ADD COLUMN auto_start_s INTEGER NOT NULL DEFAULT 66600;"
     "ALTER TABLE rel ADD COLUMN auto_end_s INTEGER NOT NULL DEFAULT 21600;",
+    /* 4 */
+    "ALTER TABLE rel ADD COLUMN open_bytes INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE rel_window("
+    " vm_id TEXT NOT NULL, number INTEGER NOT NULL, position INTEGER NOT NULL,"
+    " start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, successes INTEGER NOT NULL,"
+    " misses INTEGER NOT NULL, network_failures INTEGER NOT NULL, failures INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL, bytes_max INTEGER NOT NULL, latency_us INTEGER NOT NULL,"
+    " latency_max_us INTEGER NOT NULL, health INTEGER NOT NULL,"
+    " PRIMARY KEY(vm_id, number, position),"
+    " FOREIGN KEY(vm_id, number) REFERENCES rel ON DELETE CASCADE) STRICT;",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

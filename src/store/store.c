@@ -15,16 +15,28 @@
 
 #define R(member, kind) COL(struct vr_rel, member, kind)
 #define RS(member, kind) COL_AS(struct vr_rel, setting.member, kind, #member)
-static const struct col rel_cols[] = {R(vm_id, COL_UUID),          R(number, COL_U8),
-                                      R(is_source, COL_BOOL),      R(state, COL_INT),
-                                      R(health, COL_INT),          R(reason, COL_TEXT),
-                                      R(peer, COL_TEXT),           R(peer_identity, COL_TEXT),
-                                      R(storage, COL_TEXT),        GENERATION_COLS(struct vr_rel),
-                                      R(proposed, COL_UUID),       R(created_us, COL_U64),
-                                      R(last_sync_us, COL_U64),    R(bandwidth_bytes_s, COL_U64),
-                                      R(needs_decision, COL_BOOL), RS(compression, COL_BOOL),
-                                      RS(interval_s, COL_U32),     RS(auto_resync, COL_BOOL),
-                                      RS(auto_start_s, COL_U32),   RS(auto_end_s, COL_U32)};
+static const struct col rel_cols[] = {
+    R(vm_id, COL_UUID),
+    R(number, COL_U8),
+    R(is_source, COL_BOOL),
+    R(state, COL_INT),
+    R(health, COL_INT),
+    R(reason, COL_TEXT),
+    R(peer, COL_TEXT),
+    R(peer_identity, COL_TEXT),
+    R(storage, COL_TEXT),
+    GENERATION_COLS(struct vr_rel),
+    R(proposed, COL_UUID),
+    R(created_us, COL_U64),
+    R(last_sync_us, COL_U64),
+    R(bandwidth_bytes_s, COL_U64),
+    R(needs_decision, COL_BOOL),
+    RS(compression, COL_BOOL),
+    RS(interval_s, COL_U32),
+    RS(auto_resync, COL_BOOL),
+    RS(auto_start_s, COL_U32),
+    RS(auto_end_s, COL_U32),
+    COL_AS(struct vr_rel, stats.open_bytes, COL_U64, "open_bytes")};
 
 #define J(member, kind) COL(struct vr_job, member, kind)
 #define P(member, kind) COL_AS(struct vr_job, progress.member, kind, #member)
@@ -88,8 +100,31 @@ static const struct col history_cols[] = {
     COL(struct history_row, vm_id, COL_UUID), COL(struct history_row, number, COL_U8),
     COL(struct history_row, position, COL_U32), COL(struct history_row, generation, COL_UUID)};
 
+struct window_row {
+    struct vr_uuid vm_id;
+    uint8_t number;
+    uint32_t position; /* 0: the window that runs, 1: the last one */
+    struct vr_window w;
+};
+#define W(member, kind) COL_AS(struct window_row, w.member, kind, #member)
+static const struct col window_cols[] = {COL(struct window_row, vm_id, COL_UUID),
+                                         COL(struct window_row, number, COL_U8),
+                                         COL(struct window_row, position, COL_U32),
+                                         W(start_us, COL_U64),
+                                         W(end_us, COL_U64),
+                                         W(successes, COL_U32),
+                                         W(misses, COL_U32),
+                                         W(network_failures, COL_U32),
+                                         W(failures, COL_U32),
+                                         W(bytes, COL_U64),
+                                         W(bytes_max, COL_U64),
+                                         W(latency_us, COL_U64),
+                                         W(latency_max_us, COL_U64),
+                                         W(health, COL_INT)};
+
 static const struct table rel_table = TABLE("rel", rel_cols);
 static const struct table excluded_table = TABLE("rel_excluded", excluded_cols);
+static const struct table window_table = TABLE("rel_window", window_cols);
 static const struct table history_table = TABLE("rel_history", history_cols);
 static const struct table job_table = TABLE("job", job_cols);
 static const struct table auth_table = TABLE("auth", auth_cols);
@@ -177,6 +212,17 @@ void store_close(struct store *s)
 
 /* --- relationships --- */
 
+static int put_windows(struct store *s, const struct vr_rel *rel, struct vr_err *err)
+{
+    const struct vr_window *const windows[] = {&rel->stats.now, &rel->stats.last};
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < 2; i++) {
+        struct window_row row = {rel->vm_id, rel->number, i, *windows[i]};
+        r = row.w.start_us ? db_put(s, &window_table, &row, err) : 0;
+    }
+    return r;
+}
+
 static int put_rel(struct store *s, const struct vr_rel *rel, struct vr_err *err)
 {
     /* Replacing the row removes its children by the foreign key. */
@@ -190,7 +236,7 @@ static int put_rel(struct store *s, const struct vr_rel *rel, struct vr_err *err
         struct history_row row = {rel->vm_id, rel->number, i, rel->history[i]};
         r = db_put(s, &history_table, &row, err);
     }
-    return r;
+    return r < 0 ? r : put_windows(s, rel, err);
 }
 
 int store_save_rel(struct store *s, const struct vr_rel *rel, struct vr_err *err)
@@ -252,6 +298,21 @@ static int load_children(struct store *s, struct vr_rel *rel, struct vr_err *err
     return r;
 }
 
+static int load_windows(struct store *s, struct vr_rel *rel, struct vr_err *err)
+{
+    _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
+    int r = db_select(s, &window_table, "WHERE vm_id=? AND number=?", &stmt, err);
+    if (r == 0) {
+        r = bind_rel_key(s, stmt, &rel->vm_id, rel->number, err);
+    }
+    while (r == 0 && (r = db_step(s, stmt, err)) > 0) {
+        struct window_row row = {0};
+        r = db_get(s, &window_table, stmt, &row, err);
+        *(row.position == 0 ? &rel->stats.now : &rel->stats.last) = row.w;
+    }
+    return r;
+}
+
 int store_load_rels(struct store *s, store_rel_fn cb, void *ctx, struct vr_err *err)
 {
     _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
@@ -261,6 +322,9 @@ int store_load_rels(struct store *s, store_rel_fn cb, void *ctx, struct vr_err *
         r = db_get(s, &rel_table, stmt, &rel, err);
         if (r == 0) {
             r = load_children(s, &rel, err);
+        }
+        if (r == 0) {
+            r = load_windows(s, &rel, err);
         }
         if (r == 0) {
             r = cb(ctx, &rel, err);

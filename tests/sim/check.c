@@ -348,9 +348,21 @@ static void check_acked(struct world *w)
     }
 }
 
+/* Statistics count every transfer that completed, once; only a relationship that could not be saved
+ * may have lost its count with what it was of. */
+static void check_statistics(struct host *h)
+{
+    if (h->counted > h->completed || h->counted + h->unsaved < h->completed) {
+        world_fail(h->w, "%s: %llu successes counted, %llu transfers completed, %llu saves failed",
+                   h->name, (unsigned long long)h->counted, (unsigned long long)h->completed,
+                   (unsigned long long)h->unsaved);
+    }
+}
+
 void check_end(struct world *w)
 {
     for (int i = 0; i < HOSTS; i++) {
+        check_statistics(&w->host[i]);
         check_replica(&w->host[i], true, "at the end");
     }
     check_acked(w);

@@ -23,11 +23,35 @@ static void random_bytes(void *ctx, void *p, size_t n)
 
 /* --- the store: a call is one transaction --- */
 
+static bool is_transfer(const struct vr_job *job)
+{
+    return job->type == VR_JOBTYPE_INITIAL || job->type == VR_JOBTYPE_RESYNC ||
+           job->type == VR_JOBTYPE_RESYNC_EXTENDED;
+}
+
+/* What became of the successes since the save before. */
+static void count_successes(struct host *h, const struct vr_rel *old, const struct vr_rel *rel)
+{
+    const struct vr_window *was = &old->stats.now, *now = &rel->stats.now;
+    const struct vr_window *last = &rel->stats.last;
+    bool same = was->start_us == now->start_us;
+    bool moved = !same && last->start_us == was->start_us;
+    /* neither: whole windows went by before anybody looked, and what was counted was only told */
+    uint64_t then = same ? now->successes : moved ? last->successes : was->successes;
+    uint64_t more = then + (same ? 0 : now->successes);
+    if (then < was->successes) {
+        world_fail(h->w, "%s: successes were %u, are %llu", h->name, was->successes,
+                   (unsigned long long)more);
+    }
+    h->counted += rel->is_source ? more - was->successes : 0;
+}
+
 static int save_rel(void *ctx, const struct vr_rel *rel, struct vr_err *err)
 {
     struct host *h = ctx;
     bool apply;
     int r = fs_gate(&h->fs, FS_SAVE, &apply, err);
+    h->unsaved += r < 0 ? 1 : 0;
     if (!apply) {
         return r;
     }
@@ -35,7 +59,9 @@ static int save_rel(void *ctx, const struct vr_rel *rel, struct vr_err *err)
     if (!old) {
         vr_assert(h->nrels < VR_COUNT(h->rels));
         old = &h->rels[h->nrels++];
+        old->stats = (struct vr_stats){0};
     }
+    count_successes(h, old, rel);
     *old = *rel;
     char at[VR_UUID_TEXT_LEN], proposed[VR_UUID_TEXT_LEN];
     world_log(h->w, "%s: relationship %u saved: state %d, generation %.8s, proposed %.8s", h->name,
@@ -72,6 +98,7 @@ static int save_job(void *ctx, const struct vr_job *job, struct vr_err *err)
     }
     bool news = old->state != VR_JOB_COMPLETED && job->state == VR_JOB_COMPLETED;
     *old = *job;
+    h->completed += news && is_transfer(job) ? 1 : 0;
     if (news && r == 0) {
         check_completed(h, job);
     }
@@ -86,6 +113,8 @@ static int delete_job(void *ctx, uint64_t id, struct vr_err *err)
     struct vr_job *old = host_job(h, id);
     if (apply && old) {
         const struct vr_job *live = core_job(h->core, id); /* its end may never have been saved */
+        bool late = old->state != VR_JOB_COMPLETED && live && live->state == VR_JOB_COMPLETED;
+        h->completed += late && is_transfer(live) ? 1 : 0;
         if ((vr_job_is_final(old->state) || (live && vr_job_is_final(live->state))) &&
             h->nended < VR_COUNT(h->ended)) {
             h->ended[h->nended++] = id;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "core/service.h"
 #include "resync/sidecar.h"
 #include "tests/sim/world.h"
 #include "util/num.h"
@@ -171,6 +172,9 @@ static void load(struct host *h)
 {
     struct vr_err err = VR_ERR_INIT;
     int r = 0;
+    struct vr_service service = vr_service_default();
+    service.monitoring_interval_s = VR_INTERVAL_MIN_S; /* windows end often */
+    r = core_load_service(h->core, &service, &err);
     for (size_t i = 0; r == 0 && i < h->nauths; i++) {
         r = core_load_auth(h->core, &h->auths[i], &err);
     }

@@ -121,6 +121,8 @@ struct host {
     size_t njobs;
     struct vr_auth_entry auths[2];
     size_t nauths;
+    /* statistics: successes that became durable, transfers that completed, saves that failed */
+    uint64_t counted, completed, unsaved;
     uint64_t ended[JOBS_MAX]; /* ids of jobs that left the store when they were over */
     size_t nended;
     /* the replica this host holds */

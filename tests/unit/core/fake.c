@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fake.h"
+#include "core/service.h"
 
 #include "util/num.h"
 
@@ -307,6 +308,10 @@ struct fake *fake_new(void)
         .disks = {{.name = "vda", .path = "/i/vda", .size_bytes = 100},
                   {.name = "vdb", .path = "/i/vdb", .size_bytes = 50}},
     };
+    f->service = vr_service_default();
+    f->service.monitoring_start_s = (T0 / SEC) % VR_DAY_S;
+    f->service.monitoring_interval_s = VR_INTERVAL_MAX_S; /* no window ends unasked */
+    f->has_service = true;
     snprintf(f->reply.host, sizeof(f->reply.host), "b.example");
     fake_restart(f);
     return f;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Settings of the service: all or nothing, durable before they hold, and what follows from them. */
+#include "core/service.h"
 #include "fake.h"
 #include "util/num.h"
 
@@ -22,6 +23,8 @@ static struct vr_service now(struct fake *f)
 static void test_defaults(void **state)
 {
     struct fake *f = fake_new();
+    f->has_service = false; /* nothing was ever stored */
+    fake_restart(f);
     struct vr_service s = now(f);
     assert_true(s.recovery_server_enabled);
     assert_int_equal(s.monitoring_start_s, 9 * 3600);

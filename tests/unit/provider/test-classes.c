@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The instances of a host with a thousand VMs, over the real core: their values, and the links
  * between them. */
+#include "core/service.h"
 #include "provider/provider.h"
 #include "tests/lib/check.h"
 #include "util/num.h"

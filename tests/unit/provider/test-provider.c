@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The provider over a core of our own, which answers what the test tells it and records what it was
  * asked. */
+#include "core/service.h"
 #include "provider/provider.h"
 #include "tests/lib/check.h"
 #include "util/num.h"

@@ -56,7 +56,20 @@ static struct vr_rel some_rel(void)
         .created_us = 1,
         .last_sync_us = INT64_MAX,
         .bandwidth_bytes_s = 77,
-        .needs_decision = true};
+        .needs_decision = true,
+        .stats = {.now = {.start_us = 10,
+                          .end_us = 11,
+                          .successes = 12,
+                          .misses = 13,
+                          .network_failures = 14,
+                          .failures = UINT32_MAX,
+                          .bytes = INT64_MAX,
+                          .bytes_max = 15,
+                          .latency_us = 16,
+                          .latency_max_us = 17,
+                          .health = VR_HEALTH_OK},
+                  .last = {.start_us = 20, .end_us = 21, .misses = 22},
+                  .open_bytes = 23}};
     rel.generation = (struct vr_generation){vr_uuid_new(), vr_uuid_new(), 1ull << 40, UINT32_MAX};
     for (uint32_t i = 0; i < VR_HISTORY_MAX; i++) {
         rel.history[i] = vr_uuid_new();
@@ -126,6 +139,7 @@ static void test_rel_comes_back_whole(void **state)
     rel.nexcluded = 1;
     rel.nhistory = 3;
     memset(rel.excluded[1], 0, sizeof rel.excluded[1]);
+    rel.stats.last = (struct vr_window){0}; /* none yet: no row */
     memset(&rel.history[3], 0, sizeof rel.history[0] * (VR_HISTORY_MAX - 3));
     CHECK_OK(store_save_rel(s, &rel, &err), &err);
     s = reopen(s);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The settings of the replication service, and statistics; otherwise as core.h. */
+#pragma once
+#include "core/core.h"
+
+/* Before core_start. As stored: INVALID when that cannot be. Not loaded: vr_service_default. */
+VR_MUST_CHECK int
+core_load_service(struct core *c, const struct vr_service *service, struct vr_err *err);
+/* As they are now, whole. */
+void core_service(struct core *c, struct vr_service *ret);
+/* All that the change names, or nothing. RecoveryServerEnabled false ends what peers do here. A
+ * window of statistics that runs ends when it was going to. */
+void core_service_set(struct core *c,
+                      const struct core_caller *who,
+                      const struct vr_service_change *change,
+                      core_done done,
+                      void *ctx);
+
+struct core_stats {
+    struct vr_stats stats; /* up to now; now.health is the relationship's */
+    bool all_sent;         /* a transfer has sent all that differed and is not done yet */
+};
+/* False: there is no such relationship. */
+bool core_stats(struct core *c, const struct vr_uuid *vm, uint8_t number, struct core_stats *ret);
+/* The window begins anew; a health that statistics alone made Warning is Ok again. rel_number -1:
+ * by this host's part. */
+void core_stats_reset(struct core *c,
+                      const struct core_caller *who,
+                      const struct vr_uuid *vm,
+                      int rel_number,
+                      core_done done,
+                      void *ctx);

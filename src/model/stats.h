@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Statistics of a relationship (Msvm_ReplicationStatistics): what was counted in the window that
+ * runs and in the one before. Windows end at the monitoring start time and every interval after
+ * it, counted from 1970-01-01; the first is as short as that makes it. Plain data, no clock.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/service.h"
+#include "model/states.h"
+
+struct vr_window {
+    uint64_t start_us, end_us; /* end of the running one: when it is going to end. 0: no window */
+    uint32_t successes;        /* transfers that completed */
+    uint32_t misses;           /* scheduled transfers that could not start at their time */
+    uint32_t network_failures; /* tries that lost the peer, or did not find it */
+    uint32_t failures;         /* tries that failed otherwise */
+    uint64_t bytes, bytes_max; /* on the line, of transfers that ended; the largest one */
+    uint64_t latency_us, latency_max_us; /* from a transfer's first start to its completion */
+    enum vr_health health;               /* when it ended */
+};
+
+struct vr_stats {
+    struct vr_window now, last;
+    /* sent by interrupted tries of the transfer under way: counted when that ends */
+    uint64_t open_bytes;
+};
+
+enum vr_outcome {
+    VR_OUTCOME_SUCCESS,
+    VR_OUTCOME_MISS,
+    VR_OUTCOME_NETWORK, /* the transfer goes on later */
+    VR_OUTCOME_TRY,     /* so, but it was not the network */
+    VR_OUTCOME_FAILURE,
+    VR_OUTCOME_STOPPED, /* told to: only its bytes count, when the transfer has ended */
+    VR_OUTCOME_ENDED    /* cancelled: only its bytes count */
+};
+
+/* The first end of a window after t_us. */
+uint64_t vr_window_end(const struct vr_service *s, uint64_t t_us);
+/* Brings the windows up to now_us, or begins the first one. True: a window ended in which something
+ * was counted; *ret_ended (may be NULL) is it. */
+bool vr_stats_roll(struct vr_stats *st,
+                   const struct vr_service *s,
+                   uint64_t now_us,
+                   enum vr_health health,
+                   struct vr_window *ret_ended);
+/* Forgets what was counted; a window begins. */
+void vr_stats_reset(struct vr_stats *st, const struct vr_service *s, uint64_t now_us);
+/* One outcome, in the running window. bytes: of the try that ended. */
+void vr_stats_count(struct vr_stats *st, enum vr_outcome what, uint64_t bytes, uint64_t latency_us);
+bool vr_window_is_empty(const struct vr_window *w);
+/* Were too many scheduled transfers missed: more than a fifth? */
+bool vr_window_is_bad(const struct vr_window *w);
