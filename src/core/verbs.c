@@ -276,6 +276,7 @@ static bool holds_generation(struct core *c, struct rel_entry *rel)
 static int failover(struct core *c, struct rel_entry *rel, const char *user, struct vr_err *err)
 {
     struct vr_rel next = rel->r;
+    struct vr_generation gen;
     char when[VR_ISO_TIME_LEN], reason[VR_TEXT_MAX];
     core_text(reason, sizeof(reason), "failed over on %.128s at %s", c->config.host_name,
               vr_iso_time(core_now(c), when, sizeof(when)));
@@ -289,11 +290,15 @@ static int failover(struct core *c, struct rel_entry *rel, const char *user, str
     /* The sidecar is the authority and is durable first; our own record follows it. */
     c->ops->end_target_sessions(c->ctx, &next.vm_id, next.number);
     rel = core_find_rel(c, &next.vm_id, next.number);
-    r = rel ? c->ops->promote_replica(c->ctx, &rel->r, &next.generation, err)
+    r = rel ? c->ops->promote_replica(c->ctx, &rel->r, &gen, err)
             : vr_fail(err, VR_E_NOT_FOUND, "the relationship was removed");
     if (r < 0) {
         return r;
     }
+    next = rel->r; /* the end of a session may have changed it */
+    next.generation = gen;
+    r = core_rel_move(&next, VR_REV_FAILOVER, reason, err);
+    vr_assert(r == 0); /* a session leads from 2 to 3, and from both to here */
     core_rel_put(c, rel, &next);
     core_event(c, CORE_EV_FAILED_OVER, &next.vm_id, NULL, "%s: the replica was %s", user, reason);
     return 0;
