@@ -20,11 +20,13 @@
 #include <time.h>
 
 #include "util/num.h"
+#include "util/spare.h"
 #include "util/vtime.h"
 
 /* How much of a refused body is read, so that the client gets its answer, before the connection is
  * cut. */
 #define DISCARD_MAX (4 * HTTP_BODY_MAX)
+#define SPARE_MS 5000 /* memory for large answers is kept so long at least */
 
 /* --- requests --- */
 
@@ -212,8 +214,9 @@ static struct MHD_Response *
 build_response(const struct http_request *r, const char *content_type, char *take_body, size_t len)
 {
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(len, take_body ? take_body : (void *)(uintptr_t) "",
-                                        take_body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+        take_body
+            ? MHD_create_response_from_buffer_with_free_callback(len, take_body, vr_spare_give)
+            : MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
     if (!response) {
         free(take_body);
         return NULL;
@@ -394,7 +397,7 @@ static bool enter_waiting(struct http_request *r)
         r->prev = s->last;
         *(s->last ? &s->last->next : &s->first) = r;
         s->last = r;
-        if (s->first == r) {
+        if (s->timer_sleeps) {
             pthread_cond_signal(&s->wake);
         }
     }
@@ -478,17 +481,26 @@ static void expire_locked(struct http_server *s, uint64_t now)
     }
 }
 
+/* Requests come and go without waking this thread: it looks at the oldest again when its deadline
+ * would be over. Only when there was none for a while is it woken by the next. */
 static void *timer_main(void *arg)
 {
     struct http_server *s = arg;
+    uint64_t quiet_ms = VR_MIN((uint64_t)s->config.deadline_ms, (uint64_t)SPARE_MS);
+    bool busy = true;
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
-        expire_locked(s, vr_mono_ms());
-        if (!s->first) {
+        uint64_t now = vr_mono_ms();
+        expire_locked(s, now);
+        /* with nothing to do for a while, memory that was kept for large answers goes back */
+        if (!s->first && !busy && !vr_spare_drop()) {
+            s->timer_sleeps = true;
             pthread_cond_wait(&s->wake, &s->lock);
+            s->timer_sleeps = false;
             continue;
         }
-        uint64_t at = s->first->deadline_ms;
+        busy = s->first != NULL;
+        uint64_t at = s->first ? s->first->deadline_ms : now + quiet_ms;
         struct timespec ts = {.tv_sec = (time_t)(at / 1000),
                               .tv_nsec = (long)(at % 1000) * 1000000};
         pthread_cond_timedwait(&s->wake, &s->lock, &ts);

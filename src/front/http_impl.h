@@ -45,7 +45,7 @@ struct http_server {
     struct http_request *first, *last; /* waiting */
     bool stopping;
     pthread_t timer;
-    bool timer_runs;
+    bool timer_runs, timer_sleeps; /* the second under lock: until it is woken */
     atomic_size_t body_bytes;
     struct http_listener {
         struct http_server *server;

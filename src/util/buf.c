@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/spare.h"
+
 struct vr_rd vr_rd_init(const void *p, size_t n)
 {
     const uint8_t *b = p;
@@ -95,6 +97,12 @@ void vr_buf_init(struct vr_buf *b, size_t max_bytes)
     *b = (struct vr_buf){.max = max_bytes};
 }
 
+void vr_buf_init_spare(struct vr_buf *b, size_t max_bytes)
+{
+    vr_buf_init(b, max_bytes);
+    b->spare = true;
+}
+
 void vr_buf_deinit(struct vr_buf *b)
 {
     free(b->data);
@@ -107,6 +115,25 @@ void vr_buf_reset(struct vr_buf *b)
     b->failed = false;
 }
 
+/* Once: a block that has become too small is made larger. */
+static bool grow_into_spare(struct vr_buf *b, size_t least)
+{
+    size_t cap;
+    uint8_t *p = vr_spare_take(&cap);
+    b->spare = false;
+    if (!p || cap < least) {
+        free(p);
+        return false;
+    }
+    if (b->len) {
+        memcpy(p, b->data, b->len);
+    }
+    free(b->data);
+    b->data = p;
+    b->cap = cap;
+    return true;
+}
+
 static bool grow(struct vr_buf *b, size_t n)
 {
     if (b->failed || n > b->max || b->len > b->max - n) {
@@ -116,6 +143,9 @@ static bool grow(struct vr_buf *b, size_t n)
     size_t cap = b->cap ? b->cap : 256;
     while (cap < b->len + n + 1) { /* one more for vr_buf_cstr */
         cap *= 2;
+    }
+    if (b->spare && cap >= VR_SPARE_LEAST_BYTES && grow_into_spare(b, cap)) {
+        return true;
     }
     uint8_t *p = cap == b->cap ? b->data : realloc(b->data, cap);
     if (!p) {

@@ -44,10 +44,12 @@ bool vr_rd_done(const struct vr_rd *rd);
 struct vr_buf {
     uint8_t *data;
     size_t len, cap, max;
-    bool failed;
+    bool failed, spare;
 };
 
 void vr_buf_init(struct vr_buf *b, size_t max_bytes);
+/* Of something that may become large and is given away: grows into util/spare.h. */
+void vr_buf_init_spare(struct vr_buf *b, size_t max_bytes);
 void vr_buf_deinit(struct vr_buf *b);
 void vr_buf_reset(struct vr_buf *b); /* len = 0, memory kept, failed cleared */
 void vr_buf_u8(struct vr_buf *b, uint8_t v);

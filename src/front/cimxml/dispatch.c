@@ -50,7 +50,7 @@ static void refuse(cimxml_done done, void *ctx, int http, const char *cim_error)
  * no memory. */
 static size_t answer_open(struct vr_buf *b, const struct pending *p, const char *tag)
 {
-    vr_buf_init(b, ANSWER_FRAME_MAX);
+    vr_buf_init_spare(b, ANSWER_FRAME_MAX);
     vr_buf_text(b, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
                    "<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"><MESSAGE");
     put_attr(b, "ID", p->id);
