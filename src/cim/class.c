@@ -74,14 +74,32 @@ const struct cim_method *cim_class_method(const struct cim_class *cls, const cha
     return NULL;
 }
 
-int cim_class_prop(const struct cim_class *cls, const char *name)
+/* Most names differ in their first letter: the call is saved. */
+static bool name_eq(const char *a, const char *b)
 {
-    for (uint32_t i = 0; i < cls->nprops; i++) {
-        if (strcasecmp(cls->props[i].name, name) == 0) {
+    return ((a[0] ^ b[0]) & ~0x20) == 0 && strcasecmp(a, b) == 0;
+}
+
+/* From the property after the last one found, and around: whoever asks for many follows the order
+ * of the class, more or less. */
+static int find_prop(const struct cim_class *cls, const char *name, uint32_t from)
+{
+    for (uint32_t i = from; i < cls->nprops; i++) {
+        if (name_eq(cls->props[i].name, name)) {
+            return (int)i;
+        }
+    }
+    for (uint32_t i = 0; i < from && i < cls->nprops; i++) {
+        if (name_eq(cls->props[i].name, name)) {
             return (int)i;
         }
     }
     return -1;
+}
+
+int cim_class_prop(const struct cim_class *cls, const char *name)
+{
+    return find_prop(cls, name, 0);
 }
 
 bool cim_feature_has(const struct cim_feature *f, const char *qualifier)
@@ -116,6 +134,31 @@ bool cim_param_is_in(const struct cim_feature *f)
     return q ? is_true(q) : !cim_param_is_out(f);
 }
 
+bool cim_class_seal(struct cim_class *cls, struct cim_arena *a)
+{
+    struct cim_value *values = cim_alloc(a, (cls->nprops + 1) * sizeof *values);
+    if (!values) {
+        return false;
+    }
+    cls->nkeys = 0;
+    for (uint32_t k = 0; k < cls->nprops; k++) {
+        values[k] = cls->props[k].initial;
+        if (values[k].type == CIM_NONE) {
+            values[k] = cim_null(cls->props[k].type);
+            values[k].is_array = cls->props[k].is_array;
+        }
+        if (!cim_feature_has(&cls->props[k], "Key")) {
+            continue;
+        }
+        if (cls->nkeys == CIM_KEYS_MAX) {
+            return false;
+        }
+        cls->keys[cls->nkeys++] = k;
+    }
+    cls->defaults = values;
+    return true;
+}
+
 struct cim_instance *cim_instance_new(struct cim_arena *a, const struct cim_class *cls)
 {
     struct cim_instance *i = cim_alloc(a, sizeof *i);
@@ -123,13 +166,7 @@ struct cim_instance *cim_instance_new(struct cim_arena *a, const struct cim_clas
     if (!i || !values) {
         return NULL;
     }
-    for (uint32_t k = 0; k < cls->nprops; k++) {
-        values[k] = cls->props[k].initial;
-        if (values[k].type == CIM_NONE) {
-            values[k] = cim_null(cls->props[k].type);
-            values[k].is_array = cls->props[k].is_array;
-        }
-    }
+    memcpy(values, cls->defaults, cls->nprops * sizeof *values);
     i->cls = cls;
     i->values = values;
     i->path.class_name = cls->name;
@@ -147,12 +184,9 @@ void cim_set(struct cim_instance *i, const char *name, struct cim_value v)
     if (!i) {
         return;
     }
-    uint32_t at = i->cursor;
-    if (at >= i->cls->nprops || strcasecmp(i->cls->props[at].name, name) != 0) {
-        int found = cim_class_prop(i->cls, name);
-        vr_assert(found >= 0);
-        at = (uint32_t)found;
-    }
+    int found = find_prop(i->cls, name, i->cursor);
+    vr_assert(found >= 0);
+    uint32_t at = (uint32_t)found;
     vr_assert(fits(&i->cls->props[at], &v));
     v.is_array = i->cls->props[at].is_array;
     i->values[at] = v;
@@ -171,9 +205,8 @@ void cim_instance_make_path(struct cim_instance *i, const char *ns)
         return;
     }
     i->path = (struct cim_path){.ns = ns, .class_name = i->cls->name};
-    for (uint32_t k = 0; k < i->cls->nprops; k++) {
-        if (cim_feature_has(&i->cls->props[k], "Key")) {
-            vr_assert(cim_path_add_key(&i->path, i->cls->props[k].name, i->values[k]));
-        }
+    for (uint32_t k = 0; k < i->cls->nkeys; k++) {
+        uint32_t at = i->cls->keys[k];
+        vr_assert(cim_path_add_key(&i->path, i->cls->props[at].name, i->values[at]));
     }
 }

@@ -77,6 +77,9 @@ struct cim_class {
     uint32_t nprops;
     const struct cim_method *methods; /* inherited ones first */
     uint32_t nmethods;
+    /* What follows from the properties: see cim_class_seal. */
+    const struct cim_value *defaults; /* of each, its initial value or NULL */
+    uint32_t keys[CIM_KEYS_MAX], nkeys;
 };
 
 /* The classes of one namespace. Who serves it sets ns and links it. */
@@ -98,6 +101,8 @@ struct cim_instance {
 const struct cim_class *cim_schema_class(const struct cim_schema *s, const char *name);
 const struct cim_qualifier_decl *cim_schema_qualifier(const struct cim_schema *s, const char *name);
 void cim_schema_free(struct cim_schema *s);
+/* Once the properties are there. False: more than CIM_KEYS_MAX keys, or the arena failed. */
+bool cim_class_seal(struct cim_class *cls, struct cim_arena *a);
 /* Is cls the class called name, or below it? */
 bool cim_class_is_a(const struct cim_class *cls, const char *name);
 bool cim_class_is_abstract(const struct cim_class *cls);

@@ -467,6 +467,10 @@ static int parse_class(struct mof *m)
     cls->nprops = props.n;
     cls->methods = methods.items;
     cls->nmethods = methods.n;
+    if (r == 0 && !cim_class_seal(cls, &m->schema->arena)) {
+        r = vr_fail(m->err, VR_E_LIMIT, "class %s has more than %d keys, or there is no memory",
+                    cls->name, CIM_KEYS_MAX);
+    }
     *(m->schema->last ? &m->schema->last->next : &m->schema->first) = cls;
     m->schema->last = cls;
     return r;

@@ -148,6 +148,19 @@ int cim_value_from_text(struct cim_arena *a,
     return 0;
 }
 
+/* At the end of buf: the digits come from the last to the first. */
+static const char *unsigned_text(uint64_t u, char *buf, size_t cap)
+{
+    char *p = buf + cap;
+    vr_assert(cap > 20);
+    *--p = '\0';
+    do {
+        *--p = (char)('0' + u % 10);
+        u /= 10;
+    } while (u);
+    return p;
+}
+
 const char *cim_value_text(const struct cim_value *v, char *buf, size_t cap)
 {
     if (v->is_null || v->is_array) {
@@ -157,8 +170,7 @@ const char *cim_value_text(const struct cim_value *v, char *buf, size_t cap)
         return v->b ? "TRUE" : "FALSE";
     }
     if (cim_type_is_unsigned(v->type)) {
-        snprintf(buf, cap, "%" PRIu64, v->u);
-        return buf;
+        return unsigned_text(v->u, buf, cap);
     }
     if (cim_type_is_signed(v->type)) {
         snprintf(buf, cap, "%" PRId64, v->s);

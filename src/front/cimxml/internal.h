@@ -70,6 +70,8 @@ struct cimxml_options {
     size_t nlist;
 };
 void put_escaped(struct vr_buf *b, const char *s);
+void put_open(struct vr_buf *b, const char *tag); /* without '>', for attributes to follow */
+void put_close(struct vr_buf *b, const char *tag);
 void put_attr(struct vr_buf *b, const char *name, const char *value); /* ' name="value"' */
 void put_instance_name(struct vr_buf *b, const struct cim_path *p);
 void put_instance(struct vr_buf *b, const struct cim_instance *i, const struct cimxml_options *o);

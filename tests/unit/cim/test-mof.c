@@ -136,6 +136,19 @@ static void test_limits(void **state)
     snprintf(text + n, sizeof text - (size_t)n, "};");
     CHECK_FAILS(cim_mof_parse(text, strlen(text), "t.mof", &s, &err), &err, VR_E_INVALID,
                 "fewer properties");
+    for (int keys = CIM_KEYS_MAX; keys <= CIM_KEYS_MAX + 1; keys++) {
+        n = snprintf(text, sizeof text, QUALIFIERS "class A {");
+        for (int i = 0; i < keys; i++) {
+            n += snprintf(text + n, sizeof text - (size_t)n, "[Key] string P%d;", i);
+        }
+        snprintf(text + n, sizeof text - (size_t)n, "};");
+        int r = cim_mof_parse(text, strlen(text), "t.mof", &s, &err);
+        assert_int_equal(r, keys > CIM_KEYS_MAX ? -VR_E_LIMIT : 0);
+        if (r == 0) {
+            assert_int_equal(s->first->nkeys, CIM_KEYS_MAX);
+            cim_schema_free(s);
+        }
+    }
 }
 
 static struct cim_schema *shipped(void)

@@ -253,6 +253,33 @@ static void test_instance_flags(void **state)
     fixture_deinit(&f);
 }
 
+/* An enumeration writes an instance as GetInstance does, whatever is asked for. */
+static void test_same_instance(void **state)
+{
+#define LIST                                                                                       \
+    IPARAM("PropertyList", "<VALUE.ARRAY><VALUE>Roles</VALUE><VALUE>Name</VALUE><VALUE>Status"     \
+                           "</VALUE><VALUE>EnabledState</VALUE></VALUE.ARRAY>")
+    static const char *const asked[] = {"", TRUE_("IncludeQualifiers"), TRUE_("IncludeClassOrigin"),
+                                        LIST, LIST TRUE_("IncludeQualifiers")};
+    for (size_t i = 0; i < VR_COUNT(asked); i++) {
+        struct fixture f = {.copies = 2};
+        char body[4096];
+        snprintf(body, sizeof body, ICALL("GetInstance", IPARAM("InstanceName", VM) "%s"),
+                 asked[i]);
+        post(&f, "GetInstance", NS_OBJECT, body);
+        char *one = strstr(f.body, "<INSTANCE "), *end = strstr(f.body, "</IRETURNVALUE>");
+        assert_true(one && end);
+        char *want = strndup(one, (size_t)(end - one));
+        snprintf(body, sizeof body,
+                 ICALL("EnumerateInstances", CLASSNAME("Msvm_ComputerSystem") "%s"), asked[i]);
+        post(&f, "EnumerateInstances", NS_OBJECT, body);
+        expect_part(&f, want);
+        assert_non_null(strstr(strstr(f.body, want) + 1, want)); /* and the second one, too */
+        free(want);
+        fixture_deinit(&f);
+    }
+}
+
 static void test_get_property(void **state)
 {
     struct fixture f = {0};
@@ -485,10 +512,10 @@ static void test_cim_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_get_class),           T(test_local_only),     T(test_class_lists),
-        T(test_qualifiers),          T(test_not_supported),  T(test_instances),
-        T(test_exec_query),          T(test_instance_flags), T(test_get_property),
-        T(test_association_filters), T(test_associations),   T(test_class_associations),
-        T(test_association_errors),  T(test_cim_errors)};
+        T(test_get_class),          T(test_local_only),          T(test_class_lists),
+        T(test_qualifiers),         T(test_not_supported),       T(test_instances),
+        T(test_exec_query),         T(test_instance_flags),      T(test_get_property),
+        T(test_same_instance),      T(test_association_filters), T(test_associations),
+        T(test_class_associations), T(test_association_errors),  T(test_cim_errors)};
     return cmocka_run_group_tests(tests, load_schema, free_schema);
 }
