@@ -7,7 +7,7 @@
 #include "cim/mof.h"
 #include "cim/pull.h"
 
-static struct cim_schema *schema;
+static struct cim_schema *schema, *other;
 
 static void fill(struct cim_instance *i)
 {
@@ -15,7 +15,7 @@ static void fill(struct cim_instance *i)
     cim_set(i, "Name", cim_str(VM_ID));
     cim_set(i, "ElementName", cim_str("a<b>&\"c\x01 \xff"));
     cim_set(i, "EnabledState", cim_uint(CIM_UINT16, 2));
-    cim_instance_make_path(i, CIM_NAMESPACE);
+    cim_instance_make_path(i, i->cls->schema->ns);
 }
 
 static void fill_service(struct cim_instance *i)
@@ -256,9 +256,19 @@ int load_schema(void **state)
     return !schema->first;
 }
 
+void add_namespace(const char *ns, const char *mof)
+{
+    struct vr_err err = VR_ERR_INIT;
+    assert_null(other);
+    CHECK_OK(cim_mof_parse(mof, strlen(mof), ns, &other, &err), &err);
+    other->ns = ns;
+    schema->next = other;
+}
+
 int free_schema(void **state)
 {
     cim_schema_free(schema);
+    cim_schema_free(other);
     xmlCleanupParser();
     return 0;
 }

@@ -71,6 +71,8 @@ struct fixture {
 /* Setup and teardown of the group. */
 int load_schema(void **state);
 int free_schema(void **state);
+/* Once, a second one: its Msvm_ComputerSystem has an instance, too. */
+void add_namespace(const char *ns, const char *mof);
 /* The broker's answer to a method, when f->later kept it. */
 void fixture_deinit(struct fixture *f);
 void reply(cim_invoke_done done, void *ctx);
