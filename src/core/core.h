@@ -131,13 +131,6 @@ void core_adopt(struct core *c,
                 int rel_number,
                 core_done done,
                 void *ctx);
-void core_auth_add(struct core *c,
-                   const struct core_caller *who,
-                   const struct vr_auth_entry *e,
-                   core_done done,
-                   void *ctx);
-void core_auth_remove(
-    struct core *c, const struct core_caller *who, const char *host, core_done done, void *ctx);
 void core_peer_test(
     struct core *c, const struct core_caller *who, const char *point, core_done done, void *ctx);
 void core_bandwidth(struct core *c,

@@ -186,6 +186,8 @@ void core_event(struct core *c,
 /* --- auth.c --- */
 /* The entry that allows this identity; NULL: none. */
 const struct vr_auth_entry *core_find_auth(struct core *c, const char *identity);
+/* May the peer of this replica still replicate to us? DENIED with the reason. */
+int auth_check_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err);
 
 /* --- service.c --- */
 /* May peers replicate to this host? DENIED with the reason. */

@@ -85,7 +85,7 @@ static int serve_transfer(struct core *c,
 {
     struct rel_entry *rel;
     int r = find_ours(c, identity, req, &rel, err);
-    r = r < 0 ? r : check_auth(c, identity, err);
+    r = r < 0 ? r : auth_check_rel(c, &rel->r, err);
     if (r < 0) {
         return r;
     }
@@ -169,6 +169,7 @@ static int serve_enable(struct core *c,
         return make_replica(c, identity, core_find_auth(c, identity), req, ret, err);
     }
     r = find_ours(c, identity, req, ret, err);
+    r = r < 0 ? r : auth_check_rel(c, &(*ret)->r, err);
     if (r == 0 && (*ret)->r.state == VR_REL_RECOVERED) {
         r = vr_fail(err, VR_E_LINEAGE, "the replica was %.200s", (*ret)->r.reason);
     }

@@ -66,6 +66,29 @@ bool vr_host_matches(const char *pattern, const char *name)
     return dot && dot != name && strcasecmp(pattern + 1, dot) == 0;
 }
 
+bool vr_host_pattern_ok(const char *pattern)
+{
+    const char *p = strncmp(pattern, "*.", 2) == 0 ? pattern + 2 : pattern;
+    if (strnlen(pattern, VR_HOST_MAX) >= VR_HOST_MAX) {
+        return false;
+    }
+    for (;;) {
+        size_t n = strcspn(p, ".");
+        if (n == 0 || n > 63 || p[0] == '-' || p[n - 1] == '-') {
+            return false;
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (!isalnum((unsigned char)p[i]) && p[i] != '-') {
+                return false;
+            }
+        }
+        if (!p[n]) {
+            return true;
+        }
+        p += n + 1;
+    }
+}
+
 uint64_t vr_vm_bytes(const struct vr_vm *vm)
 {
     uint64_t sum = 0;

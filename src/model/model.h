@@ -64,6 +64,8 @@ struct vr_rel {
     char peer_identity[VR_HOST_MAX]; /* SAN dNSName its certificate must carry */
     char storage[VR_PATH_MAX];       /* directory of the replica's images; replica side only */
     char vm_name[VR_NAME_MAX];       /* replica side only, not stored: from its sidecar */
+    /* replica side: the authorization entry that alone allows it; "": any that allows its peer */
+    char auth_host[VR_HOST_MAX];
     char excluded[VR_DISKS_MAX][VR_NAME_MAX]; /* disk names; source side only */
     uint32_t nexcluded;
     struct vr_generation generation; /* what the replica holds, as last known here */
@@ -165,5 +167,8 @@ bool vr_host_split(const char *point, char *ret_host, size_t cap, uint16_t *ret_
 /* Does SAN name `name` match pattern (a name, or "*." + domain: exactly one label)?
  * Case-insensitive. */
 bool vr_host_matches(const char *pattern, const char *name);
+/* What may stand in an authorization entry: a name of letters, digits and hyphens in labels of 1 to
+ * 63, or "*." and such a name. */
+bool vr_host_pattern_ok(const char *pattern);
 /* Total bytes of the disks that take part. */
 uint64_t vr_vm_bytes(const struct vr_vm *vm);

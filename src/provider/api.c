@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/auth.h"
+
 /* RequestedState of RequestReplicationStateChange. */
 enum {
     STATE_CHANGE_RESUME = 3,
@@ -191,7 +193,7 @@ static void call_core(struct core *c,
         core_bandwidth(c, who, &v->vm_id, v->rel_number, v->bandwidth_bytes_s, verb_done, p);
         return;
     case API_AUTH_ADD:
-        core_auth_add(c, who, &v->auth, verb_done, p);
+        core_auth_put(c, who, CORE_AUTH_PUT, &v->auth, verb_done, p);
         return;
     case API_AUTH_REMOVE:
         core_auth_remove(c, who, v->host, verb_done, p);

@@ -79,6 +79,8 @@ static const char *const steps[] = {
     " latency_max_us INTEGER NOT NULL, health INTEGER NOT NULL,"
     " PRIMARY KEY(vm_id, number, position),"
     " FOREIGN KEY(vm_id, number) REFERENCES rel ON DELETE CASCADE) STRICT;",
+    /* 5 */
+    "ALTER TABLE rel ADD COLUMN auth_host TEXT NOT NULL DEFAULT '';",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

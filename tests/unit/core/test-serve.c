@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The replica side: who may ask what, and what a target's end changes. */
+#include "core/auth.h"
 #include "fake.h"
 #include "util/num.h"
 

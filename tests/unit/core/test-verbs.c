@@ -214,38 +214,6 @@ static void test_bandwidth(void **state)
     fake_free(f);
 }
 
-static void add_auth(struct fake *f, const char *host)
-{
-    struct vr_auth_entry e = {.storage = "/replicas"};
-    snprintf(e.host, sizeof(e.host), "%s", host);
-    core_auth_add(f->c, &admin, &e, fake_done, f);
-}
-
-static void test_auth(void **state)
-{
-    struct fake *f = in_state(VR_REL_REPLICATING, false);
-    struct vr_auth_entry bad = {.host = "b.example", .storage = "relative"};
-    core_auth_add(f->c, &operator_, &bad, fake_done, f);
-    assert_int_equal(f->answer.code, 32769);
-    core_auth_add(f->c, &admin, &bad, fake_done, f);
-    assert_int_equal(f->answer.code, 32773);
-    add_auth(f, "bad host");
-    assert_int_equal(f->answer.code, 32773);
-    add_auth(f, "*.example");
-    add_auth(f, "B.example");
-    add_auth(f, "b.EXAMPLE"); /* the same one */
-    assert_int_equal(f->answer.code, 0);
-    assert_non_null(core_auth_at(f->c, 1));
-    assert_null(core_auth_at(f->c, 2));
-    core_auth_remove(f->c, &admin, "b.example", fake_done, f);
-    assert_int_equal(f->ended_sessions, 0); /* *.example still allows it */
-    core_auth_remove(f->c, &admin, "*.example", fake_done, f);
-    assert_int_equal(f->ended_sessions, 1);
-    core_auth_remove(f->c, &admin, "*.example", fake_done, f);
-    assert_int_equal(f->answer.code, 32773);
-    fake_free(f);
-}
-
 static void test_peer_test(void **state)
 {
     struct fake *f = fake_new();
@@ -264,10 +232,9 @@ static void test_peer_test(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_state_table), T(test_state_refusals), T(test_verify),
-        T(test_verify_ends), T(test_failover),       T(test_failover_of_nothing),
-        T(test_adopt),       T(test_disable),        T(test_bandwidth),
-        T(test_auth),        T(test_peer_test),
+        T(test_state_table), T(test_state_refusals),      T(test_verify), T(test_verify_ends),
+        T(test_failover),    T(test_failover_of_nothing), T(test_adopt),  T(test_disable),
+        T(test_bandwidth),   T(test_peer_test),
     };
     return RUN(tests);
 }

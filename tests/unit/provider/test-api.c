@@ -2,6 +2,7 @@
 /* The REST front's view of core, over a core of this test's own. */
 #include "provider/api.h"
 
+#include "core/auth.h"
 #include "tests/lib/check.h"
 #include "util/num.h"
 
@@ -83,14 +84,15 @@ void core_failover(struct core *c,
     called("failover", who, 0, force, done, ctx);
 }
 
-void core_auth_add(struct core *c,
+void core_auth_put(struct core *c,
                    const struct core_caller *who,
+                   enum core_auth_how how,
                    const struct vr_auth_entry *e,
                    core_done done,
                    void *ctx)
 {
     memcpy(fake.host, e->host, sizeof(fake.host));
-    called("auth_add", who, 0, 0, done, ctx);
+    called("auth_add", who, (int)how, 0, done, ctx);
 }
 
 void core_auth_remove(

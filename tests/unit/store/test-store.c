@@ -48,6 +48,7 @@ static struct vr_rel some_rel(void)
         .peer = "b.example:8650",
         .peer_identity = "b.example",
         .storage = "/srv/replica",
+        .auth_host = "*.example",
         .excluded = {"vdb", "vdd"},
         .nexcluded = 2,
         .setting = {.interval_s = 900, .auto_resync = true, .auto_start_s = 1, .auto_end_s = 2},
