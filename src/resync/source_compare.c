@@ -12,10 +12,7 @@
 #include "resync/source_priv.h"
 #include "util/num.h"
 
-#define LINK_FULL (4u << 20) /* queued bytes above which nothing more is produced */
-#define SETTLE_EVERY 256u    /* nodes */
-#define ZSTD_LEVEL 1
-#define ZSTD_SAVES_PART 16u /* compressed bytes are sent when they save this part or more */
+#define SETTLE_EVERY 256u /* nodes */
 /*
  * Until the first DETAIL has come there is nothing to send: these many nodes are asked for all
  * their 4 KiB tags at once, 4 KiB each, which saves a round trip before the first DATA.
@@ -95,7 +92,7 @@ static uint32_t node_len(const struct source *s, uint64_t node)
     return len;
 }
 
-static const struct node_tags *pending_tags(struct source *s, const struct pending *p)
+const struct node_tags *source_tags(struct source *s, const struct pending *p)
 {
     return p->tags ? p->tags : digest_zero(s->digest, node_len(s, p->node));
 }
@@ -110,7 +107,7 @@ static int send_want(struct source *s, uint64_t node, uint16_t mask, struct vr_e
 static int
 detail_mids(struct source *s, struct pending *p, const struct msg_detail *m, struct vr_err *err)
 {
-    const struct node_tags *own = pending_tags(s, p);
+    const struct node_tags *own = source_tags(s, p);
     uint32_t mids = digest_mids(node_len(s, p->node));
     if (m->count != mids) {
         return out_of_order(err, "a detail");
@@ -132,7 +129,7 @@ detail_mids(struct source *s, struct pending *p, const struct msg_detail *m, str
 static int
 detail_leaves(struct source *s, struct pending *p, const struct msg_detail *m, struct vr_err *err)
 {
-    const struct node_tags *own = pending_tags(s, p);
+    const struct node_tags *own = source_tags(s, p);
     uint32_t leaves = digest_leaves(node_len(s, p->node)), at = 0;
     for (uint32_t i = 0; i < leaves; i++) {
         if (!(p->asked & (1u << (i / DIGEST_LEAVES_OF_MID)))) {
@@ -242,7 +239,7 @@ static bool may_read(const struct source *s)
 static void mark_all(struct source *s, struct pending *p)
 {
     uint32_t leaves = digest_leaves(node_len(s, p->node));
-    const struct node_tags *own = pending_tags(s, p);
+    const struct node_tags *own = source_tags(s, p);
     const struct node_tags *zero = digest_zero(s->digest, node_len(s, p->node));
     for (uint32_t i = 0; i < leaves; i++) {
         if (memcmp(own->leaf[i], zero->leaf[i], DIGEST_TAG) != 0) {
@@ -313,151 +310,7 @@ static int compare_one(struct source *s, struct vr_err *err)
     return send_want(s, node, q->asked, err);
 }
 
-/* --- sending differences --- */
-
-uint32_t source_throttle_ms(const struct source *s)
-{
-    uint64_t us = pace_wait_us(&s->pace, s->now_us);
-    return (uint32_t)VR_MIN((us + 999) / 1000, (uint64_t)1000);
-}
-
-/* All that the link counts is paid for, whatever it was: payload, frames, questions, TLS. */
-static void pay(struct source *s)
-{
-    uint64_t out, in;
-    link_counters(s->link, &out, &in);
-    out += link_pending(s->link);
-    pace_spend(&s->pace, out - s->paid, s->now_us);
-    s->paid = out;
-}
-
-int source_send_zero(struct source *s, struct vr_err *err)
-{
-    if (s->zero.len == 0) {
-        return 0;
-    }
-    vr_buf_reset(&s->msg);
-    msg_put_zero(&s->msg, &s->zero);
-    s->zero.len = 0;
-    s->progress.bytes_sent += s->msg.len;
-    return link_send(s->link, MSG_ZERO, s->msg.data, s->msg.len, NULL, 0, err);
-}
-
-static int add_zero(struct source *s, uint16_t disk, uint64_t off, uint64_t len, struct vr_err *err)
-{
-    if (s->zero.len && s->zero.disk == disk && s->zero.off + s->zero.len == off) {
-        s->zero.len += len;
-        return 0;
-    }
-    int r = source_send_zero(s, err);
-    s->zero = (struct msg_zero){disk, off, len};
-    return r;
-}
-
-/* Puts the smaller one of raw and compressed bytes into the message. */
-static void squeeze(struct source *s, struct msg_data *m)
-{
-    uint64_t begin = s->p.clock_us ? s->p.clock_us(s->p.ctx) : 0, end = begin;
-    if (s->use_zstd && squeeze_wanted(&s->squeeze)) {
-        size_t n = ZSTD_compressCCtx(s->zstd, s->packed, ZSTD_compressBound(MSG_DATA_MAX), s->raw,
-                                     m->raw_len, ZSTD_LEVEL);
-        /* Kept only when it pays for the other side's work. */
-        if (!ZSTD_isError(n) && n < m->raw_len - m->raw_len / ZSTD_SAVES_PART) {
-            m->coding = MSG_DATA_ZSTD;
-            m->bytes = s->packed;
-            m->len = (uint32_t)n;
-        }
-        end = s->p.clock_us ? s->p.clock_us(s->p.ctx) : 0;
-    }
-    squeeze_sent(&s->squeeze, m->raw_len, end - begin, end);
-}
-
-static int
-send_data(struct source *s, uint16_t disk, uint64_t off, uint32_t len, struct vr_err *err)
-{
-    int r = source_send_zero(s, err);
-    if (r == 0) {
-        r = block_read(s->p.disks[disk], s->raw, len, off, err);
-    }
-    if (r < 0) {
-        return r;
-    }
-    struct msg_data m = {.disk = disk, .off = off, .raw_len = len, .bytes = s->raw, .len = len};
-    squeeze(s, &m);
-    vr_buf_reset(&s->msg);
-    msg_put_data_head(&s->msg, &m);
-    s->sent_raw += len;
-    s->disk_sent[disk] += m.len;
-    s->progress.bytes_sent += m.len;
-    return link_send(s->link, MSG_DATA, s->msg.data, s->msg.len, m.bytes, m.len, err);
-}
-
-/* The next stretch of differing blocks, all zero here or all data. False: the node is done. */
-static bool next_stretch(struct source *s,
-                         struct pending *p,
-                         uint32_t leaves,
-                         uint32_t *ret_first,
-                         uint32_t *ret_n,
-                         bool *ret_zero)
-{
-    const struct node_tags *own = pending_tags(s, p);
-    const struct node_tags *zero = digest_zero(s->digest, node_len(s, p->node));
-    while (p->at < leaves && !leaf_bit(p->mask, p->at)) {
-        p->at++;
-    }
-    if (p->at >= leaves) {
-        return false;
-    }
-    uint32_t first = p->at;
-    uint32_t max = pace_piece(&s->pace, DIGEST_LEAF, MSG_DATA_MAX) / DIGEST_LEAF;
-    *ret_zero = memcmp(own->leaf[first], zero->leaf[first], DIGEST_TAG) == 0;
-    while (p->at < leaves && p->at - first < max && leaf_bit(p->mask, p->at) &&
-           (memcmp(own->leaf[p->at], zero->leaf[p->at], DIGEST_TAG) == 0) == *ret_zero) {
-        p->at++;
-    }
-    *ret_first = first;
-    *ret_n = p->at - first;
-    return true;
-}
-
-static bool may_send(struct source *s)
-{
-    pay(s);
-    return s->sent_raw - s->credited < MSG_WINDOW_DATA && link_pending(s->link) < LINK_FULL &&
-           source_throttle_ms(s) == 0;
-}
-
-/* Sends of the oldest pending node as much as flow control allows. */
-static int send_pending(struct source *s, bool *ret_worked, struct vr_err *err)
-{
-    struct pending *p = &s->pending[s->pending_head];
-    uint16_t disk;
-    uint64_t off;
-    uint32_t len, first, n;
-    bool zero;
-    layout_find(&s->layout, p->node, &disk, &off, &len);
-    bool verify = s->p.open.kind == VR_TRANSFER_VERIFY;
-    while (verify || may_send(s)) {
-        if (!next_stretch(s, p, digest_leaves(len), &first, &n, &zero)) {
-            tags_put(s, p->tags);
-            s->pending_head = (s->pending_head + 1) % PENDING_CAP;
-            s->pending_n--;
-            *ret_worked = true;
-            return 0;
-        }
-        uint32_t from = first * DIGEST_LEAF, bytes = VR_MIN(n * DIGEST_LEAF, len - from);
-        s->progress.bytes_differing += bytes;
-        s->disk_differing[disk] += bytes;
-        *ret_worked = true;
-        int r = verify ? 0
-                : zero ? add_zero(s, disk, off + from, bytes, err)
-                       : send_data(s, disk, off + from, bytes, err);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
-}
+/* --- the stream --- */
 
 static int send_settled(struct source *s, bool force, struct vr_err *err)
 {
@@ -475,6 +328,13 @@ static int send_settled(struct source *s, bool force, struct vr_err *err)
     return link_send(s->link, MSG_SETTLED, s->msg.data, s->msg.len, NULL, 0, err);
 }
 
+static void pending_pop(struct source *s)
+{
+    tags_put(s, s->pending[s->pending_head].tags);
+    s->pending_head = (s->pending_head + 1) % PENDING_CAP;
+    s->pending_n--;
+}
+
 bool source_stream_done(const struct source *s)
 {
     return s->compared == s->layout.nodes && s->pending_n == 0 &&
@@ -486,7 +346,7 @@ int source_stream(struct source *s, bool *ret_worked, struct vr_err *err)
     int r = 0;
     *ret_worked = false;
     /* What the last flush left behind: the system takes no more. */
-    if (link_pending(s->link) > LINK_FULL / 4 || source_throttle_ms(s) ||
+    if (link_pending(s->link) > SOURCE_LINK_FULL / 4 || source_throttle_ms(s) ||
         s->sent_raw - s->credited >= MSG_WINDOW_DATA) {
         squeeze_held_up(&s->squeeze);
     }
@@ -497,13 +357,14 @@ int source_stream(struct source *s, bool *ret_worked, struct vr_err *err)
     for (int i = 0;
          r == 0 && i < 16 && s->pending_n && s->pending[s->pending_head].state == PENDING_READY;
          i++) {
-        size_t before = s->pending_n;
-        r = send_pending(s, ret_worked, err);
-        if (s->pending_n == before) {
+        bool done = false;
+        r = source_send_node(s, &s->pending[s->pending_head], ret_worked, &done, err);
+        if (!done) {
             break;
         }
+        pending_pop(s);
     }
-    if (r == 0 && may_read(s) && link_pending(s->link) < LINK_FULL) {
+    if (r == 0 && may_read(s) && link_pending(s->link) < SOURCE_LINK_FULL) {
         r = read_one(s, err);
         *ret_worked = true;
     }

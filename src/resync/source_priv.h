@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside the source end only: source.c (session) and source_compare.c (the stream). */
+/* Inside the source end only: source.c (session), source_compare.c (the stream), source_send.c
+ * (differences). */
 #pragma once
 #include <zstd.h>
 
@@ -42,6 +43,7 @@ struct pending {
     uint32_t at;            /* next block to send */
 };
 
+#define SOURCE_LINK_FULL (4u << 20) /* queued bytes above which nothing more is produced */
 #define OWN_CAP (MSG_WINDOW_NODES)
 #define PEER_CAP (2 * MSG_WINDOW_NODES + 2)
 #define PENDING_CAP (MSG_WINDOW_NODES)
@@ -117,6 +119,12 @@ VR_MUST_CHECK int source_on_detail(struct source *s, const void *p, size_t n, st
 VR_MUST_CHECK int source_stream(struct source *s, bool *ret_worked, struct vr_err *err);
 bool source_stream_done(const struct source *s);
 void source_stream_free(struct source *s);
+const struct node_tags *source_tags(struct source *s, const struct pending *p);
+
+/* --- source_send.c --- */
+/* Sends of the oldest pending node as much as flow control allows. *ret_done: that was all. */
+VR_MUST_CHECK int source_send_node(
+    struct source *s, struct pending *p, bool *ret_worked, bool *ret_done, struct vr_err *err);
 /* The zero stretch gathered so far goes out. */
 VR_MUST_CHECK int source_send_zero(struct source *s, struct vr_err *err);
 /* How long until the bandwidth limit lets more out, ms; 0 = now. */
