@@ -54,7 +54,7 @@ int source_new(const struct source_params *p,
     s->p.random(s->p.ctx, s->p.open.nonce, sizeof s->p.open.nonce);
     layout_init(&s->layout, &s->p.open);
     vr_buf_init(&s->msg, 4096);
-    s->raw = aligned_alloc(4096, MSG_DATA_MAX);
+    s->raw = aligned_alloc(4096, DIGEST_NODE);
     s->packed = malloc(ZSTD_compressBound(MSG_DATA_MAX));
     s->zstd = ZSTD_createCCtx();
     if (!s->raw || !s->packed || !s->zstd) {

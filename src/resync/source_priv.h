@@ -37,10 +37,10 @@ enum pending_state {
 struct pending {
     uint64_t node;
     enum pending_state state;
-    struct node_tags *tags; /* NULL: zero here */
-    uint16_t asked;         /* 64 KiB pieces asked for */
-    uint64_t mask[4];       /* differing 4 KiB blocks */
-    uint32_t at;            /* next block to send */
+    struct node_tags *tags;  /* NULL: zero here */
+    uint16_t asked;          /* 64 KiB pieces asked for */
+    uint64_t mask[MSG_MASK]; /* differing 4 KiB blocks */
+    uint32_t at;             /* next block to send */
 };
 
 #define SOURCE_LINK_FULL (4u << 20) /* queued bytes above which nothing more is produced */
@@ -96,7 +96,8 @@ struct source {
     /* sending */
     uint64_t sent_raw, credited; /* payload bytes */
     struct msg_zero zero;        /* a zero stretch being gathered */
-    uint8_t *raw, *packed;
+    uint8_t *raw;                /* a node's bytes: those between blocks are read, too */
+    uint8_t *packed;
     ZSTD_CCtx *zstd;
     struct squeeze squeeze;
     struct pace pace;

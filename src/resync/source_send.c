@@ -8,6 +8,9 @@
 
 #define ZSTD_LEVEL 1
 #define ZSTD_SAVES_PART 16u /* compressed bytes are sent when they save this part or more */
+#define SPAN_GAP 4u         /* blocks: to read 16 KiB more is cheaper than another read */
+
+_Static_assert(MSG_BLOCK == DIGEST_LEAF && MSG_NODE == DIGEST_NODE, "a mask is one of leaves");
 
 uint32_t source_throttle_ms(const struct source *s)
 {
@@ -66,53 +69,110 @@ static void squeeze(struct source *s, struct msg_data *m)
     squeeze_sent(&s->squeeze, m->raw_len, end - begin, end);
 }
 
-static int
-send_data(struct source *s, uint16_t disk, uint64_t off, uint32_t len, struct vr_err *err)
+/* Differing blocks of a node that go out together: adjoining ones that are zero here, or data,
+ * wherever in the node it is. */
+struct group {
+    uint64_t mask[MSG_MASK];
+    uint32_t first, end; /* blocks; end: behind the last one */
+    uint32_t bytes;
+    bool zero;
+};
+
+/* False: the node is done. A group ends where blocks of the other kind begin, since all that is
+ * sent ascends. */
+static bool next_group(struct source *s, struct pending *p, uint32_t len, struct group *ret)
+{
+    const struct node_tags *own = source_tags(s, p);
+    const struct node_tags *zero = digest_zero(s->digest, len);
+    uint32_t leaves = digest_leaves(len), n = 0;
+    uint32_t max = pace_piece(&s->pace, DIGEST_LEAF, MSG_DATA_MAX) / DIGEST_LEAF;
+    *ret = (struct group){0};
+    for (; p->at < leaves && n < max; p->at++) {
+        if (!leaf_bit(p->mask, p->at)) {
+            if (n && ret->zero) {
+                break;
+            }
+            continue;
+        }
+        bool is_zero = memcmp(own->leaf[p->at], zero->leaf[p->at], DIGEST_TAG) == 0;
+        if (n && is_zero != ret->zero) {
+            break;
+        }
+        ret->zero = is_zero;
+        ret->first = n ? ret->first : p->at;
+        ret->end = p->at + 1;
+        ret->mask[p->at / 64] |= 1ull << (p->at % 64);
+        ret->bytes += VR_MIN(DIGEST_LEAF, len - p->at * DIGEST_LEAF);
+        n++;
+    }
+    return n != 0;
+}
+
+/* Where a read that begins with this block ends: it goes on over small gaps. */
+static uint32_t span_end(const struct group *g, uint32_t first)
+{
+    uint32_t end = first + 1;
+    for (uint32_t i = end; i < g->end && i - end <= SPAN_GAP; i++) {
+        end = leaf_bit(g->mask, i) ? i + 1 : end;
+    }
+    return end;
+}
+
+/* The group's bytes without the gaps into s->raw. */
+static int read_group(struct source *s,
+                      const struct group *g,
+                      uint16_t disk,
+                      uint64_t off,
+                      uint32_t len,
+                      struct vr_err *err)
+{
+    uint8_t *to = s->raw;
+    for (uint32_t i = g->first; i < g->end;) {
+        uint32_t end = span_end(g, i), from = i * DIGEST_LEAF;
+        const uint8_t *p = to;
+        int r = block_read(s->p.disks[disk], to, VR_MIN(end * DIGEST_LEAF, len) - from, off + from,
+                           err);
+        if (r < 0) {
+            return r;
+        }
+        for (; i < end; i++, p += DIGEST_LEAF) {
+            if (leaf_bit(g->mask, i)) {
+                size_t n = VR_MIN(DIGEST_LEAF, len - i * DIGEST_LEAF);
+                memmove(to, p, to == p ? 0 : n);
+                to += n;
+            }
+        }
+        while (i < g->end && !leaf_bit(g->mask, i)) {
+            i++;
+        }
+    }
+    return 0;
+}
+
+static int send_data(struct source *s,
+                     const struct group *g,
+                     uint16_t disk,
+                     uint64_t off,
+                     uint32_t len,
+                     struct vr_err *err)
 {
     int r = source_send_zero(s, err);
     if (r == 0) {
-        r = block_read(s->p.disks[disk], s->raw, len, off, err);
+        r = read_group(s, g, disk, off, len, err);
     }
     if (r < 0) {
         return r;
     }
-    struct msg_data m = {.disk = disk, .off = off, .raw_len = len, .bytes = s->raw, .len = len};
+    struct msg_data m = {
+        .disk = disk, .off = off, .raw_len = g->bytes, .bytes = s->raw, .len = g->bytes};
+    memcpy(m.mask, g->mask, sizeof m.mask);
     squeeze(s, &m);
     vr_buf_reset(&s->msg);
     msg_put_data_head(&s->msg, &m);
-    s->sent_raw += len;
+    s->sent_raw += m.raw_len;
     s->disk_sent[disk] += m.len;
     s->progress.bytes_sent += m.len;
     return link_send(s->link, MSG_DATA, s->msg.data, s->msg.len, m.bytes, m.len, err);
-}
-
-/* The next stretch of differing blocks, all zero here or all data. False: the node is done. */
-static bool next_stretch(struct source *s,
-                         struct pending *p,
-                         uint32_t len,
-                         uint32_t *ret_first,
-                         uint32_t *ret_n,
-                         bool *ret_zero)
-{
-    const struct node_tags *own = source_tags(s, p);
-    const struct node_tags *zero = digest_zero(s->digest, len);
-    uint32_t leaves = digest_leaves(len);
-    while (p->at < leaves && !leaf_bit(p->mask, p->at)) {
-        p->at++;
-    }
-    if (p->at >= leaves) {
-        return false;
-    }
-    uint32_t first = p->at;
-    uint32_t max = pace_piece(&s->pace, DIGEST_LEAF, MSG_DATA_MAX) / DIGEST_LEAF;
-    *ret_zero = memcmp(own->leaf[first], zero->leaf[first], DIGEST_TAG) == 0;
-    while (p->at < leaves && p->at - first < max && leaf_bit(p->mask, p->at) &&
-           (memcmp(own->leaf[p->at], zero->leaf[p->at], DIGEST_TAG) == 0) == *ret_zero) {
-        p->at++;
-    }
-    *ret_first = first;
-    *ret_n = p->at - first;
-    return true;
 }
 
 static bool may_send(struct source *s)
@@ -127,22 +187,21 @@ int source_send_node(
 {
     uint16_t disk;
     uint64_t off;
-    uint32_t len, first, n;
-    bool zero;
+    uint32_t len;
+    struct group g;
     layout_find(&s->layout, p->node, &disk, &off, &len);
     bool verify = s->p.open.kind == VR_TRANSFER_VERIFY;
     while (verify || may_send(s)) {
         *ret_worked = true;
-        if (!next_stretch(s, p, len, &first, &n, &zero)) {
+        if (!next_group(s, p, len, &g)) {
             *ret_done = true;
             return 0;
         }
-        uint32_t from = first * DIGEST_LEAF, bytes = VR_MIN(n * DIGEST_LEAF, len - from);
-        s->progress.bytes_differing += bytes;
-        s->disk_differing[disk] += bytes;
-        int r = verify ? 0
-                : zero ? add_zero(s, disk, off + from, bytes, err)
-                       : send_data(s, disk, off + from, bytes, err);
+        s->progress.bytes_differing += g.bytes;
+        s->disk_differing[disk] += g.bytes;
+        int r = verify   ? 0
+                : g.zero ? add_zero(s, disk, off + (uint64_t)g.first * DIGEST_LEAF, g.bytes, err)
+                         : send_data(s, &g, disk, off, len, err);
         if (r < 0) {
             return r;
         }

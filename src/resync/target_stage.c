@@ -156,6 +156,23 @@ static int stage_in_node(struct target *t,
     return put_record(t, p ? RUN_DATA : RUN_ZERO, disk, off, len, p, err);
 }
 
+static int wrong_place(struct vr_err *err)
+{
+    return vr_fail(err, VR_E_PROTOCOL, "the primary host sent a difference at a wrong place");
+}
+
+/* Differences ascend, and a verify has none. */
+static int may_stage(const struct target *t, uint16_t disk, uint64_t off, struct vr_err *err)
+{
+    if (disk < t->last_disk || (disk == t->last_disk && off < t->last_end)) {
+        return wrong_place(err);
+    }
+    if (t->p.open.kind == VR_TRANSFER_VERIFY) {
+        return vr_fail(err, VR_E_PROTOCOL, "the primary host sent data during a verify");
+    }
+    return 0;
+}
+
 static int stage_range(struct target *t,
                        uint16_t disk,
                        uint64_t off,
@@ -163,18 +180,16 @@ static int stage_range(struct target *t,
                        const uint8_t *p,
                        struct vr_err *err)
 {
-    if (!layout_range_ok(&t->layout, disk, off, len) || disk < t->last_disk ||
-        (disk == t->last_disk && off < t->last_end)) {
-        return vr_fail(err, VR_E_PROTOCOL, "the primary host sent a difference at a wrong place");
-    }
-    if (t->p.open.kind == VR_TRANSFER_VERIFY) {
-        return vr_fail(err, VR_E_PROTOCOL, "the primary host sent data during a verify");
+    int r = layout_range_ok(&t->layout, disk, off, len) ? may_stage(t, disk, off, err)
+                                                        : wrong_place(err);
+    if (r < 0) {
+        return r;
     }
     t->last_disk = disk;
     t->last_end = off + len;
     while (len) {
         uint32_t n = (uint32_t)VR_MIN(len, DIGEST_NODE - off % DIGEST_NODE);
-        int r = stage_in_node(t, disk, off, n, p, err);
+        r = stage_in_node(t, disk, off, n, p, err);
         if (r < 0) {
             return r;
         }
@@ -185,10 +200,70 @@ static int stage_range(struct target *t,
     return 0;
 }
 
+/* Where the run of blocks ends that begins with this one. */
+static uint32_t run_end(const uint64_t mask[MSG_MASK], uint32_t first)
+{
+    while (first < DIGEST_LEAVES && leaf_bit(mask, first)) {
+        first++;
+    }
+    return first;
+}
+
+static uint32_t next_block(const uint64_t mask[MSG_MASK], uint32_t from)
+{
+    while (from < DIGEST_LEAVES && !leaf_bit(mask, from)) {
+        from++;
+    }
+    return from;
+}
+
+/* All that can be wrong with where the blocks go is found before they are unpacked. */
+static int check_place(const struct target *t, const struct msg_data *m, struct vr_err *err)
+{
+    uint64_t size = m->disk < t->layout.ndisks ? t->layout.size[m->disk] : 0;
+    uint64_t left = m->off < size ? size - m->off : 0;
+    uint32_t bytes = 0;
+    bool inside = true;
+    for (uint32_t i = 0; i < DIGEST_LEAVES; i++) {
+        if (leaf_bit(m->mask, i)) {
+            uint64_t at = (uint64_t)i * DIGEST_LEAF;
+            inside = inside && at < left;
+            bytes += inside ? (uint32_t)VR_MIN((uint64_t)DIGEST_LEAF, left - at) : 0;
+        }
+    }
+    if (!inside || bytes != m->raw_len) {
+        return wrong_place(err);
+    }
+    return may_stage(t, m->disk, m->off + (uint64_t)next_block(m->mask, 0) * DIGEST_LEAF, err);
+}
+
+static int
+stage_blocks(struct target *t, const struct msg_data *m, const uint8_t *p, struct vr_err *err)
+{
+    uint32_t left = m->raw_len;
+    for (uint32_t i = next_block(m->mask, 0); i < DIGEST_LEAVES;) {
+        uint32_t end = run_end(m->mask, i), n = VR_MIN((end - i) * DIGEST_LEAF, left);
+        int r = stage_range(t, m->disk, m->off + (uint64_t)i * DIGEST_LEAF, n, p, err);
+        if (r < 0) {
+            return r;
+        }
+        p += n;
+        left -= n;
+        i = next_block(m->mask, end);
+    }
+    return 0;
+}
+
 int target_on_data(struct target *t, const void *p, size_t n, struct vr_err *err)
 {
     struct msg_data m;
     int r = msg_get_data(p, n, &m, err);
+    if (r == 0) {
+        r = check_place(t, &m, err);
+    }
+    if (r == 0 && !t->direct) {
+        r = check_space(t, m.raw_len, err);
+    }
     if (r < 0) {
         return r;
     }
@@ -200,10 +275,7 @@ int target_on_data(struct target *t, const void *p, size_t n, struct vr_err *err
         }
         bytes = t->raw;
     }
-    r = t->direct ? 0 : check_space(t, m.raw_len, err);
-    if (r == 0) {
-        r = stage_range(t, m.disk, m.off, m.raw_len, bytes, err);
-    }
+    r = stage_blocks(t, &m, bytes, err);
     t->staged_raw += m.raw_len;
     return r;
 }

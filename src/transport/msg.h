@@ -10,7 +10,7 @@
 #include "util/err.h"
 
 #define MSG_MAGIC 0x31524d56u /* "VMR1" */
-#define MSG_MAJOR 1
+#define MSG_MAJOR 2
 #define MSG_MINOR 0
 
 /* Frame types, once. A type of 128 and above that is not known is skipped (optional); below, it
@@ -23,7 +23,7 @@
     X(ZEROES, 11)  /* target -> source: the overlay is zero here */                                \
     X(WANT, 12)    /* source -> target: lower levels of one node */                                \
     X(DETAIL, 13)  /* target -> source: the tags asked for */                                      \
-    X(DATA, 14)    /* source -> target: bytes */                                                   \
+    X(DATA, 14)    /* source -> target: blocks of one node */                                      \
     X(ZERO, 15)    /* source -> target: zeroes */                                                  \
     X(SETTLED, 16) /* source -> target: everything below is decided */                             \
     X(CREDIT, 17)  /* target -> source: payload bytes staged so far */                             \
@@ -71,14 +71,18 @@ msg_get_reply(const void *p, size_t n, struct vr_peer_reply *ret, struct vr_err 
  * disk 1's ... A tag is 16 bytes. Declared windows, part of the protocol version:
  */
 #define MSG_TAG 16
-#define MSG_PING_EVERY_US 10000000u /* each side says something at least this often */
-#define MSG_SILENCE_US 60000000u    /* silence after which the other side is taken for lost */
+#define MSG_BLOCK 4096u
+#define MSG_NODE (1u << 20)
+#define MSG_MASK (MSG_NODE / MSG_BLOCK / 64) /* words of a mask of a node's blocks */
+#define MSG_PING_EVERY_US 10000000u          /* each side says something at least this often */
+#define MSG_SILENCE_US 60000000u /* silence after which the other side is taken for lost */
 #define MSG_WINDOW_NODES                                                                           \
     2048u /* data nodes digested by the target and not yet settled by the source */
-#define MSG_WINDOW_DATA (64u << 20) /* raw payload bytes sent and not yet staged */
-#define MSG_DATA_MAX (256u << 10)   /* raw bytes of one DATA */
-#define MSG_DIGESTS_MAX 256u        /* tags in one DIGESTS */
-#define MSG_DETAIL_MAX 256u         /* tags in one DETAIL */
+#define MSG_WINDOW_DATA (64u << 20)                /* raw payload bytes sent and not yet staged */
+#define MSG_DATA_BLOCKS 64u                        /* blocks of one DATA */
+#define MSG_DATA_MAX (MSG_DATA_BLOCKS * MSG_BLOCK) /* raw bytes of one DATA */
+#define MSG_DIGESTS_MAX 256u                       /* tags in one DIGESTS */
+#define MSG_DETAIL_MAX 256u                        /* tags in one DETAIL */
 
 struct msg_digests {
     uint64_t first;
@@ -98,9 +102,12 @@ struct msg_detail {
 };
 #define MSG_DATA_RAW 0
 #define MSG_DATA_ZSTD 1
-struct msg_data { /* DATA; ZERO has len only */
+/* The bytes of the blocks in the mask, one after the other without gaps. Only the last one may be
+ * short: at the disk's end. */
+struct msg_data {
     uint16_t disk;
-    uint64_t off;
+    uint64_t off;            /* of the node */
+    uint64_t mask[MSG_MASK]; /* its blocks, from bit 0 of word 0 on */
     uint32_t raw_len;
     uint8_t coding;
     const uint8_t *bytes;

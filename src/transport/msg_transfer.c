@@ -81,8 +81,22 @@ void msg_put_data_head(struct vr_buf *b, const struct msg_data *m)
 {
     vr_buf_u16(b, m->disk);
     vr_buf_u64(b, m->off);
+    for (size_t i = 0; i < MSG_MASK; i++) {
+        vr_buf_u64(b, m->mask[i]);
+    }
     vr_buf_u32(b, m->raw_len);
     vr_buf_u8(b, m->coding);
+}
+
+/* As many bytes as blocks, the last of which may be short? */
+static bool fits_mask(uint32_t raw_len, const uint64_t mask[MSG_MASK])
+{
+    uint32_t blocks = 0;
+    for (size_t i = 0; i < MSG_MASK; i++) {
+        blocks += (uint32_t)__builtin_popcountll(mask[i]);
+    }
+    return blocks >= 1 && blocks <= MSG_DATA_BLOCKS && raw_len > (blocks - 1) * MSG_BLOCK &&
+           raw_len <= blocks * MSG_BLOCK;
 }
 
 int msg_get_data(const void *p, size_t n, struct msg_data *ret, struct vr_err *err)
@@ -90,12 +104,15 @@ int msg_get_data(const void *p, size_t n, struct msg_data *ret, struct vr_err *e
     struct vr_rd rd = vr_rd_init(p, n);
     ret->disk = vr_rd_u16(&rd);
     ret->off = vr_rd_u64(&rd);
+    for (size_t i = 0; i < MSG_MASK; i++) {
+        ret->mask[i] = vr_rd_u64(&rd);
+    }
     ret->raw_len = vr_rd_u32(&rd);
     ret->coding = vr_rd_u8(&rd);
     ret->len = (uint32_t)vr_rd_left(&rd);
     ret->bytes = vr_rd_bytes(&rd, ret->len);
-    if (rd.failed || ret->raw_len == 0 || ret->raw_len > MSG_DATA_MAX || ret->len == 0 ||
-        ret->coding > MSG_DATA_ZSTD || ret->len > ret->raw_len ||
+    if (rd.failed || ret->off % MSG_NODE != 0 || !fits_mask(ret->raw_len, ret->mask) ||
+        ret->len == 0 || ret->coding > MSG_DATA_ZSTD || ret->len > ret->raw_len ||
         (ret->coding == MSG_DATA_RAW && ret->len != ret->raw_len)) {
         return bad(err, "DATA");
     }

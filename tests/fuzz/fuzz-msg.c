@@ -60,7 +60,8 @@ static void stream(uint8_t type, const uint8_t *p, size_t n)
         break;
     case MSG_DATA:
         if (msg_get_data(p, n, &data, NULL) == 0) {
-            vr_assert(data.raw_len <= MSG_DATA_MAX);
+            vr_assert(data.raw_len <= MSG_DATA_MAX && data.off % MSG_NODE == 0);
+            vr_assert(data.mask[0] | data.mask[1] | data.mask[2] | data.mask[3]);
             check_tags(data.bytes, data.len);
         }
         break;

@@ -101,12 +101,10 @@ static int tap_send(struct link *l,
 {
     struct tap *t = (struct tap *)l;
     count(&t->f->out, type, head_len + body_len);
-    uint8_t first[1 + VR_DISKS_MAX * 32];
-    if (type == t->f->corrupts) {
-        assert_true(head_len > 1 && head_len <= sizeof first);
-        memcpy(first, head, head_len);
-        first[head_len - 1] ^= 1;
-        head = first;
+    uint8_t forged[1 + VR_DISKS_MAX * 32];
+    if (t->f->forge && head_len && head_len <= sizeof forged) {
+        head = memcpy(forged, head, head_len);
+        t->f->forge(type, forged, head_len);
     }
     return link_send(t->next, type, head, head_len, body, body_len, err);
 }

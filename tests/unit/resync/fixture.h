@@ -27,8 +27,9 @@ struct fixture {
     /* of the next transfer */
     uint64_t bandwidth, tick_us;
     bool uncompressed;
-    bool by_flights;  /* a side goes on until it must wait; each such turn is a flight */
-    uint8_t corrupts; /* type of a frame from the source that arrives with a flipped bit; 0: none */
+    bool by_flights; /* a side goes on until it must wait; each such turn is a flight */
+    /* What the source sends arrives with the head that this makes of it. NULL: as it is. */
+    void (*forge)(uint8_t type, uint8_t *head, size_t len);
     /* of the last transfer */
     uint32_t flights;
     struct traffic out, in; /* of the source */

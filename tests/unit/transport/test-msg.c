@@ -2,6 +2,7 @@
 /* The codec: what goes in comes out, and no cut or oversized message is taken. */
 #include "tests/lib/check.h"
 #include "transport/msg.h"
+#include "util/num.h"
 
 static void sample_request(struct vr_peer_request *m)
 {
@@ -146,9 +147,14 @@ static void test_hello_may_grow(void **state)
     vr_buf_deinit(&b);
 }
 
-static void put_data(struct vr_buf *b, uint32_t raw_len, uint8_t coding, uint32_t len)
+/* The first so many blocks of a node, after `gap` others. */
+static void put_data(
+    struct vr_buf *b, uint32_t gap, uint32_t blocks, uint32_t raw_len, uint8_t coding, uint32_t len)
 {
-    struct msg_data m = {.disk = 0, .off = 4096, .raw_len = raw_len, .coding = coding};
+    struct msg_data m = {.disk = 3, .off = MSG_NODE, .raw_len = raw_len, .coding = coding};
+    for (uint32_t i = gap; i < gap + blocks; i++) {
+        m.mask[i / 64] |= 1ull << (i % 64);
+    }
     vr_buf_reset(b);
     msg_put_data_head(b, &m);
     void *p = vr_buf_room(b, len);
@@ -157,24 +163,69 @@ static void put_data(struct vr_buf *b, uint32_t raw_len, uint8_t coding, uint32_
     }
 }
 
+static void data_is(const struct vr_buf *b, int want)
+{
+    struct msg_data m;
+    assert_int_equal(msg_get_data(b->data, b->len, &m, NULL), want);
+}
+
 static void test_data_limits(void **state)
+{
+    static const struct {
+        uint32_t blocks, raw_len;
+        uint8_t coding;
+        uint32_t len;
+        int want;
+    } cases[] = {
+        {1, 4096, MSG_DATA_RAW, 4096, 0},
+        {1, 4096, MSG_DATA_RAW, 4095, -VR_E_PROTOCOL}, /* raw must be whole */
+        {1, 1, MSG_DATA_RAW, 1, 0},                    /* a disk's last block */
+        {1, 0, MSG_DATA_ZSTD, 10, -VR_E_PROTOCOL},
+        {1, 10, MSG_DATA_ZSTD, 11, -VR_E_PROTOCOL}, /* larger packed than raw */
+        {1, 4096, 2, 100, -VR_E_PROTOCOL},
+        {1, 4096, MSG_DATA_ZSTD, 0, -VR_E_PROTOCOL},
+        {0, 4096, MSG_DATA_ZSTD, 10, -VR_E_PROTOCOL}, /* no block */
+        {0, 0, MSG_DATA_ZSTD, 10, -VR_E_PROTOCOL},
+        {1, 4097, MSG_DATA_ZSTD, 10,
+         -VR_E_PROTOCOL}, /* more bytes than the blocks have, or fewer */
+        {2, 4096, MSG_DATA_ZSTD, 10, -VR_E_PROTOCOL},
+        {2, 4097, MSG_DATA_ZSTD, 10, 0},
+        {64, MSG_DATA_MAX, MSG_DATA_ZSTD, 10, 0},
+        {64, MSG_DATA_MAX + 1, MSG_DATA_ZSTD, 10, -VR_E_PROTOCOL},
+        {65, MSG_DATA_MAX, MSG_DATA_ZSTD, 10, -VR_E_PROTOCOL}, /* a bomb: refused by its mask */
+        {65, MSG_DATA_MAX + 4096, MSG_DATA_ZSTD, 10, -VR_E_PROTOCOL},
+        {256, MSG_NODE, MSG_DATA_ZSTD, 10, -VR_E_PROTOCOL},
+    };
+    struct vr_buf b;
+    vr_buf_init(&b, 2 << 20);
+    for (size_t i = 0; i < VR_COUNT(cases); i++) {
+        for (uint32_t gap = 0; gap + cases[i].blocks <= 256; gap += 67) { /* in every word */
+            put_data(&b, gap, cases[i].blocks, cases[i].raw_len, cases[i].coding, cases[i].len);
+            data_is(&b, cases[i].want);
+        }
+    }
+    vr_buf_deinit(&b);
+}
+
+static void test_data_is_of_a_node(void **state)
 {
     struct msg_data m;
     struct vr_err err = VR_ERR_INIT;
     struct vr_buf b;
     vr_buf_init(&b, 1 << 20);
-    put_data(&b, 4096, MSG_DATA_RAW, 4096);
+    put_data(&b, 70, 2, 8192, MSG_DATA_RAW, 8192);
     CHECK_OK(msg_get_data(b.data, b.len, &m, &err), &err);
-    put_data(&b, 4096, MSG_DATA_RAW, 4095); /* raw must be whole */
-    assert_int_equal(msg_get_data(b.data, b.len, &m, NULL), -VR_E_PROTOCOL);
-    put_data(&b, MSG_DATA_MAX + 1, MSG_DATA_ZSTD, 10); /* a bomb: refused by what it declares */
-    assert_int_equal(msg_get_data(b.data, b.len, &m, NULL), -VR_E_PROTOCOL);
-    put_data(&b, 0, MSG_DATA_ZSTD, 10);
-    assert_int_equal(msg_get_data(b.data, b.len, &m, NULL), -VR_E_PROTOCOL);
-    put_data(&b, 10, MSG_DATA_ZSTD, 11); /* larger packed than raw */
-    assert_int_equal(msg_get_data(b.data, b.len, &m, NULL), -VR_E_PROTOCOL);
-    put_data(&b, 4096, 2, 100);
-    assert_int_equal(msg_get_data(b.data, b.len, &m, NULL), -VR_E_PROTOCOL);
+    assert_int_equal(m.disk, 3);
+    assert_int_equal(m.off, MSG_NODE);
+    assert_int_equal(m.mask[0] | m.mask[2] | m.mask[3], 0);
+    assert_int_equal(m.mask[1], 3 << 6);
+    assert_int_equal(m.raw_len, 8192);
+    assert_int_equal(m.len, 8192);
+    for (size_t n = 0; n < b.len; n++) { /* cut anywhere */
+        assert_int_equal(msg_get_data(b.data, n, &m, NULL), -VR_E_PROTOCOL);
+    }
+    b.data[2 + 1] = 0x10; /* 4 KiB off */
+    data_is(&b, -VR_E_PROTOCOL);
     vr_buf_deinit(&b);
 }
 
@@ -205,6 +256,7 @@ int main(void)
                                        T(test_versions),
                                        T(test_hello_may_grow),
                                        T(test_data_limits),
+                                       T(test_data_is_of_a_node),
                                        T(test_counts_are_checked_before_use)};
     return RUN(tests);
 }
