@@ -156,7 +156,7 @@ strangers() {
             -H 'Content-Type: application/xml' -H 'CIMMethod: EnumerateInstances' -H 'CIMObject: root/interop' \
             --data-binary @"$work/request" "$http/cimom" >"$work/code"
         [ "$(cat "$work/code")" = 401 ]
-        [ "$(grep -c CIM_Namespace "$work/answer")" = 0 ]
+        [ -z "$(sed -n /CIM_Namespace/p "$work/answer")" ]
     done
 }
 

@@ -14,7 +14,7 @@ VM="$URL:Msvm_ComputerSystem.CreationClassName=\"Msvm_ComputerSystem\",Name=\"$V
 classes() {
     wbemcli ecn "$URL:CIM_Service" >"$work/out"
     grep -q ':Msvm_ReplicationService' "$work/out"
-    [ "$(grep -c ':CIM_Job' "$work/out")" = 0 ]
+    [ -z "$(sed -n '/:CIM_Job/p' "$work/out")" ]
     wbemcli ec "$URL:CIM_Service" >"$work/out"
     grep -q ':Msvm_ReplicationService ' "$work/out"
     imethod EnumerateClassNames "$(iclass ClassName CIM_LogicalElement)$(ivalue DeepInheritance FALSE)"
@@ -69,7 +69,7 @@ associations() {
     wbemcli rin "$VM" >"$work/out"
     grep -q ':Msvm_ServiceAffectsElement\.' "$work/out"
     wbemcli -ar Dependent rin "$VM" >"$work/out" 2>&1
-    [ "$(grep -c Msvm_SystemReplicationRelationship "$work/out")" = 0 ]
+    [ -z "$(sed -n /Msvm_SystemReplicationRelationship/p "$work/out")" ]
     wbemcli ri "$VM" >"$work/out"
     grep -q 'Msvm_AffectedJobElement' "$work/out"
 }

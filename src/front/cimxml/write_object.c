@@ -126,11 +126,7 @@ static void put_property(struct vr_buf *b,
                          const struct cimxml_options *o)
 {
     put_property_start(b, f, cls, o, is_embedded(v));
-    if (v->is_null && !(o->qualifiers && f->nquals)) {
-        vr_buf_text(b, "/>");
-        return;
-    }
-    vr_buf_u8(b, '>');
+    vr_buf_u8(b, '>'); /* and never "/>", which sblim-wbemcli takes for an error here */
     put_qualifiers(b, f->quals, f->nquals, o);
     put_value(b, v);
     put_close(b, property_tag(f));

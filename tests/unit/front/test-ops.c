@@ -166,7 +166,7 @@ static void test_instances(void **state)
                 "<IRETURNVALUE><INSTANCE CLASSNAME=\"Msvm_ComputerSystem\"><PROPERTY "
                 "NAME=\"ElementName\" TYPE=\"string\"><VALUE>a&lt;b&gt;&amp;&quot;c\xef\xbf\xbd "
                 "\xef\xbf\xbd</VALUE></PROPERTY><PROPERTY.ARRAY NAME=\"OperationalStatus\" "
-                "TYPE=\"uint16\"/></INSTANCE></IRETURNVALUE>");
+                "TYPE=\"uint16\"></PROPERTY.ARRAY></INSTANCE></IRETURNVALUE>");
     post(&f, "EnumerateInstances", NS_OBJECT,
          ICALL("EnumerateInstances", CLASSNAME("CIM_ComputerSystem")));
     expect_part(&f, "<VALUE.NAMEDINSTANCE>" VM_OUT "<INSTANCE CLASSNAME=\"Msvm_ComputerSystem\">");
