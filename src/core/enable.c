@@ -181,7 +181,7 @@ void core_enable(struct core *c,
     req.kind = args->seeded ? VR_TRANSFER_SEEDED : VR_TRANSFER_INITIAL;
     r = core_call(c, &call, rel.peer, rel.peer_identity, &req, &err);
     if (r < 0) {
-        job_finish(c, e, VR_JEV_FAIL, vr_retcode_of_error(r), vr_err_text(&err));
+        job_fail(c, e, vr_retcode_of_error(r), r, vr_err_text(&err));
         core_answer_err(done, ctx, r, &err);
     }
 }
@@ -280,7 +280,7 @@ void enable_reply(struct core *c, const struct call *call, const struct vr_peer_
     r = r < 0 ? r : add_rel(c, &rel, &err);
     if (r < 0) {
         uint32_t code = reply->result < 0 ? resync_peer_code(r) : vr_retcode_of_error(r);
-        job_finish(c, e, VR_JEV_FAIL, code, vr_err_text(&err));
+        job_fail(c, e, code, r, vr_err_text(&err));
         core_answer_code(call->done, call->ctx, code, 0, r, vr_err_text(&err));
         return;
     }

@@ -310,13 +310,18 @@ void job_answer_sync(struct job_entry *e)
     }
 }
 
-void job_finish(
-    struct core *c, struct job_entry *e, enum vr_job_event event, uint32_t code, const char *text)
+static void finish(struct core *c,
+                   struct job_entry *e,
+                   enum vr_job_event event,
+                   uint32_t code,
+                   int kind,
+                   const char *text)
 {
     struct vr_job next = e->j;
     int r = job_move(c, &next, event, NULL);
     vr_assert(r == 0);
     next.error_code = code;
+    next.error_kind = (uint8_t)(kind < 0 ? -kind : kind);
     core_text(next.status, sizeof(next.status), "%s", text);
     core_text(next.error_text, sizeof(next.error_text), "%s", code ? text : "");
     job_put(c, e, &next);
@@ -326,6 +331,17 @@ void job_finish(
     core_event(c, ev, &next.vm_id, next.vm_name, "job %llu (%s): %s", (unsigned long long)next.id,
                vr_job_type_text((int)next.type), text);
     job_answer_sync(e);
+}
+
+void job_finish(
+    struct core *c, struct job_entry *e, enum vr_job_event event, uint32_t code, const char *text)
+{
+    finish(c, e, event, code, vr_kind_of_retcode(code), text);
+}
+
+void job_fail(struct core *c, struct job_entry *e, uint32_t code, int kind, const char *text)
+{
+    finish(c, e, VR_JEV_FAIL, code, kind, text);
 }
 
 /* --- acceptance --- */

@@ -46,6 +46,8 @@ void job_put(struct core *c, struct job_entry *e, const struct vr_job *next);
 /* The end of a job: moves (COMPLETE, CANCEL or FAIL), saves, tells. */
 void job_finish(
     struct core *c, struct job_entry *e, enum vr_job_event event, uint32_t code, const char *text);
+/* The same with FAIL, when more is known than the code: kind is VR_E_x, either sign. */
+void job_fail(struct core *c, struct job_entry *e, uint32_t code, int kind, const char *text);
 /* Persists a new job and what it changes, all or nothing: with `superseded` (the old jobs' status)
  * ends the VM's scheduled job and, when the new one starts now, the suspended one; moves the
  * relationship (rel_next may be NULL). On success *ret is the job in memory. */

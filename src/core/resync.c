@@ -371,10 +371,10 @@ static void judge_due(struct core *c, struct job_entry *e, struct vr_vm *vm, str
 }
 
 /* A job that was due and does not start. */
-static void missed(struct core *c, struct job_entry *e, uint32_t code, const char *text)
+static void missed(struct core *c, struct job_entry *e, uint32_t code, int kind, const char *text)
 {
     stats_missed(c, &e->j);
-    job_finish(c, e, VR_JEV_FAIL, code, text);
+    job_fail(c, e, code, kind, text);
 }
 
 void resync_due(struct core *c, struct job_entry *e)
@@ -388,7 +388,7 @@ void resync_due(struct core *c, struct job_entry *e)
     struct vr_err err = VR_ERR_INIT;
     judge_due(c, e, &vm, &v);
     if (v.code) {
-        missed(c, e, v.code, v.text);
+        missed(c, e, v.code, v.kind, v.text);
         return;
     }
     int r = job_move(c, &next, VR_JEV_DUE, &err);
@@ -414,7 +414,7 @@ void resync_due(struct core *c, struct job_entry *e)
     e = jobs_find(c, id);
     if (v.code && e) {
         e->calling = false;
-        missed(c, e, v.code, v.text);
+        missed(c, e, v.code, v.kind, v.text);
     }
 }
 
@@ -445,7 +445,7 @@ void resync_due_reply(struct core *c, const struct call *call, const struct vr_p
         judge_peer(c, rel, reply, e->j.force, &v);
     }
     if (v.code) {
-        missed(c, e, v.code, v.text);
+        missed(c, e, v.code, v.kind, v.text);
         return;
     }
     struct vr_rel next = rel->r;
@@ -456,7 +456,7 @@ void resync_due_reply(struct core *c, const struct call *call, const struct vr_p
         r = core_rel_save(c, rel, &next, &err);
     }
     if (r < 0) {
-        missed(c, e, vr_retcode_of_error(r), vr_err_text(&err));
+        missed(c, e, vr_retcode_of_error(r), r, vr_err_text(&err));
         return;
     }
     struct job_entry *old = jobs_suspended(c, &call->vm, call->number);

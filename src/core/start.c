@@ -119,7 +119,7 @@ static void start_job(struct core *c, struct job_entry *e)
     if (e->j.state == VR_JOB_STARTING) {
         (void)!job_move(c, &e->j, VR_JEV_START, NULL);
     }
-    job_finish(c, e, VR_JEV_FAIL, VR_RC_FAILED, "interrupted by a restart; please repeat it");
+    job_fail(c, e, VR_RC_FAILED, VR_E_CANCELED, "interrupted by a restart; please repeat it");
 }
 
 /* In 2, 10 or 11 and nothing that would lead out of it: the store lost the job, or was told only of

@@ -204,14 +204,14 @@ static void end_completed(struct core *c,
                differed ? "completed: a difference was found" : "completed");
 }
 
-static void end_failed(
-    struct core *c, struct job_entry *e, enum vr_rel_event event, uint32_t code, const char *text)
+static void
+end_failed(struct core *c, struct job_entry *e, enum vr_rel_event event, int r, const char *text)
 {
     if (e->j.progress.phase >= VR_PHASE_COMPARE) {
         compare_ended(c, e, "failed");
     }
     follow_counted(c, e, event, text, VR_OUTCOME_FAILURE);
-    job_finish(c, e, VR_JEV_FAIL, code, text);
+    job_fail(c, e, vr_retcode_of_error(r), r, text);
 }
 
 void transfer_lineage(struct core *c, struct rel_entry *rel, const char *text)
@@ -295,7 +295,7 @@ static void end_told(struct core *c,
         end_cancelled(c, e, res->nothing_differed);
         break;
     case CMD_ABORT:
-        end_failed(c, e, VR_REV_RESYNC_FAILED, VR_RC_FAILED, e->abort_text);
+        end_failed(c, e, VR_REV_RESYNC_FAILED, -VR_E_IO, e->abort_text);
         break;
     case CMD_NONE:
         end_requeue(c, e, VR_OUTCOME_STOPPED, vr_err_text(&res->err));
@@ -319,10 +319,10 @@ static void end_error(struct core *c, struct job_entry *e, int r, const char *te
         if (rel) {
             transfer_lineage(c, rel, text);
         }
-        job_finish(c, e, VR_JEV_FAIL, VR_RC_STATUS_UNKNOWN, text);
+        job_fail(c, e, VR_RC_STATUS_UNKNOWN, VR_E_LINEAGE, text);
         break;
     case VR_E_CORRUPT:
-        end_failed(c, e, VR_REV_PROOF_FAILED, vr_retcode_of_error(r), text);
+        end_failed(c, e, VR_REV_PROOF_FAILED, r, text);
         break;
     case VR_E_BUSY:
         if (e->lost_link) { /* the peer has not noticed yet that our former session is gone */
@@ -336,7 +336,7 @@ static void end_error(struct core *c, struct job_entry *e, int r, const char *te
                         text); /* a begun commit is repeated, never given up */
             break;
         }
-        end_failed(c, e, VR_REV_RESYNC_FAILED, vr_retcode_of_error(r), text);
+        end_failed(c, e, VR_REV_RESYNC_FAILED, r, text);
         break;
     }
 }
@@ -385,7 +385,7 @@ void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_tra
     } else if (res->result == -VR_E_CANCELED) {
         end_told(c, e, cmd, res);
     } else if (cmd == CMD_ABORT) {
-        end_failed(c, e, VR_REV_RESYNC_FAILED, VR_RC_FAILED, e->abort_text);
+        end_failed(c, e, VR_REV_RESYNC_FAILED, -VR_E_IO, e->abort_text);
     } else {
         end_error(c, e, res->result, vr_err_text(&res->err));
     }

@@ -105,6 +105,7 @@ struct vr_job {
     enum vr_job_state state;
     char status[VR_TEXT_MAX]; /* JobStatus */
     uint32_t error_code;      /* vr_retcode, 0 = none */
+    uint8_t error_kind;       /* VR_E_x; 0 with an error_code: not known */
     char error_text[VR_TEXT_MAX];
     char initiator[VR_NAME_MAX]; /* user, or "schedule" */
     uint64_t submitted_us, scheduled_us, started_us, finished_us, changed_us;

@@ -73,3 +73,17 @@ uint32_t vr_retcode_of_error(int r)
         return VR_RC_FAILED;
     }
 }
+
+int vr_kind_of_retcode(uint32_t code)
+{
+    int found = VR_E_NONE;
+    for (int k = VR_E_INVALID; k <= VR_E_AUTH; k++) {
+        if (vr_retcode_of_error(k) == code) {
+            if (found) {
+                return VR_E_NONE;
+            }
+            found = k;
+        }
+    }
+    return found;
+}

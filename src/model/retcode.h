@@ -56,5 +56,7 @@ const char *vr_retcode_text(uint32_t code); /* "" for an unknown code */
 /* The return code an error kind (VR_E_*, either sign) becomes, at the method call and as a job's
  * ErrorCode. */
 uint32_t vr_retcode_of_error(int r);
+/* A kind that becomes this code; where several do, the code says too little: VR_E_NONE. */
+int vr_kind_of_retcode(uint32_t code);
 uint32_t vr_condition_code(enum vr_resync_condition c);
 const char *vr_condition_text(enum vr_resync_condition c);

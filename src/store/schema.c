@@ -81,6 +81,8 @@ static const char *const steps[] = {
     " FOREIGN KEY(vm_id, number) REFERENCES rel ON DELETE CASCADE) STRICT;",
     /* 5 */
     "ALTER TABLE rel ADD COLUMN auth_host TEXT NOT NULL DEFAULT '';",
+    /* 6 */
+    "ALTER TABLE job ADD COLUMN error_kind INTEGER NOT NULL DEFAULT 0;",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

@@ -63,7 +63,8 @@ static const struct col job_cols[] = {
     P(wire_out, COL_U64),
     P(wire_in, COL_U64),
     COL_AS(struct vr_job, progress.started_us, COL_U64, "progress_started_us"),
-    COL_AS(struct vr_job, progress.updated_us, COL_U64, "progress_updated_us")};
+    COL_AS(struct vr_job, progress.updated_us, COL_U64, "progress_updated_us"),
+    J(error_kind, COL_U8)};
 
 #define A(member, kind) COL(struct vr_auth_entry, member, kind)
 static const struct col auth_cols[] = {A(host, COL_TEXT), A(trust_group, COL_TEXT),

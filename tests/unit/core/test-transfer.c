@@ -254,6 +254,7 @@ static void test_final_ends(void **state)
         fake_end(f, 1, rows[i].result, "why");
         assert_int_equal(fake_job(f, 1)->state, VR_JOB_EXCEPTION);
         assert_int_equal(fake_job(f, 1)->error_code, rows[i].code);
+        assert_int_equal(fake_job(f, 1)->error_kind, -rows[i].result);
         assert_string_equal(fake_job(f, 1)->error_text, "why");
         assert_int_equal(fake_get(f, 0)->state, rows[i].rel);
         assert_int_equal(fake_get(f, 0)->needs_decision, rows[i].decision);

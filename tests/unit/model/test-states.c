@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life cycles, move by move: what is listed here is possible, everything else is refused. */
+#include "model/retcode.h"
 #include "model/states.h"
 #include "tests/lib/check.h"
 #include "util/num.h"
@@ -76,8 +77,22 @@ static void test_texts(void **state)
     assert_string_equal(vr_rel_state_text(99), "unknown");
 }
 
+/* A code that comes from one kind says which. */
+static void test_kind_of_retcode(void **state)
+{
+    for (int k = VR_E_INVALID; k <= VR_E_AUTH; k++) {
+        int back = vr_kind_of_retcode(vr_retcode_of_error(k));
+        assert_true(back == k || back == VR_E_NONE);
+    }
+    assert_int_equal(vr_kind_of_retcode(VR_RC_NOT_AVAILABLE), VR_E_PEER);
+    assert_int_equal(vr_kind_of_retcode(VR_RC_IN_USE), VR_E_BUSY);
+    assert_int_equal(vr_kind_of_retcode(VR_RC_FAILED), VR_E_NONE);
+    assert_int_equal(vr_kind_of_retcode(0), VR_E_NONE);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_rel), T(test_job), T(test_texts)};
+    const struct CMUnitTest tests[] = {T(test_rel), T(test_job), T(test_texts),
+                                       T(test_kind_of_retcode)};
     return RUN(tests);
 }

@@ -64,3 +64,9 @@ static const char old_rows_1[] =
     "INSERT INTO rel_history VALUES('" OLD_VM "',0,0,'aaaaaaaa-0000-4000-8000-000000000000');"
     "INSERT INTO auth VALUES('a.example','','/srv/replicas');"
     "PRAGMA application_id=1447907941; PRAGMA user_version=1;";
+
+static const char old_job_1[] =
+    "INSERT INTO job VALUES(3, '00000003-0000-4000-8000-00000000000C', '" OLD_VM "', 'web', 0, 107,"
+    " 10, 'no room', 32778, 'no room', 'anna', 1, 0, 2, 3, 3, 0, 0, 0, 1, 0, 2, 9, 8, 7, 6, 5, 4, "
+    "3,"
+    " 2, 1, 2, 3);";

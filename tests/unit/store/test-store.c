@@ -174,6 +174,7 @@ static void test_job_comes_back_whole(void **state)
                          .state = VR_JOB_SUSPENDED,
                          .status = "st",
                          .error_code = 32768,
+                         .error_kind = VR_E_CORRUPT,
                          .error_text = "et",
                          .initiator = "anna",
                          .submitted_us = 1,
@@ -398,6 +399,7 @@ static void test_a_database_of_version_1(void **state)
     snprintf(path, sizeof path, "%s/%u.db", dir, counter++);
     sql(old_schema_1);
     sql(old_rows_1);
+    sql(old_job_1);
     CHECK_OK(store_open(path, &s, &err), &err);
     CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
     assert_int_equal(g.n, 1);
@@ -414,6 +416,9 @@ static void test_a_database_of_version_1(void **state)
     assert_int_equal(g.rel.setting.auto_end_s, as_it_was.auto_end_s);
     CHECK_OK(store_load_auths(s, got_auth, &g, &err), &err);
     assert_string_equal(g.auth.host, "a.example");
+    CHECK_OK(store_load_jobs(s, got_job, &g, &err), &err);
+    assert_int_equal(g.job.error_code, 32778);
+    assert_int_equal(g.job.error_kind, 0);
     CHECK_FAILS(store_load_service(s, &service, &err), &err, VR_E_NOT_FOUND, "no settings");
     CHECK_OK(store_save_rel(s, &g.rel, &err), &err); /* and it is written with the new columns */
     s = reopen(s);
