@@ -118,6 +118,14 @@ bool provider_is_host(const struct provider *p, const struct cim_path *path);
 bool provider_path_vm(struct provider *p, const struct cim_path *path, struct vr_uuid *ret);
 
 /* --- instances that are embedded, too; NULL: no memory --- */
+/* Msvm_Error. kind 0: what the code says. An empty message: what the kind is. source may be NULL.
+ */
+struct cim_instance *provider_error(struct provider *p,
+                                    struct cim_arena *a,
+                                    uint32_t code,
+                                    int kind,
+                                    const char *message,
+                                    const struct cim_path *source);
 /* Msvm_ReplicationServiceSettingData */
 struct cim_instance *provider_service_settings(const struct provider *p,
                                                const struct vr_service *s,

@@ -109,24 +109,11 @@ static void list(struct provider_list *l)
 static struct cim_instance *
 build_error(struct provider *p, const struct vr_job *job, struct cim_arena *a)
 {
-    char id[VR_UUID_TEXT_LEN];
     if (job->state != VR_JOB_EXCEPTION && job->error_code == 0) {
         return NULL;
     }
-    struct cim_instance *i = cim_instance_new(a, cim_schema_class(p->schema, "Msvm_Error"));
-    cim_set(i, "ErrorType", cim_uint(CIM_UINT16, job->error_code == VR_RC_NOT_AVAILABLE ? 2 : 4));
-    cim_set(i, "OwningEntity", cim_str("vmreplica"));
-    cim_set(i, "MessageID", cim_str(cim_printf(a, "%u", job->error_code)));
-    cim_set(i, "Message",
-            text(a, job->error_text[0] ? job->error_text : vr_retcode_text(job->error_code)));
-    cim_set(i, "PerceivedSeverity", cim_uint(CIM_UINT16, 4));
-    cim_set(i, "ProbableCauseDescription", text(a, vr_retcode_text(job->error_code)));
-    cim_set(i, "ErrorSource",
-            cim_str(cim_printf(a, "%s:Msvm_ConcreteJob.InstanceID=\"%s%s\"", CIM_NAMESPACE,
-                               JOB_ID_PREFIX, vr_uuid_text(&job->uuid, id))));
-    cim_set(i, "ErrorSourceFormat", cim_uint(CIM_UINT16, 2));
-    cim_set(i, "CIMStatusCode", cim_uint(CIM_UINT32, CIM_ERR_FAILED));
-    return i;
+    struct cim_path *source = provider_ref_job(a, job);
+    return provider_error(p, a, job->error_code, job->error_kind, job->error_text, source);
 }
 
 static void get_error(struct provider_call *call, const struct vr_job *job, bool many)

@@ -96,6 +96,21 @@ static const struct core_env_ops core_env = {.now_us = now_us, .host_service = h
 
 /* --- the world --- */
 
+/* The first jobs failed, each in its own way; then two of an older version, without a kind. */
+static void fail_some(unsigned i, struct vr_job *job)
+{
+    if (i > VR_E_AUTH + 1) {
+        return;
+    }
+    bool older = i >= VR_E_AUTH;
+    job->state = VR_JOB_EXCEPTION;
+    job->error_kind = older ? 0 : (uint8_t)(i + 1);
+    job->error_code = i == VR_E_AUTH ? VR_RC_NOT_AVAILABLE
+                      : older        ? VR_RC_FAILED
+                                     : vr_retcode_of_error((int)i + 1);
+    snprintf(job->error_text, sizeof job->error_text, "reason %u", i + 1);
+}
+
 static void load(void)
 {
     struct vr_err err = VR_ERR_INIT;
@@ -127,6 +142,7 @@ static void load(void)
                              .vm_id = vm_id(i / 3),
                              .type = VR_JOBTYPE_RESYNC,
                              .state = VR_JOB_COMPLETED};
+        fail_some(i, &job);
         CHECK_OK(core_load_job(w.core, &job, &err), &err);
     }
 }
@@ -518,6 +534,57 @@ static void test_authorizations(void **state)
     assert_true(cim_path_eq(follow(auth_at("primary-7.example"), NULL, NULL, 1), service_at()));
 }
 
+static void keep_errors(void *ctx, const struct cim_invoke_result *res)
+{
+    const struct cim_instance **ret = ctx;
+    assert_int_equal(res->status.code, 0);
+    assert_int_equal(res->value.u, 0);
+    const struct cim_value *v = &res->out[0].value;
+    assert_true(v->is_null || (v->is_array && v->count == 1));
+    *ret = v->is_null ? NULL : cim_instance_copy(&w.arena, v->items[0].instance);
+}
+
+static const struct cim_instance *errors_of(unsigned job)
+{
+    struct cim_status st = {0};
+    struct cim_invoke in = {.caller = who, .path = *job_at(job)};
+    const struct cim_instance *error = NULL;
+    in.method = cim_broker_method(w.broker, CIM_NAMESPACE, &in.path, "GetErrorEx", &in.cls, &st);
+    cim_broker_invoke(w.broker, &in, keep_errors, &error);
+    return error;
+}
+
+/* Every kind of error, as the job that failed of it tells it. */
+static void test_errors(void **state)
+{
+    for (int k = VR_E_INVALID; k <= VR_E_AUTH; k++) {
+        const struct cim_instance *e = errors_of((unsigned)k - 1);
+        struct vr_kind_advice advice = vr_kind_advice(k);
+        char text[32];
+        snprintf(text, sizeof text, "reason %d", k);
+        has(e, "Message", text);
+        has(e, "MessageID", vr_kind_name(k));
+        has(e, "OwningEntity", "vmreplica");
+        has(e, "ProbableCauseDescription", vr_kind_text(k));
+        has(e, "CIMStatusCodeDescription", vr_retcode_text(vr_retcode_of_error(k)));
+        has(e, "OtherErrorType", advice.error_type == 1 ? vr_kind_text(k) : "NULL");
+        has(e, "ErrorSourceFormat", "2");
+        has(e, "OtherErrorSourceFormat", "NULL");
+        assert_true(cim_path_eq(at("%s", cim_get(e, "ErrorSource")->str), job_at((unsigned)k - 1)));
+        assert_int_equal(cim_get(e, "ErrorType")->u, advice.error_type);
+        assert_int_equal(cim_get(e, "ProbableCause")->u, advice.probable_cause);
+        assert_int_equal(cim_get(e, "PerceivedSeverity")->u, advice.severity);
+        assert_int_equal(cim_get(e, "CIMStatusCode")->u, vr_kind_cim_status(k));
+        assert_string_equal(cim_get(e, "RecommendedActions")->items[0].str, advice.action);
+    }
+    has(errors_of(VR_E_AUTH), "MessageID", "PEER"); /* the code says it */
+    const struct cim_instance *e = errors_of(VR_E_AUTH + 1);
+    has(e, "MessageID", "32768");
+    has(e, "ErrorType", "0");
+    assert_true(cim_get(e, "RecommendedActions")->is_null);
+    assert_null(errors_of(JOBS - 1));
+}
+
 #define S(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -530,6 +597,7 @@ int main(void)
                                        S(test_disks),
                                        S(test_replication_settings),
                                        S(test_service_settings),
-                                       S(test_authorizations)};
+                                       S(test_authorizations),
+                                       S(test_errors)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
