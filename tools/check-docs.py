@@ -7,7 +7,7 @@
 
 Compared: options in --help with the man pages; keys and defaults of src/daemon/config.c and keys of
 src/inventory/static.c with vmreplicad.conf(5); frame types and limits of src/transport/msg.h with the protocol's two
-descriptions; numbered invariants (INV-n) in src/ with docs/on-disk.md; paths and links in the *.md files with the tree.
+descriptions; numbered invariants (INV-n) in src/ with docs/on-disk.md; paths and links in the *.md files with the tree; the cases docs/cim-xml.md names with the tests.
 """
 import os
 import re
@@ -175,6 +175,33 @@ def check_invariants(root):
     return problems
 
 
+def cases_of_doc(text):
+    """Of tables whose last column is "cases": what stands there in backticks."""
+    found, inside = set(), False
+    for line in text.split('\n'):
+        cells = [c.strip() for c in line.strip().strip('|').split('|')]
+        if not line.startswith('|'):
+            inside = False
+        elif cells[-1] == 'cases':
+            inside = True
+        elif inside:
+            found |= set(re.findall(r'`([^`]+)`', cells[-1]))
+    return found
+
+
+def check_cases(root):
+    tests = ''
+    for where, _, names in os.walk(os.path.join(root, 'tests')):
+        tests += ''.join(read(os.path.join(where, n)) for n in names if n.endswith(('.c', '.sh', '.py')))
+    cases = cases_of_doc(read(os.path.join(root, 'docs/cim-xml.md')))
+    known = {c for c in cases if re.search(r'\bvoid ' + re.escape(c) + r'\(', tests)
+             or f"scenario '{c}'" in tests or f'@case("{c}")' in tests}
+    problems = [] if cases else ['docs/cim-xml.md: found no cases: has the table changed its form?']
+    problems += [f'docs/cim-xml.md: no test has the case "{c}"' for c in sorted(cases - known)]
+    numbered = set(re.findall(r'@case\("(\d+: [^"]+)"\)', tests))
+    return problems + [f'docs/cim-xml.md: does not tell case "{c}"' for c in sorted(numbered - cases)]
+
+
 def markdown(root):
     for where, folders, names in os.walk(root):
         folders[:] = [d for d in folders if not d.startswith(('.', 'build')) and d != 'corpus']
@@ -209,6 +236,7 @@ def self_test():
         (two_ways('o', {'x', 'y'}, 'c', {'y', 'z'}, 'd'),
          ['d: does not tell o x of c', 'd: tells o z, which c does not have']),
         (options_of_help(unroff(unquoted('.Cm \\-\\-json\n.Bd -literal\nls --all\n.Ed\n'))), {'--json'}),
+        (cases_of_doc('| a | cases |\n|---|---|\n| `x` | `y`, `1: z` |\n\n| a | b |\n| `v` | `w` |'), {'y', '1: z'}),
         (inventory_keys('known are uuid, disk.NAME",'), {'uuid', 'disk.NAME'}),
     ]
     for got, want in tests:
@@ -224,7 +252,7 @@ def main():
     problems = check_program(root, build, 'vmreplica', 'vmreplica.1')
     problems += check_program(root, build, 'vmreplicad', 'vmreplicad.8')
     problems += check_config(root) + check_protocol(root)
-    problems += check_invariants(root) + check_links(root)
+    problems += check_invariants(root) + check_links(root) + check_cases(root)
     for p in problems:
         print(p)
     sys.exit(1 if problems else 0)

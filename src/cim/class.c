@@ -113,6 +113,11 @@ const char *cim_feature_embedded(const struct cim_feature *f)
     return q && !q->value.is_null ? q->value.str : NULL;
 }
 
+bool cim_method_has(const struct cim_method *m, const char *qualifier)
+{
+    return is_true(cim_qualifier(m->quals, m->nquals, qualifier));
+}
+
 const struct cim_feature *cim_method_param(const struct cim_method *m, const char *name)
 {
     for (uint32_t i = 0; i < m->nparams; i++) {

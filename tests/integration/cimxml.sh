@@ -39,6 +39,7 @@ imethod() {
         -H "CIMMethod: $1" -H "CIMObject: ${NS//\//%2F}" --data-binary @"$work/request" \
         "${url%"/$NS"}/cimom" >"$work/answer"
     xmllint --noout "$work/answer"
+    valid_answer
 }
 
 xpath() { # EXPRESSION: of the answer

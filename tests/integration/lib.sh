@@ -248,6 +248,11 @@ method_xml() { # HOST METHOD PARAMS [SERVICE-NAME]
     printf '</INSTANCENAME></LOCALINSTANCEPATH>%s</METHODCALL></SIMPLEREQ></MESSAGE></CIM>' "$3"
 }
 
+# With CIMXML_DTD in the environment (a file), answers must be valid against it.
+valid_answer() {
+    [ -z "${CIMXML_DTD:-}" ] || xmllint --noout --nonet --dtdvalid "$CIMXML_DTD" "$work/answer"
+}
+
 # Calls a method of a host's service; says "HTTP n", "CIM n" or the return value. The answer stays in $work/answer.
 call() { # HOST USER:PASSWORD METHOD PARAMS [SERVICE-NAME]
     local http object
@@ -255,7 +260,9 @@ call() { # HOST USER:PASSWORD METHOD PARAMS [SERVICE-NAME]
     http=$(curl -s -o "$work/answer" -w '%{http_code}' ${2:+-u "$2"} -H 'Content-Type: application/xml; charset=utf-8' \
         -H 'CIMOperation: MethodCall' -H "CIMMethod: $3" -H "CIMObject: $NS:Msvm_ReplicationService.$object" \
         --data-binary @- "$(hvar "$1" CIMXML)/cimom" < <(method_xml "$1" "${@:3}")) || http=000
-    if [ "$http" != 200 ]; then
+    if [ "$http" = 200 ] && ! valid_answer >&2; then
+        echo "not valid"
+    elif [ "$http" != 200 ]; then
         echo "HTTP $http"
     elif grep -q '<ERROR ' "$work/answer"; then
         echo "CIM $(xmllint --xpath 'string(//ERROR/@CODE)' "$work/answer")"

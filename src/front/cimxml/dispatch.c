@@ -306,7 +306,13 @@ static void invoke(struct pending *p,
         inv->path = *target;
         inv->method = cim_broker_method(broker, target->ns, target, p->method, &inv->cls, &st);
     }
-    if (inv && inv->method) {
+    bool on_class = node_is(node_first(call), "LOCALCLASSPATH");
+    if (inv && inv->method && on_class && !cim_method_has(inv->method, "Static")) {
+        cim_fail(&st, CIM_ERR_METHOD_NOT_AVAILABLE,
+                 "%s is no static method: call it on an instance of %s", inv->method->name,
+                 inv->cls->name);
+    }
+    if (st.code == CIM_OK) {
         read_params(p, call, inv, &st);
     }
     if (st.code == CIM_OK) {

@@ -26,7 +26,7 @@ size_t cimxml_char_len(const unsigned char *p, const unsigned char *end)
 
 struct scan {
     const char *p, *end;
-    unsigned elements, depth;
+    unsigned nodes, elements, depth;
     struct vr_err *err;
 };
 
@@ -70,9 +70,7 @@ static int scan_tag(struct scan *s)
     }
     s->depth += s->p[-1] == '/' ? 0 : 1;
     s->p++;
-    if (++s->elements > CIMXML_ELEMENTS_MAX) {
-        return vr_fail(s->err, VR_E_LIMIT, "XML: more than %d elements", CIMXML_ELEMENTS_MAX);
-    }
+    s->elements++;
     if (s->depth > CIMXML_DEPTH_MAX) {
         return vr_fail(s->err, VR_E_LIMIT, "XML: deeper than %d", CIMXML_DEPTH_MAX);
     }
@@ -81,6 +79,10 @@ static int scan_tag(struct scan *s)
 
 static int scan_markup(struct scan *s)
 {
+    /* comments and the like become nodes, too */
+    if (!starts(s, "</") && ++s->nodes > CIMXML_ELEMENTS_MAX) {
+        return vr_fail(s->err, VR_E_LIMIT, "XML: more than %d elements", CIMXML_ELEMENTS_MAX);
+    }
     if (starts(s, "<!--")) {
         s->p += 4;
         return skip_past(s, "-->");

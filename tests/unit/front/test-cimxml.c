@@ -288,6 +288,12 @@ static void test_limits(void **state)
     expect_http(&f, 400, "request-not-valid");
     bomb(&f, "<X>", "<X/>", "", CIMXML_ELEMENTS_MAX, "</X>");
     expect_http(&f, 400, "request-not-well-formed");
+    bomb(&f, "<X>", "<?a?>", "", CIMXML_ELEMENTS_MAX - 1, "</X>");
+    expect_http(&f, 400, "request-not-valid");
+    bomb(&f, "<X>", "<?a?>", "", CIMXML_ELEMENTS_MAX, "</X>");
+    expect_http(&f, 400, "request-not-well-formed");
+    bomb(&f, "<X>", "<!---->", "", CIMXML_ELEMENTS_MAX, "</X>");
+    expect_http(&f, 400, "request-not-well-formed");
     bomb(&f, "<X>", "0123456789", "", CIMXML_REQUEST_MAX_BYTES / 10 - 10, "</X>");
     expect_http(&f, 400, "request-not-valid");
     bomb(&f, "<X>", "0123456789", "", CIMXML_REQUEST_MAX_BYTES / 10, "</X>");

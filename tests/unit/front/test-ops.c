@@ -506,6 +506,11 @@ static void test_cim_errors(void **state)
              "<CLASSNAME NAME=\"Msvm_ReplicationService\"/></LOCALCLASSPATH></METHODCALL>"));
     expect_code(&f, CIM_ERR_METHOD_NOT_FOUND);
     expect_part(&f, "<METHODRESPONSE NAME=\"Nope\"><ERROR");
+    post(&f, "Resynchronize", NS_OBJECT ":Msvm_ReplicationService",
+         REQ("<METHODCALL NAME=\"Resynchronize\"><LOCALCLASSPATH>" NS
+             "<CLASSNAME NAME=\"Msvm_ReplicationService\"/></LOCALCLASSPATH></METHODCALL>"));
+    expect_code(&f, CIM_ERR_METHOD_NOT_AVAILABLE);
+    assert_int_equal(f.invoked, 0);
     fixture_deinit(&f);
 }
 
