@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CIM-XML requests against the real schema and a provider that has one of each class, whatever its
- * name. Byte 0 says what the headers are: right ones for some operation, or none.
+ * CIM-XML requests against the real schemas of two namespaces and a provider that has one of each
+ * class, whatever its name. Byte 0 says what the headers are: right ones for some operation, or
+ * none.
  */
 #include "fuzz.h"
 
@@ -54,20 +55,31 @@ invoke_nothing(struct cim_broker *b, const struct cim_invoke *call, cim_invoke_d
     fn(ctx, &res);
 }
 
+static struct cim_schema *load(const char *path, const char *ns)
+{
+    struct cim_schema *schema = NULL;
+    struct vr_err err = VR_ERR_INIT;
+    char *text;
+    size_t n;
+    vr_assert(vr_read_file(path, CIM_MOF_MAX_BYTES, &text, &n, &err) == 0);
+    vr_assert(cim_mof_parse(text, n, "schema", &schema, &err) == 0);
+    free(text);
+    schema->ns = ns;
+    return schema;
+}
+
 static struct cim_broker *make_broker(void)
 {
-    static const struct cim_broker_ops ops = {"fuzz", get_one, enum_one, invoke_nothing};
+    static const struct cim_broker_ops ops = {.name = "fuzz",
+                                              .get_instance = get_one,
+                                              .enum_instances = enum_one,
+                                              .invoke = invoke_nothing};
     static struct cim_broker broker = {.ops = &ops, .server = "fuzz"};
     broker.pulls = cim_pulls_new(vr_mono_ms);
     vr_assert(broker.pulls);
     static struct cim_schema *schema;
-    struct vr_err err = VR_ERR_INIT;
-    char *text;
-    size_t n;
-    vr_assert(vr_read_file(FUZZ_SCHEMA, CIM_MOF_MAX_BYTES, &text, &n, &err) == 0);
-    vr_assert(cim_mof_parse(text, n, "schema", &schema, &err) == 0);
-    free(text);
-    schema->ns = CIM_NAMESPACE;
+    schema = load(FUZZ_SCHEMA, CIM_NAMESPACE);
+    schema->next = load(FUZZ_SCHEMA_INTEROP, "root/interop");
     broker.schema = schema;
     return &broker;
 }
@@ -76,6 +88,7 @@ static void done(void *ctx, const struct cimxml_answer *answer)
 {
     int *calls = ctx;
     vr_assert(answer->http_status >= 200 && answer->http_status < 600);
+    free(answer->body);
     ++*calls;
 }
 
@@ -106,6 +119,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         {.cim_operation = "MethodCall",
          .cim_method = "CreateReplicationRelationship",
          .cim_object = "root/virtualization/v2:Msvm_ReplicationService",
+         .content_type = "text/xml"},
+        {.cim_operation = "MethodCall",
+         .cim_method = "EnumerateInstances",
+         .cim_object = "root/interop",
          .content_type = "text/xml"},
     };
     static const struct cim_caller caller = {"fuzz", 3};
