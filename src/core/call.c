@@ -92,6 +92,9 @@ void core_on_peer_reply(struct core *c, uint64_t call_id, const struct vr_peer_r
     case CALL_ENABLE:
         enable_reply(c, call, reply);
         break;
+    case CALL_REMOVE:
+        change_reply(c, call, reply);
+        break;
     case CALL_DISABLE:
     case CALL_ADOPT:
     case CALL_TEST:

@@ -92,7 +92,9 @@ struct core_enable_args {
     uint32_t nexcluded;
     uint64_t start_us; /* 0 = now */
     bool seeded, no_start;
+    bool background; /* with no_start: answered with 4096 and job 91 before the peer is asked */
     uint64_t bandwidth_bytes_s;
+    struct vr_setting_change setting; /* from what every relationship begins with */
 };
 /* Creates the relationship on both hosts and starts (or schedules) the initial replication: JobType
  * 94. On a replica VM it makes the extended relationship (number 1). */

@@ -62,11 +62,12 @@ static int describe(struct core *c,
         .nexcluded = args->nexcluded,
         .created_us = core_now(c),
         .bandwidth_bytes_s = args->bandwidth_bytes_s,
-        .setting = vr_setting_default(),
     };
     core_text(ret->peer, sizeof(ret->peer), "%s", args->peer);
     memcpy(ret->excluded, args->excluded, sizeof(ret->excluded));
-    return check_peer(c, args->peer, ret->peer_identity, err);
+    struct vr_setting first = vr_setting_default();
+    int r = vr_setting_apply(&first, &args->setting, number, &ret->setting, err);
+    return r < 0 ? r : check_peer(c, args->peer, ret->peer_identity, err);
 }
 
 static int check_existing(struct core *c,
@@ -173,16 +174,19 @@ void core_enable(struct core *c,
         .job_id = job.id,
         .who = *who,
         .enable = *args,
-        .done = done,
+        .done = args->background ? NULL : done,
         .ctx = ctx,
     };
     struct vr_peer_request req;
     core_peer_request(&rel, &vm, VR_PEER_ENABLE, &req);
     req.kind = args->seeded ? VR_TRANSFER_SEEDED : VR_TRANSFER_INITIAL;
+    if (args->background) {
+        core_answer_code(done, ctx, VR_RC_JOB_STARTED, job.id, 0, NULL);
+    }
     r = core_call(c, &call, rel.peer, rel.peer_identity, &req, &err);
     if (r < 0) {
         job_fail(c, e, vr_retcode_of_error(r), r, vr_err_text(&err));
-        core_answer_err(done, ctx, r, &err);
+        core_answer_err(call.done, ctx, r, &err);
     }
 }
 
@@ -285,7 +289,7 @@ void enable_reply(struct core *c, const struct call *call, const struct vr_peer_
         return;
     }
     core_include_only(&vm, call->enable.excluded, call->enable.nexcluded);
-    job_finish(c, e, VR_JEV_COMPLETE, 0, "completed");
+    job_finish(c, e, VR_JEV_COMPLETE, 0, older ? rel.reason : "completed");
     core_event(c, CORE_EV_ENABLED, &vm.id, vm.name, "%s enabled replication to %s", call->who.user,
                rel.peer);
     if (older) {

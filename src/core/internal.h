@@ -68,6 +68,7 @@ enum call_why {
     CALL_SETTLE,
     CALL_ENABLE,
     CALL_DISABLE,
+    CALL_REMOVE,
     CALL_ADOPT,
     CALL_TEST
 };
@@ -207,4 +208,10 @@ void stats_tick(struct core *c, uint64_t now);
 
 /* --- enable.c, verbs.c --- */
 void enable_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);
+/* Removes the relationship here. Jobs that wait end with it, but own_job; one that runs forbids it
+ * (BUSY). */
+int core_forget(struct core *c, struct rel_entry *rel, uint64_t own_job, struct vr_err *err);
 void verbs_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);
+
+/* --- change.c --- */
+void change_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);

@@ -97,6 +97,24 @@ static void start_transfer_job(struct core *c, struct job_entry *e)
     requeue(c, e);
 }
 
+/* A job that makes, changes or removes a relationship: the store says whether it did. */
+static void settle_change(struct core *c, struct job_entry *e)
+{
+    const struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    bool made = rel && rel->r.is_source && rel->r.created_us >= e->j.submitted_us;
+    if (e->j.type == VR_JOBTYPE_ENABLE && made) {
+        job_finish(c, e, VR_JEV_COMPLETE, 0, "completed");
+    } else if (e->j.type == VR_JOBTYPE_DISABLE && !rel) {
+        job_finish(c, e, VR_JEV_COMPLETE, 0,
+                   "removed here; a restart came before the peer host was told");
+    } else {
+        bool modify = e->j.type == VR_JOBTYPE_MODIFY;
+        job_fail(c, e, VR_RC_FAILED, VR_E_CANCELED,
+                 modify ? "interrupted by a restart; look at the settings, or repeat it"
+                        : "interrupted by a restart; please repeat it");
+    }
+}
+
 static void start_job(struct core *c, struct job_entry *e)
 {
     if (vr_job_is_final(e->j.state) || e->j.state == VR_JOB_NEW) {
@@ -119,7 +137,7 @@ static void start_job(struct core *c, struct job_entry *e)
     if (e->j.state == VR_JOB_STARTING) {
         (void)!job_move(c, &e->j, VR_JEV_START, NULL);
     }
-    job_fail(c, e, VR_RC_FAILED, VR_E_CANCELED, "interrupted by a restart; please repeat it");
+    settle_change(c, e);
 }
 
 /* In 2, 10 or 11 and nothing that would lead out of it: the store lost the job, or was told only of

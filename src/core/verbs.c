@@ -416,33 +416,39 @@ static int adopt(struct core *c,
     return r;
 }
 
-/* Jobs that wait end with the relationship; one that runs forbids it. */
-static int forget(struct core *c, struct rel_entry *rel, struct vr_err *err)
+int core_forget(struct core *c, struct rel_entry *rel, uint64_t own_job, struct vr_err *err)
 {
     int r = 0;
-    const struct vr_uuid *vm = &rel->r.vm_id;
-    for (struct job_entry *e = jobs_of(c, vm); e && r == 0; e = jobs_of_next(e)) {
-        bool ours = e->j.rel_number == rel->r.number;
+    const struct vr_uuid vm = rel->r.vm_id;
+    uint8_t number = rel->r.number;
+    for (struct job_entry *e = jobs_of(c, &vm); e && r == 0; e = jobs_of_next(e)) {
+        bool ours = e->j.rel_number == number && e->j.id != own_job;
         if (ours && (e->lane || e->j.state == VR_JOB_RUNNING)) {
             r = vr_fail(err, VR_E_BUSY, "job %llu is running; cancel it first",
                         (unsigned long long)e->j.id);
         }
     }
     if (r == 0 && !rel->r.is_source) {
-        c->ops->end_target_sessions(c->ctx, &rel->r.vm_id, rel->r.number);
-        r = c->ops->release_replica(c->ctx, &rel->r, err);
+        c->ops->end_target_sessions(c->ctx, &vm, number);
+        rel = core_find_rel(c, &vm, number);
+        r = rel ? c->ops->release_replica(c->ctx, &rel->r, err)
+                : vr_fail(err, VR_E_NOT_FOUND, "the relationship was removed");
     }
     if (r == 0) {
-        r = c->ops->delete_rel(c->ctx, &rel->r.vm_id, rel->r.number, err);
+        r = c->ops->delete_rel(c->ctx, &vm, number, err);
     }
-    for (struct job_entry *e = jobs_of(c, vm); e && r == 0; e = jobs_of_next(e)) {
-        bool ours = e->j.rel_number == rel->r.number;
+    if (r < 0) {
+        return r;
+    }
+    for (struct job_entry *e = jobs_of(c, &vm); e; e = jobs_of_next(e)) {
+        bool ours = e->j.rel_number == number && e->j.id != own_job;
         if (ours && !vr_job_is_final(e->j.state)) {
             e->calling = false;
             job_finish(c, e, VR_JEV_CANCEL, 0, "the relationship was removed");
         }
     }
-    return r;
+    core_remove_rel(c, core_find_rel(c, &vm, number));
+    return 0;
 }
 
 void core_disable(struct core *c,
@@ -461,12 +467,11 @@ void core_disable(struct core *c,
         return;
     }
     struct vr_rel gone = rel->r;
-    int r = forget(c, rel, &err);
+    int r = core_forget(c, rel, 0, &err);
     if (r < 0) {
         core_answer_err(done, ctx, r, &err);
         return;
     }
-    core_remove_rel(c, core_find_rel(c, &gone.vm_id, gone.number));
     core_event(c, CORE_EV_DISABLED, &gone.vm_id, NULL, "%s removed relationship %u with %s",
                who->user, gone.number, gone.peer);
     if (!gone.is_source) {

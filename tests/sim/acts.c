@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/change.h"
 #include "tests/sim/acts.h"
 #include "tests/sim/alloc.h"
 #include "util/num.h"
@@ -53,6 +54,39 @@ void enable(struct world *w, int at)
     snprintf(args.peer, sizeof args.peer, "h%d", at + 2);
     if (h->up) {
         core_enable(h->core, &admin, &args, answered, h);
+    }
+}
+
+void create(struct world *w, int at)
+{
+    struct host *h = &w->host[at];
+    struct core_enable_args args = {.vm_id = w->vm_id, .no_start = true, .background = true};
+    snprintf(args.peer, sizeof args.peer, "h%d", at + 2);
+    if (h->up) {
+        world_note(w, SIM_CREATED);
+        core_enable(h->core, &admin, &args, answered, h);
+    }
+}
+
+void modify(struct world *w, int at)
+{
+    struct host *h = &w->host[at];
+    struct core_modify_args args = {.vm_id = w->vm_id, .number = (uint8_t)at};
+    args.setting.fields = 1u << VR_SETTING_COMPRESSION | 1u << VR_SETTING_INTERVAL;
+    args.setting.to.compression = rng_chance(&w->rng, 50);
+    args.setting.to.interval_s = rng_chance(&w->rng, 50) ? 300 : 900;
+    if (h->up) {
+        world_note(w, SIM_MODIFIED);
+        core_modify(h->core, &admin, &args, answered, h);
+    }
+}
+
+void forget(struct world *w, int at)
+{
+    struct host *h = &w->host[at];
+    if (h->up) {
+        world_note(w, SIM_REMOVED);
+        core_remove(h->core, &admin, &w->vm_id, (uint8_t)at, answered, h);
     }
 }
 
@@ -248,7 +282,7 @@ void person_acts(struct world *w)
 {
     int at = rng_chance(&w->rng, 70) ? 0 : 1;
     struct host *h = &w->host[at];
-    switch (rng_below(&w->rng, 12)) {
+    switch (rng_below(&w->rng, 13)) {
     case 0:
     case 1:
     case 2:
@@ -287,6 +321,9 @@ void person_acts(struct world *w)
                            rng_chance(&w->rng, 50) ? 0 : 64 * VR_KIB + rng_below(&w->rng, VR_MIB),
                            answered, h);
         }
+        break;
+    case 11:
+        modify(w, at);
         break;
     default:
         enable(w, at);

@@ -8,6 +8,9 @@ void answered(void *ctx, const struct core_answer *a);
 void run_some(struct world *w, uint64_t events);
 void run_to_rest(struct world *w);
 void enable(struct world *w, int at);
+void create(struct world *w, int at); /* the relationship as a job; nothing is sent yet */
+void modify(struct world *w, int at);
+void forget(struct world *w, int at); /* removes the relationship as a job */
 void resync(struct world *w, int at, uint64_t start_us, bool force, bool restart);
 void change_state(struct world *w, int at, uint16_t to);
 void scribble(struct world *w);

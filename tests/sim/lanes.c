@@ -50,6 +50,7 @@ static int connect_lane(struct lane *l, const struct core_transfer *t, struct vr
         .job_id = t->job_id,
         .ndisks = t->vm.ndisks,
         .bandwidth_bytes_s = t->rel.bandwidth_bytes_s,
+        .uncompressed = !t->rel.setting.compression,
         .instant_check = instant_check,
         .random = sim_random,
         .ctx = l,

@@ -109,8 +109,30 @@ static void finish(struct world *w)
 
 /* --- scripts --- */
 
+/* Made, removed and made again, by jobs, before anything is sent; with faults in between. */
+static void begin_by_jobs(struct world *w)
+{
+    create(w, 0);
+    for (unsigned i = (unsigned)rng_below(&w->rng, 4); i > 0 && !w->failed; i--) {
+        run_some(w, rng_below(&w->rng, 40));
+        if (rng_chance(&w->rng, 30)) {
+            fate_acts(w);
+        }
+        if (rng_chance(&w->rng, 50)) {
+            forget(w, 0);
+            run_some(w, rng_below(&w->rng, 40));
+        }
+        create(w, 0);
+        modify(w, 0);
+    }
+    run_some(w, rng_below(&w->rng, 200));
+}
+
 static void begin(struct world *w, bool extended)
 {
+    if (rng_chance(&w->rng, 25)) {
+        begin_by_jobs(w);
+    }
     enable(w, 0);
     if (rng_chance(&w->rng, 70)) {
         run_to_rest(w);
