@@ -44,10 +44,10 @@
     X(Resynchronize, OPERATOR, SENT, VR_M_SOURCE, VR_S_RESYNC, RESYNC, "") \
     X(StartReplication, OPERATOR, SENT, VR_M_SOURCE, VR_S(READY), INITIAL, VR_LATER) \
     X(ImportInitialReplica, ADMIN, HELD, VR_M_REPLICA, VR_S(INITIAL), IMPORT, VR_LATER) \
-    X(CreateReplicationRelationship, ADMIN, NEW, VR_M_NEW, VR_S(DISABLED), ENABLE, VR_LATER) \
-    X(ModifyReplicationSettings, ADMIN, SENT, VR_M_SOURCE, VR_S_ENABLED, MODIFY, VR_LATER) \
-    X(RemoveReplicationRelationship, ADMIN, FIRST, VR_M_SOURCE, VR_S_ENABLED, DISABLE, VR_LATER) \
-    X(RemoveReplicationRelationshipEx, ADMIN, NAMED, VR_M_HERE, VR_S_ENABLED, DISABLE, VR_LATER) \
+    X(CreateReplicationRelationship, ADMIN, NEW, VR_M_NEW, VR_S(DISABLED), ENABLE, "") \
+    X(ModifyReplicationSettings, ADMIN, SENT, VR_M_SOURCE, VR_S_ENABLED, MODIFY, "") \
+    X(RemoveReplicationRelationship, ADMIN, FIRST, VR_M_SOURCE, VR_S_ENABLED, DISABLE, "") \
+    X(RemoveReplicationRelationshipEx, ADMIN, NAMED, VR_M_HERE, VR_S_ENABLED, DISABLE, "") \
     X(ReverseReplicationRelationship, ADMIN, HELD, VR_M_REPLICA, VR_S(COMMITTED), NONE, VR_LATER) \
     X(ChangeReplicationModeToPrimary, ADMIN, NAMED, VR_M_REPLICA, VR_S(COMMITTED), NONE, VR_LATER) \
     X(InitiateFailover, ADMIN, HELD, VR_M_REPLICA, VR_S(REPLICATING), NONE, VR_NO_FAILBACK) \

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Msvm_ReplicationProvider: how this host replicates. There is one, the built-in. */
+#include <string.h>
+
 #include "provider/internal.h"
 
 #define BUILT_IN                                                                                   \
@@ -12,6 +14,11 @@ struct cim_path *provider_ref_builtin(const struct provider *p, struct cim_arena
     struct cim_path *path = provider_ref_id(a, "Msvm_ReplicationProvider", id);
     vr_assert(!path || cim_path_add_key(path, "Name", cim_str(BUILT_IN)));
     return path;
+}
+
+bool provider_names_builtin(const char *text)
+{
+    return strcasestr(text, BUILT_IN) != NULL;
 }
 
 static struct cim_instance *

@@ -145,6 +145,8 @@ const char *provider_path_instance_id(const struct cim_path *path);
 const struct vr_job *provider_find_job(struct provider *p, const struct cim_path *path);
 struct cim_path *
 provider_ref_disk(struct cim_arena *a, const struct vr_uuid *vm, const struct vr_disk *disk);
+/* Does this text, an object path or an id, name the built-in replication provider? */
+bool provider_names_builtin(const char *text);
 /* The disk that an InstanceID "Microsoft:<vm>\<disk>" names, or an object path with one. */
 bool provider_disk_parse(const char *text,
                          struct vr_uuid *ret_vm,

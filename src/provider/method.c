@@ -13,6 +13,12 @@ static const struct provider_method methods[VR_METHOD_COUNT] = {
     [VR_METHOD_Resynchronize] = {.read = provider_read_start,
                                  .run = provider_resynchronize,
                                  .core_judges = true},
+    [VR_METHOD_CreateReplicationRelationship] = {.read = provider_read_settings,
+                                                 .run = provider_create_relationship},
+    [VR_METHOD_ModifyReplicationSettings] = {.read = provider_read_settings,
+                                             .run = provider_modify_settings},
+    [VR_METHOD_RemoveReplicationRelationship] = {.run = provider_remove_relationship},
+    [VR_METHOD_RemoveReplicationRelationshipEx] = {.run = provider_remove_relationship},
 };
 
 const struct cim_value *provider_param(const struct provider_call *call, const char *name)

@@ -9,6 +9,15 @@
 #include "model/method.h"
 #include "provider/internal.h"
 
+/* An embedded Msvm_ReplicationSettingData. */
+struct provider_settings {
+    struct vr_setting_change change;
+    char peer[VR_HOST_MAX]; /* "": not said */
+    bool says_disks;
+    char excluded[VR_DISKS_MAX][VR_NAME_MAX]; /* what IncludedDisks leaves out */
+    uint32_t nexcluded;
+};
+
 /* What the common part has read. */
 struct provider_args {
     enum vr_method method;
@@ -17,6 +26,7 @@ struct provider_args {
     uint8_t number;          /* the relationship meant */
     enum vr_rel_state state; /* of it; DISABLED: there is none */
     uint64_t start_us;       /* 0 = now */
+    struct provider_settings settings;
 };
 
 struct provider_method {
@@ -42,5 +52,12 @@ uint32_t provider_read_start(struct provider_call *call, struct provider_args *a
 /* NULL: not given, or NULL. */
 const struct cim_value *provider_param(const struct provider_call *call, const char *name);
 
+/* --- method_settings.c --- */
+/* ReplicationSettingData: 0 or the code. */
+uint32_t provider_read_settings(struct provider_call *call, struct provider_args *args);
+
 /* --- method_relationship.c --- */
+void provider_create_relationship(struct provider_call *call, const struct provider_args *args);
+void provider_modify_settings(struct provider_call *call, const struct provider_args *args);
+void provider_remove_relationship(struct provider_call *call, const struct provider_args *args);
 void provider_resynchronize(struct provider_call *call, const struct provider_args *args);
