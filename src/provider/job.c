@@ -172,5 +172,9 @@ static void invoke(struct provider_call *call)
     }
 }
 
-const struct provider_class provider_job = {
-    .name = "Msvm_ConcreteJob", .get = get, .list = list, .invoke = invoke};
+const struct provider_class provider_job = {.name = "Msvm_ConcreteJob",
+                                            .source =
+                                                "each job, until TimeBeforeRemoval after its end",
+                                            .get = get,
+                                            .list = list,
+                                            .invoke = invoke};

@@ -68,4 +68,7 @@ static void list(struct provider_list *l)
 }
 
 const struct provider_class provider_relationship = {
-    .name = "Msvm_ReplicationRelationship", .get = get, .list = list};
+    .name = "Msvm_ReplicationRelationship",
+    .source = "each relationship of this host, on either side",
+    .get = get,
+    .list = list};

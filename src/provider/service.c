@@ -39,5 +39,8 @@ static void list(struct provider_list *l)
     provider_list_one(l, build(l->p, l->cls, &l->arena));
 }
 
-const struct provider_class provider_service = {
-    .name = "Msvm_ReplicationService", .get = get, .list = list, .invoke = provider_method_invoke};
+const struct provider_class provider_service = {.name = "Msvm_ReplicationService",
+                                                .source = "one",
+                                                .get = get,
+                                                .list = list,
+                                                .invoke = provider_method_invoke};

@@ -7,6 +7,8 @@
 #include "provider/method.h"
 #include "util/cleanup.h"
 
+#define RESET_OTHER 1 /* ResetCapability: the hypervisor's */
+
 /* A replica's VM is known from its relationship; its name from the sidecar, when that can be read.
  */
 static bool find_replica(struct provider *p, const struct vr_uuid *id, struct vr_vm *ret)
@@ -73,6 +75,7 @@ static struct cim_instance *base(struct cim_arena *a, const struct cim_class *cl
     cim_set(i, "Status", cim_str("OK"));
     cim_set(i, "HealthState", cim_uint(CIM_UINT16, 5));
     cim_set(i, "TransitioningToState", cim_null(CIM_UINT16));
+    cim_set(i, "ResetCapability", cim_uint(CIM_UINT16, RESET_OTHER));
     cim_set(i, "CreationClassName", cim_str("Msvm_ComputerSystem"));
     return i;
 }
@@ -89,6 +92,8 @@ build_host(struct provider *p, const struct cim_class *cls, struct cim_arena *a)
     cim_set(i, "ReplicationMode", cim_uint(CIM_UINT16, VR_MODE_NONE));
     cim_set(i, "ReplicationState", cim_uint(CIM_UINT16, VR_REL_DISABLED));
     cim_set(i, "ReplicationHealth", cim_uint(CIM_UINT16, VR_HEALTH_NOT_APPLICABLE));
+    cim_set(i, "FailedOverReplicationType", cim_uint(CIM_UINT16, 0));
+    cim_set(i, "LastReplicationType", cim_uint(CIM_UINT16, 0));
     cim_instance_make_path(i, CIM_NAMESPACE);
     return i;
 }
@@ -241,4 +246,8 @@ static void invoke(struct provider_call *call)
 }
 
 const struct provider_class provider_system = {
-    .name = "Msvm_ComputerSystem", .get = get, .list = list, .invoke = invoke};
+    .name = "Msvm_ComputerSystem",
+    .source = "this host, each VM of the inventory, each VM this host holds a replica of",
+    .get = get,
+    .list = list,
+    .invoke = invoke};

@@ -104,6 +104,8 @@ static void fail_some(unsigned i, struct vr_job *job)
     }
     bool older = i >= VR_E_AUTH;
     job->state = VR_JOB_EXCEPTION;
+    job->started_us = NOW - 10000000;
+    job->finished_us = NOW - 3000000;
     job->error_kind = older ? 0 : (uint8_t)(i + 1);
     job->error_code = i == VR_E_AUTH ? VR_RC_NOT_AVAILABLE
                       : older        ? VR_RC_FAILED
@@ -142,6 +144,8 @@ static void load(void)
                              .vm_id = vm_id(i / 3),
                              .type = VR_JOBTYPE_RESYNC,
                              .state = VR_JOB_COMPLETED};
+        snprintf(job.vm_name, sizeof job.vm_name, "vm-%u", i / 3);
+        snprintf(job.initiator, sizeof job.initiator, "anna");
         fail_some(i, &job);
         CHECK_OK(core_load_job(w.core, &job, &err), &err);
     }
@@ -585,6 +589,81 @@ static void test_errors(void **state)
     assert_null(errors_of(JOBS - 1));
 }
 
+/* What a host and a VM say of themselves, and what nobody knows. */
+static void test_systems(void **state)
+{
+    static const struct {
+        const char *name, *host, *vm, *replica;
+    } rows[] = {
+        {"Caption", "Hosting Computer System", "Virtual Machine", "Virtual Machine"},
+        {"Description", "Microsoft Hosting Computer System", "Microsoft Virtual Computer System",
+         "Microsoft Virtual Computer System"},
+        {"ElementName", "alpha", "vm-5", "vm-1000"},
+        {"EnabledState", "2", "0", "0"},
+        {"RequestedState", "12", "12", "12"},
+        {"HealthState", "5", "5", "5"},
+        {"ResetCapability", "1", "1", "1"},
+        {"InstallDate", "NULL", "NULL", "NULL"},
+        {"OnTimeInMilliseconds", "NULL", "NULL", "NULL"},
+        {"ProcessID", "NULL", "NULL", "NULL"},
+        {"NumberOfNumaNodes", "NULL", "NULL", "NULL"},
+        {"LastSuccessfulBackupTime", "NULL", "NULL", "NULL"},
+        {"ReplicationMode", "0", "0", "2"},
+        {"ReplicationState", "0", "0", "3"},
+        {"ReplicationHealth", "0", "0", "1"},
+        {"LastReplicationType", "0", "0", "1"},
+        {"FailedOverReplicationType", "0", "0", "0"},
+        {"LastReplicationTime", "NULL", "NULL", "20300317174640.000000+000"},
+    };
+    enumerate("Msvm_ComputerSystem", 1 + VMS + REPLICAS);
+    const struct cim_instance *host = fetch(host_at()), *vm = fetch(vm_at(5)),
+                              *replica = fetch(vm_at(VMS));
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        has(host, rows[i].name, rows[i].host);
+        has(vm, rows[i].name, rows[i].vm);
+        has(replica, rows[i].name, rows[i].replica);
+    }
+}
+
+/* All that a job says, while it failed, and of one that was never begun. */
+static void test_job(void **state)
+{
+    static const struct {
+        const char *name, *failed, *done;
+    } rows[] = {
+        {"Name", "Resynchronizing", "Resynchronizing"},
+        {"Caption", "Resynchronizing", "Resynchronizing"},
+        {"ElementName", "Resynchronizing", "Resynchronizing"},
+        {"Description", "Resynchronizing, VM 'vm-0'", "Resynchronizing, VM 'vm-199'"},
+        {"JobType", "107", "107"},
+        {"JobState", "10", "7"},
+        {"PercentComplete", "0", "100"},
+        {"JobRunTimes", "1", "1"},
+        {"LocalOrUtcTime", "2", "2"},
+        {"ErrorCode", "32773", "0"},
+        {"ErrorDescription", "reason 1", "NULL"},
+        {"ErrorSummaryDescription", "reason 1", "NULL"},
+        {"HealthState", "20", "5"},
+        {"ElapsedTime", "00000000000007.000000:000", "00000000000000.000000:000"},
+        {"StartTime", "20300317174630.000000+000", "NULL"},
+        {"TimeBeforeRemoval", "00000000001000.000000:000", "00000000001000.000000:000"},
+        {"DeleteOnCompletion", "TRUE", "TRUE"},
+        {"Cancellable", "FALSE", "FALSE"},
+        {"Owner", "anna", "anna"},
+        {"Priority", "NULL", "NULL"},
+        {"RunMonth", "NULL", "NULL"},
+        {"UntilTime", "NULL", "NULL"},
+        {"Notify", "NULL", "NULL"},
+        {"RecoveryAction", "NULL", "NULL"},
+    };
+    enumerate("Msvm_ConcreteJob", JOBS);
+    const struct cim_instance *failed = fetch(job_at(0)), *done = fetch(job_at(JOBS - 1));
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        has(failed, rows[i].name, rows[i].failed);
+        has(done, rows[i].name, rows[i].done);
+    }
+}
+
 #define S(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -598,6 +677,8 @@ int main(void)
                                        S(test_replication_settings),
                                        S(test_service_settings),
                                        S(test_authorizations),
-                                       S(test_errors)};
+                                       S(test_errors),
+                                       S(test_systems),
+                                       S(test_job)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
