@@ -7,7 +7,9 @@
 
 Compared: options in --help with the man pages; keys and defaults of src/daemon/config.c and keys of
 src/inventory/static.c with vmreplicad.conf(5); frame types and limits of src/transport/msg.h with the protocol's two
-descriptions; numbered invariants (INV-n) in src/ with docs/on-disk.md; paths and links in the *.md files with the tree; the cases docs/cim-xml.md names with the tests.
+descriptions; numbered invariants (INV-n) in src/ with docs/on-disk.md; paths and links in the *.md files with the tree;
+the cases docs/cim-xml.md names with the tests; CIM namespaces with docs/namespaces.md and the man page, and the properties
+of root/cimv2 that are filled with that page.
 """
 import os
 import re
@@ -158,6 +160,20 @@ def check_protocol(root):
                        for f in sorted(frames) if not re.search(rf'\b{f.split()[0]}\b', page)]
 
 
+def check_namespaces(root):
+    source = read(os.path.join(root, 'src/cim/broker.h')) + read(os.path.join(root, 'src/provider/internal.h'))
+    code = set(re.findall(r'^#define (?:CIM_NAMESPACE|PROVIDER_NS_\w+) "([^"]+)"', source, re.M))
+    problems = [] if code else ['src/provider/internal.h: found no namespaces']
+    for path, row in (('docs/namespaces.md', r'^\| `(root/[\w/]+)` \|'), ('man/vmreplicad.8', r'^\.It Pa (root/\S+)$')):
+        told = set(re.findall(row, read(os.path.join(root, path)), re.M))
+        problems += two_ways('namespace', code, 'the source', told, path)
+    filled = set(re.findall(r'\(i, "(\w+)"', read(os.path.join(root, 'src/provider/cimv2.c'))))
+    part = read(os.path.join(root, 'docs/namespaces.md')).partition('\n## root/cimv2\n')[2]
+    rows = [line.split('|')[2] for line in part.split('\n') if line.startswith('| ')]
+    told = set(re.findall(r'`(\w+)`', ' '.join(rows)))
+    return problems + two_ways('property', filled, 'src/provider/cimv2.c', told, 'docs/namespaces.md')
+
+
 def cited(root, top):
     found = set()
     for where, _, names in os.walk(os.path.join(root, top)):
@@ -253,6 +269,7 @@ def main():
     problems += check_program(root, build, 'vmreplicad', 'vmreplicad.8')
     problems += check_config(root) + check_protocol(root)
     problems += check_invariants(root) + check_links(root) + check_cases(root)
+    problems += check_namespaces(root)
     for p in problems:
         print(p)
     sys.exit(1 if problems else 0)
