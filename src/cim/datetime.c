@@ -89,14 +89,33 @@ static bool is_leap(int year)
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
+/* A time of day: the date is all zero. */
+static bool parse_time_of_day(const struct field *f, int64_t shift_us, struct cim_datetime *ret)
+{
+    const int64_t day_us = (int64_t)86400 * US;
+    if (!in(&f[3], 0, 23) || !in(&f[4], 0, 59) || !in(&f[5], 0, 59)) {
+        return false;
+    }
+    int64_t t = ((f[3].value * 60 + f[4].value) * 60 + f[5].value) * (int64_t)US + f[6].value;
+    *ret = (struct cim_datetime){.has_no_date = true,
+                                 .us = (uint64_t)((t - shift_us + day_us) % day_us)};
+    return true;
+}
+
 static bool parse_timestamp(const char *text, struct cim_datetime *ret)
 {
     static const int widths[] = {4, 2, 2, 2, 2, 2};
     struct field f[7], zone;
     struct cim_datetime d = {0};
     if (!read_fields(text, widths, 6, f, &d.has_wildcard) ||
-        !read_field(text + 22, 3, false, &zone) || zone.wild || zone.value > 840 ||
-        !in(&f[1], 1, 12) || !in(&f[2], 1, 31) || !in(&f[3], 0, 23) || !in(&f[4], 0, 59) ||
+        !read_field(text + 22, 3, false, &zone) || zone.wild || zone.value > 840) {
+        return false;
+    }
+    int64_t shift = (int64_t)zone.value * 60 * US * (text[21] == '-' ? -1 : 1);
+    if (!d.has_wildcard && strncmp(text, "00000000", 8) == 0) {
+        return parse_time_of_day(f, shift, ret);
+    }
+    if (!in(&f[1], 1, 12) || !in(&f[2], 1, 31) || !in(&f[3], 0, 23) || !in(&f[4], 0, 59) ||
         !in(&f[5], 0, 59)) {
         return false;
     }
@@ -112,7 +131,6 @@ static bool parse_timestamp(const char *text, struct cim_datetime *ret)
                         (uint32_t)f[6].value, &t)) {
         return false;
     }
-    int64_t shift = (int64_t)zone.value * 60 * US * (text[21] == '-' ? -1 : 1);
     int64_t utc = (int64_t)t - shift;
     d.us = early || utc < 0 ? 0 : (uint64_t)utc;
     *ret = d;

@@ -71,8 +71,9 @@ struct cim_path {
 
 struct cim_datetime {
     bool is_interval, has_wildcard;
-    uint64_t us; /* instant since 1970 UTC (0 for earlier ones), or length of the interval; 0 with
-                    wildcards */
+    bool has_no_date; /* "00000000hhmmss...": a time of day, which some classes want */
+    uint64_t us; /* instant since 1970 UTC (0 for earlier ones), time of day in UTC, or length of
+                         the interval; 0 with wildcards */
 };
 
 const char *cim_type_text(enum cim_type t);

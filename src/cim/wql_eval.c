@@ -210,7 +210,7 @@ static bool order_times(const char *a, const char *b, int *ret, bool *ret_only_e
 {
     struct cim_datetime x, y;
     if (!cim_datetime_parse(a, &x) || !cim_datetime_parse(b, &y) ||
-        x.is_interval != y.is_interval) {
+        x.is_interval != y.is_interval || x.has_no_date != y.has_no_date) {
         return false;
     }
     *ret_only_eq = x.has_wildcard || y.has_wildcard;

@@ -108,6 +108,21 @@ static void test_wildcards(void **state)
     assert_false(cim_datetime_parse("20261121020000.000000+***", &d));
 }
 
+static void test_times_of_day(void **state)
+{
+    struct cim_datetime d;
+    assert_true(cim_datetime_parse("00000000093000.000001+000", &d));
+    assert_true(d.has_no_date);
+    assert_false(d.is_interval);
+    assert_int_equal(d.us, (9 * 3600 + 30 * 60) * 1000000ull + 1);
+    assert_true(cim_datetime_parse("00000000003000.000000+060", &d)); /* an hour east of UTC */
+    assert_int_equal(d.us, (23 * 3600 + 30 * 60) * 1000000ull);
+    assert_true(cim_datetime_parse("00000000233000.000000-060", &d));
+    assert_int_equal(d.us, 30 * 60 * 1000000ull);
+    assert_true(cim_datetime_parse("20261121093000.000000+000", &d));
+    assert_false(d.has_no_date);
+}
+
 static void test_no_datetime(void **state)
 {
     struct cim_datetime d;
@@ -122,7 +137,8 @@ static void test_no_datetime(void **state)
                                       "20261121020000.000000*000",
                                       "00000001020304.000005:001",
                                       "00000001250000.000000:000",
-                                      "00000000000000.000000+000",
+                                      "00000000240000.000000+000",
+                                      "00000100000000.000000+000",
                                       "20261121020000.000000+999"};
     for (size_t i = 0; i < VR_COUNT(bad); i++) {
         if (cim_datetime_parse(bad[i], &d)) {
@@ -189,8 +205,9 @@ static void test_namespaces(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_arena_limit), T(test_numbers),   T(test_timestamps),
-                                       T(test_intervals),   T(test_wildcards), T(test_no_datetime),
-                                       T(test_paths),       T(test_bad_paths), T(test_namespaces)};
+    const struct CMUnitTest tests[] = {T(test_arena_limit),  T(test_numbers),   T(test_timestamps),
+                                       T(test_intervals),    T(test_wildcards), T(test_no_datetime),
+                                       T(test_times_of_day), T(test_paths),     T(test_bad_paths),
+                                       T(test_namespaces)};
     return RUN(tests);
 }
