@@ -175,10 +175,17 @@ static const struct vr_host *cim_host(void *ctx)
     return hostinfo_now(d->hostinfo, vr_mono_ms());
 }
 
+static const char *cim_certificate(void *ctx, size_t i)
+{
+    struct daemon *d = ctx; /* only this thread replaces them */
+    return tls_creds_certificate(d->creds, i);
+}
+
 static const struct provider_env_ops cim_env = {.now_us = cim_now_us,
                                                 .list_vms = cim_list_vms,
                                                 .find_vm = cim_find_vm,
                                                 .replica_vm = cim_replica_vm,
+                                                .certificate = cim_certificate,
                                                 .host = cim_host};
 
 static int start_cim(struct wire *w, struct vr_err *err)

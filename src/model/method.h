@@ -36,6 +36,9 @@
 #define VR_S_CANCEL (VR_S_ENABLED & ~(VR_S(RECOVERED) | VR_S(COMMITTED)))
 
 #define VR_LATER "not offered yet"
+#define VR_NO_STOP                                                                                 \
+    "not offered: stop vmreplicad on its host; to accept no more replication set "                 \
+    "RecoveryServerEnabled to false"
 #define VR_NO_FAILBACK                                                                             \
     "not offered: a failover here is final (vmreplica failover --force), nothing is undone"
 
@@ -56,20 +59,20 @@
     X(InitiateFailback, ADMIN, HELD, VR_M_REPLICA, VR_S(RECOVERED), NONE, VR_NO_FAILBACK) \
     X(TestReplicaSystem, ADMIN, HELD, VR_M_REPLICA, VR_S(REPLICATING), NONE, VR_LATER) \
     X(SetFailoverNetworkAdapterSettings, ADMIN, VM, VR_M_ANY, VR_S_ANY, MODIFY, VR_LATER) \
-    X(GetReplicationStatistics, VIEWER, FIRST, VR_M_SOURCE, VR_S_ENABLED, NONE, VR_LATER) \
-    X(GetReplicationStatisticsEx, VIEWER, NAMED, VR_M_HERE, VR_S_ENABLED, NONE, VR_LATER) \
-    X(ResetReplicationStatistics, OPERATOR, FIRST, VR_M_SOURCE, VR_S_ENABLED, NONE, VR_LATER) \
-    X(ResetReplicationStatisticsEx, OPERATOR, NAMED, VR_M_HERE, VR_S_ENABLED, NONE, VR_LATER) \
-    X(ModifyServiceSettings, ADMIN, HOST, VR_M_ANY, VR_S_ANY, MODIFY_SERVICE, VR_LATER) \
-    X(AddAuthorizationEntry, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, VR_LATER) \
-    X(ModifyAuthorizationEntry, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, VR_LATER) \
-    X(RemoveAuthorizationEntry, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, VR_LATER) \
-    X(SetAuthorizationEntry, ADMIN, VM, VR_M_REPLICA, VR_S_ANY, NONE, VR_LATER) \
-    X(GetSystemCertificates, VIEWER, HOST, VR_M_ANY, VR_S_ANY, NONE, VR_LATER) \
-    X(TestReplicationConnection, OPERATOR, HOST, VR_M_ANY, VR_S_ANY, TEST, VR_LATER) \
-    X(RequestStateChange, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, VR_LATER) \
-    X(StartService, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, VR_LATER) \
-    X(StopService, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, VR_LATER)
+    X(GetReplicationStatistics, VIEWER, FIRST, VR_M_SOURCE, VR_S_ENABLED, NONE, "") \
+    X(GetReplicationStatisticsEx, VIEWER, NAMED, VR_M_HERE, VR_S_ENABLED, NONE, "") \
+    X(ResetReplicationStatistics, OPERATOR, FIRST, VR_M_SOURCE, VR_S_ENABLED, NONE, "") \
+    X(ResetReplicationStatisticsEx, OPERATOR, NAMED, VR_M_HERE, VR_S_ENABLED, NONE, "") \
+    X(ModifyServiceSettings, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, "") \
+    X(AddAuthorizationEntry, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, "") \
+    X(ModifyAuthorizationEntry, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, "") \
+    X(RemoveAuthorizationEntry, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, "") \
+    X(SetAuthorizationEntry, ADMIN, VM, VR_M_REPLICA, VR_S_ANY, NONE, "") \
+    X(GetSystemCertificates, VIEWER, HOST, VR_M_ANY, VR_S_ANY, NONE, "") \
+    X(TestReplicationConnection, OPERATOR, HOST, VR_M_ANY, VR_S_ANY, NONE, "") \
+    X(RequestStateChange, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, "") \
+    X(StartService, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, "") \
+    X(StopService, ADMIN, HOST, VR_M_ANY, VR_S_ANY, NONE, VR_NO_STOP)
 
 /* X(requested state, states it may be asked in, what it does, why not) */
 #define VR_STATE_CHANGES(X) \

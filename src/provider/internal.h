@@ -95,6 +95,10 @@ void provider_return_out(const struct provider_call *call,
                          uint32_t code,
                          const char *name,
                          struct cim_value value);
+void provider_return_params(const struct provider_call *call,
+                            uint32_t code,
+                            const struct cim_param *out,
+                            uint32_t n);
 /* Keeps the reason that provider_return will give; returns code. */
 uint32_t provider_refuse(struct provider_call *call, uint32_t code, const char *fmt, ...)
     VR_PRINTF(3, 4);

@@ -19,6 +19,19 @@ static const struct provider_method methods[VR_METHOD_COUNT] = {
                                              .run = provider_modify_settings},
     [VR_METHOD_RemoveReplicationRelationship] = {.run = provider_remove_relationship},
     [VR_METHOD_RemoveReplicationRelationshipEx] = {.run = provider_remove_relationship},
+    [VR_METHOD_GetReplicationStatistics] = {.run = provider_statistics},
+    [VR_METHOD_GetReplicationStatisticsEx] = {.run = provider_statistics},
+    [VR_METHOD_ResetReplicationStatistics] = {.run = provider_reset_statistics},
+    [VR_METHOD_ResetReplicationStatisticsEx] = {.run = provider_reset_statistics},
+    [VR_METHOD_ModifyServiceSettings] = {.run = provider_modify_service},
+    [VR_METHOD_AddAuthorizationEntry] = {.run = provider_put_authorization},
+    [VR_METHOD_ModifyAuthorizationEntry] = {.run = provider_put_authorization},
+    [VR_METHOD_RemoveAuthorizationEntry] = {.run = provider_remove_authorization},
+    [VR_METHOD_SetAuthorizationEntry] = {.run = provider_set_authorization},
+    [VR_METHOD_GetSystemCertificates] = {.run = provider_certificates},
+    [VR_METHOD_TestReplicationConnection] = {.run = provider_test_connection},
+    [VR_METHOD_RequestStateChange] = {.run = provider_change_service},
+    [VR_METHOD_StartService] = {.run = provider_start_service},
 };
 
 const struct cim_value *provider_param(const struct provider_call *call, const char *name)

@@ -56,6 +56,21 @@ const struct cim_value *provider_param(const struct provider_call *call, const c
 /* ReplicationSettingData: 0 or the code. */
 uint32_t provider_read_settings(struct provider_call *call, struct provider_args *args);
 
+/* --- method_host.c --- */
+void provider_modify_service(struct provider_call *call, const struct provider_args *args);
+/* Add and Modify, Remove, Set. */
+void provider_put_authorization(struct provider_call *call, const struct provider_args *args);
+void provider_remove_authorization(struct provider_call *call, const struct provider_args *args);
+void provider_set_authorization(struct provider_call *call, const struct provider_args *args);
+void provider_certificates(struct provider_call *call, const struct provider_args *args);
+void provider_test_connection(struct provider_call *call, const struct provider_args *args);
+void provider_change_service(struct provider_call *call, const struct provider_args *args);
+void provider_start_service(struct provider_call *call, const struct provider_args *args);
+
+/* --- method_statistics.c --- */
+void provider_statistics(struct provider_call *call, const struct provider_args *args);
+void provider_reset_statistics(struct provider_call *call, const struct provider_args *args);
+
 /* --- method_relationship.c --- */
 void provider_create_relationship(struct provider_call *call, const struct provider_args *args);
 void provider_modify_settings(struct provider_call *call, const struct provider_args *args);

@@ -215,18 +215,27 @@ static const struct cim_broker_ops broker_ops = {.name = "vmreplica",
 
 /* --- answers --- */
 
+void provider_return_params(const struct provider_call *call,
+                            uint32_t code,
+                            const struct cim_param *out,
+                            uint32_t n)
+{
+    struct cim_invoke_result res = {.value = cim_uint(CIM_UINT32, code), .nout = n};
+    vr_assert(n <= VR_COUNT(res.out));
+    memcpy(res.reason, call->why, sizeof res.reason);
+    for (uint32_t i = 0; i < n; i++) {
+        res.out[i] = out[i];
+    }
+    call->done(call->ctx, &res);
+}
+
 void provider_return_out(const struct provider_call *call,
                          uint32_t code,
                          const char *name,
                          struct cim_value value)
 {
-    struct cim_invoke_result res = {.value = cim_uint(CIM_UINT32, code)};
-    memcpy(res.reason, call->why, sizeof res.reason);
-    if (name) {
-        res.out[0] = (struct cim_param){.name = name, .value = value};
-        res.nout = 1;
-    }
-    call->done(call->ctx, &res);
+    const struct cim_param out = {.name = name, .value = value};
+    provider_return_params(call, code, &out, name ? 1 : 0);
 }
 
 void provider_return(const struct provider_call *call, uint32_t code)

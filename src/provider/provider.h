@@ -21,6 +21,9 @@ struct provider_env_ops {
     /* As in struct core_env_ops. */
     int (*find_vm)(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err);
     int (*replica_vm)(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr_err *err);
+    /* DER in base64 of the i-th certificate this host shows its peers (0: its own); NULL past the
+     * end. Borrowed until the next call. */
+    const char *(*certificate)(void *ctx, size_t i);
     /* Borrowed until the next call. NULL: nothing is known of this host. */
     const struct vr_host *(*host)(void *ctx);
 };

@@ -209,6 +209,7 @@ static int peer_call(void *ctx,
     f->calls++;
     f->call_id = call_id;
     f->req = *req;
+    snprintf(f->point, sizeof(f->point), "%s", point);
     note(f, "peer", (uint64_t)req->op);
     if (!f->hold_replies) {
         fake_reply(f);

@@ -27,7 +27,8 @@ struct fake {
     /* peers */
     uint64_t call_id;
     struct vr_peer_request req;
-    bool hold_replies; /* the test answers with fake_reply */
+    char point[VR_HOST_MAX]; /* whom we asked last */
+    bool hold_replies;       /* the test answers with fake_reply */
     struct vr_peer_reply reply;
     unsigned calls;
     /* lanes */

@@ -61,8 +61,16 @@ static int replica_vm(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, st
     return 0;
 }
 
-static const struct provider_env_ops env = {
-    .now_us = now_us, .list_vms = list_vms, .find_vm = find_vm, .replica_vm = replica_vm};
+static const char *certificate(void *ctx, size_t i)
+{
+    return i == 0 ? "b3du" : NULL;
+}
+
+static const struct provider_env_ops env = {.now_us = now_us,
+                                            .list_vms = list_vms,
+                                            .find_vm = find_vm,
+                                            .replica_vm = replica_vm,
+                                            .certificate = certificate};
 
 static int setup(void **state)
 {
@@ -279,6 +287,18 @@ static bool says_no(int code)
            code == VR_RC_WRONG_TYPE;
 }
 
+/* These methods are about an entry that is there. */
+static void load_entry(struct fixture *t, enum vr_method m)
+{
+    const struct vr_auth_entry e = {
+        .host = "b.example", .trust_group = "any", .storage = "/replicas"};
+    struct vr_err err = VR_ERR_INIT;
+    if (m == VR_METHOD_ModifyAuthorizationEntry || m == VR_METHOD_RemoveAuthorizationEntry ||
+        m == VR_METHOD_SetAuthorizationEntry) {
+        CHECK_OK(core_load_auth(t->f->c, &e, &err), &err);
+    }
+}
+
 static void one_method(
     struct fixture *t, enum vr_method m, enum vr_role role, enum vr_mode mode, enum vr_rel_state s)
 {
@@ -288,6 +308,7 @@ static void one_method(
     if (!begin_case(t, number, mode, s)) {
         return;
     }
+    load_entry(t, m);
     snprintf(what, sizeof(what), "%s by %s, mode '%s', relationship %u '%s'", rule->name,
              vr_role_text((int)role), vr_mode_text((int)mode), number, vr_rel_state_text((int)s));
     struct before before = look(t);
