@@ -75,6 +75,7 @@ struct provider_space {
     const struct provider_class *more; /* found in a table of their own */
     size_t nmore;
 };
+extern const struct provider_space provider_spaces[PROVIDER_SPACES];
 
 extern const struct provider_class provider_service, provider_system, provider_relationship,
     provider_job, provider_setting, provider_builtin, provider_vssd, provider_storage,

@@ -28,7 +28,7 @@ static const struct provider_class *const classes[] = {
     &provider_service_setting, &provider_authorization,
 };
 
-static const struct provider_space spaces[PROVIDER_SPACES] = {
+const struct provider_space provider_spaces[PROVIDER_SPACES] = {
     {CIM_NAMESPACE, "WindowsVirtualization.V2.mof", provider_schema, &provider_schema_len, classes,
      VR_COUNT(classes), provider_assocs, PROVIDER_ASSOCS},
     {PROVIDER_NS_INTEROP, "Interop.mof", provider_schema_interop, &provider_schema_interop_len,
@@ -45,7 +45,7 @@ static const struct provider_space *find_space(const struct provider *p,
         i++;
     }
     vr_assert(i < PROVIDER_SPACES);
-    return &spaces[i];
+    return &provider_spaces[i];
 }
 
 static const struct provider_class *find_class(const struct provider *p,
@@ -302,12 +302,12 @@ struct core_caller provider_caller(const struct provider_call *call)
 static int load_schemas(struct provider *p, struct vr_err *err)
 {
     for (size_t i = 0; i < PROVIDER_SPACES; i++) {
-        int r = cim_mof_parse((const char *)spaces[i].mof, *spaces[i].mof_bytes, spaces[i].mof_name,
-                              &p->schemas[i], err);
+        int r = cim_mof_parse((const char *)provider_spaces[i].mof, *provider_spaces[i].mof_bytes,
+                              provider_spaces[i].mof_name, &p->schemas[i], err);
         if (r < 0) {
             return r;
         }
-        p->schemas[i]->ns = spaces[i].ns;
+        p->schemas[i]->ns = provider_spaces[i].ns;
         if (i) {
             p->schemas[i - 1]->next = p->schemas[i];
         }

@@ -8,6 +8,7 @@
 #include "model/method.h"
 #include "model/retcode.h"
 #include "model/states.h"
+#include "tests/static/gen-cim.h"
 #include "util/err.h"
 #include "util/num.h"
 
@@ -244,6 +245,10 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "events") == 0) {
         events_document();
         return ferror(stdout) || fflush(stdout) ? 1 : 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "cim") == 0) {
+        bool ok = cim_document();
+        return !ok || ferror(stdout) || fflush(stdout) ? 1 : 0;
     }
     puts("<!-- Made by tools/gen-docs from the tables in src/model and src/util: do not edit. -->\n"
          "# Return codes, kinds of error, states\n");
