@@ -65,7 +65,8 @@ static int describe(struct core *c,
     };
     core_text(ret->peer, sizeof(ret->peer), "%s", args->peer);
     memcpy(ret->excluded, args->excluded, sizeof(ret->excluded));
-    struct vr_setting first = vr_setting_default();
+    struct rel_entry *old = core_find_rel(c, &args->vm_id, number); /* tried before */
+    struct vr_setting first = old ? old->r.setting : vr_setting_default();
     int r = vr_setting_apply(&first, &args->setting, number, &ret->setting, err);
     return r < 0 ? r : check_peer(c, args->peer, ret->peer_identity, err);
 }

@@ -60,6 +60,12 @@ static void test_create(void **state)
     assert_int_equal(f->rels[0].setting.interval_s, 900);
     assert_true(f->rels[0].setting.compression);
     assert_int_equal(f->starts, 0);
+    f->hold_replies = false; /* enabled by hand, it keeps its settings */
+    struct core_enable_args a = {.vm_id = f->vm.id, .peer = "b.example:9000"};
+    core_enable(f->c, &admin, &a, fake_done, f);
+    assert_int_equal(f->answer.code, 4096);
+    assert_int_equal(f->starts, 1);
+    assert_int_equal(f->rels[0].setting.interval_s, 900);
     fake_free(f);
 }
 
