@@ -3,9 +3,9 @@
 # CIM-XML by hand, for what no client of Debian does. Sourced after lib.sh.
 
 escape() { # TEXT
-    local t=${1//&/&amp;}
-    t=${t//</&lt;}
-    echo "${t//>/&gt;}"
+    local t=${1//&/"&amp;"} # quoted: a bare & is what was matched, from bash 5.2 on
+    t=${t//</"&lt;"}
+    echo "${t//>/"&gt;"}"
 }
 
 ivalue() { # NAME TEXT
