@@ -40,6 +40,10 @@
     X(WAIT, "wait", NULL, "stay until the job has ended and show its progress")                    \
     X(FORCE, "force", NULL, "yes, although it cannot be undone")                                   \
     X(RESTART, "restart", NULL, "forget what an interrupted transfer left staged")                 \
+    X(RESET, "reset", NULL, "begin the statistics anew")                                           \
+    X(RECOVERY_SERVER, "recovery-server", "on|off", "may other hosts replicate to this one?")      \
+    X(MONITORING_START, "monitoring-start", "HH:MM", "when windows of statistics begin, UTC")      \
+    X(MONITORING_INTERVAL, "monitoring-interval", "TIME", "how long they are: 1h to 7d")           \
     X(LIMIT, "limit", "N", "show the newest N")                                                    \
     X(VM, "vm", "VM", "only of this VM")                                                           \
     X(SINCE, "since", "TIME", "only since then: 2026-12-01T02:00, 02:00, or 2h30m ago")            \
@@ -134,6 +138,10 @@ int cmd_cancel(struct cli *cli);
 int cmd_failover(struct cli *cli);
 int cmd_adopt(struct cli *cli);
 int cmd_bandwidth(struct cli *cli);
+int cmd_stats(struct cli *cli);
+int cmd_stats_reset(struct cli *cli);
+int cmd_settings(struct cli *cli);
+int cmd_settings_set(struct cli *cli);
 int cmd_events(struct cli *cli);
 int cmd_recover(struct cli *cli);
 int cmd_certs_init(struct cli *cli);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands that only show: jobs, events, authorizations, VMs, reports. */
+/* The commands that only show: jobs, authorizations, VMs, reports, statistics, settings. */
 #include <stdlib.h>
 
 #include "cli/client.h"
@@ -131,7 +131,7 @@ static void line(const char *name, const char *text)
     struct table t; /* one cell, to have it clean */
     const char *head[] = {text};
     table_init(&t, 1, head);
-    printf("%-12s ", name);
+    printf("%-15s ", name);
     table_print(&t, stdout);
     table_deinit(&t);
 }
@@ -269,6 +269,118 @@ int cmd_authorize_list(struct cli *cli)
         table_set(&t, 2, json_text(e, "storage"));
     }
     print_table(&t, "nobody may replicate to this host; see 'vmreplica authorize add --help'");
+    json_decref(answer);
+    return 0;
+}
+
+/* --- statistics and settings --- */
+
+/* A number of both windows; null: not counted on this side. */
+static void count_row(struct table *t, const json_t *windows, const char *what, const char *member)
+{
+    table_row(t);
+    table_set(t, 0, what);
+    for (size_t i = 0; i < json_array_size(windows) && i < 2; i++) {
+        const json_t *v = json_object_get(json_array_get(windows, i), member);
+        char text[24];
+        snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(v));
+        table_set(t, 1 + i, json_is_null(v) ? "" : text);
+    }
+}
+
+static void shown_row(struct table *t,
+                      const json_t *windows,
+                      const char *what,
+                      const char *member,
+                      const char *(*show)(uint64_t, char *))
+{
+    table_row(t);
+    table_set(t, 0, what);
+    for (size_t i = 0; i < json_array_size(windows) && i < 2; i++) {
+        const json_t *w = json_array_get(windows, i);
+        char text[SHOW_MAX];
+        bool none = json_is_null(json_object_get(w, member));
+        table_set(t, 1 + i, none ? "" : show(json_u64(w, member), text));
+    }
+}
+
+static void show_stats(const json_t *s)
+{
+    const json_t *windows = json_object_get(s, "windows");
+    const char *head[3] = {"SINCE"};
+    char since[2][SHOW_MAX];
+    size_t n = json_array_size(windows);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *start = json_object_get(json_array_get(windows, i), "start");
+        head[1 + i] = i < n ? show_time(start, since[i]) : "";
+    }
+    struct table t;
+    line("health", json_text(s, "health_text"));
+    if (*json_text(s, "reason")) {
+        line("reason", json_text(s, "reason"));
+    }
+    table_init(&t, n > 1 ? 3 : 2, head);
+    count_row(&t, windows, "completed", "successes");
+    count_row(&t, windows, "missed", "misses");
+    count_row(&t, windows, "network failures", "network_failures");
+    count_row(&t, windows, "other failures", "failures");
+    shown_row(&t, windows, "sent", "bytes", show_size);
+    shown_row(&t, windows, "largest", "bytes_max", show_size);
+    shown_row(&t, windows, "duration", "latency_us", show_span);
+    shown_row(&t, windows, "longest", "latency_max_us", show_span);
+    print_table(&t, "");
+}
+
+int cmd_stats(struct cli *cli)
+{
+    json_t *answer = NULL, *s;
+    size_t i, shown = 0;
+    struct vr_err err = VR_ERR_INIT;
+    _cleanup_(client_freep) struct client *c = NULL;
+    _cleanup_(vr_freep) char *path = NULL;
+    if (cli_has(cli, OPT_RESET)) {
+        return cmd_stats_reset(cli);
+    }
+    int r = client_new(cli, &c, &err);
+    if (r == 0) {
+        path = client_path(c, "vms/", cli->args[0], "/statistics");
+        r = path ? client_get(c, cli, path, &answer, &err) : vr_fail_nomem(&err);
+    }
+    if (r < 0) {
+        return cli_fail(r, &err);
+    }
+    json_array_foreach(json_object_get(answer, "statistics"), i, s)
+    {
+        if (!cli_has(cli, OPT_EXTENDED) || json_u64(s, "number") == 1) {
+            printf("%s", shown++ ? "\n" : "");
+            show_stats(s);
+        }
+    }
+    bool nothing = answer && shown == 0;
+    json_decref(answer);
+    return nothing ? cli_fail(vr_fail(&err, VR_E_STATE, "there is no extended relationship"), &err)
+                   : 0;
+}
+
+int cmd_settings(struct cli *cli)
+{
+    json_t *answer = NULL;
+    char text[SHOW_MAX];
+    int code;
+    if (!fetch(cli, "settings", &answer, &code)) {
+        return code;
+    }
+    const json_t *s = json_object_get(answer, "settings");
+    bool open = json_is_true(json_object_get(s, "recovery_server"));
+    line("recovery server", open ? "on" : "off: no other host may replicate to this one");
+    snprintf(text, sizeof(text), "from %s UTC, every", json_text(s, "monitoring_start"));
+    size_t n = strlen(text);
+    snprintf(text + n, sizeof(text) - n, " %llus",
+             (unsigned long long)json_u64(s, "monitoring_interval_s"));
+    line("monitoring", text);
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)json_u64(s, "peer_port"));
+    line("peer port", text);
+    line("certificate", json_text(s, "thumbprint"));
     json_decref(answer);
     return 0;
 }

@@ -217,3 +217,61 @@ int cmd_peer_test(struct cli *cli)
     return send_verb(cli, "POST", "peers/test", NULL, "", body,
                      "the host answers, and both hosts trust each other's certificate");
 }
+
+int cmd_stats_reset(struct cli *cli)
+{
+    json_t *body = json_object();
+    set_flag(body, cli, OPT_EXTENDED, "extended");
+    return send_verb(cli, "POST", "vms/", cli->args[0], "/statistics/reset", body,
+                     "the statistics begin anew");
+}
+
+static int set_recovery_server(json_t *body, const struct cli *cli, struct vr_err *err)
+{
+    const char *text = cli->value[OPT_RECOVERY_SERVER];
+    bool on = text && strcmp(text, "on") == 0;
+    if (text && !on && strcmp(text, "off") != 0) {
+        return vr_fail(err, VR_E_INVALID, "--recovery-server: 'on' or 'off', not '%s'", text);
+    }
+    if (text) {
+        json_object_set_new(body, "recovery_server", json_boolean(on));
+    }
+    return 0;
+}
+
+static int set_interval(json_t *body, const struct cli *cli, struct vr_err *err)
+{
+    const char *text = cli->value[OPT_MONITORING_INTERVAL];
+    char offset[24];
+    uint64_t us;
+    if (!text) {
+        return 0;
+    }
+    int n = snprintf(offset, sizeof(offset), "+%s", text);
+    if (n >= (int)sizeof(offset) || !cli_parse_at(offset, 0, &us)) {
+        return vr_fail(err, VR_E_INVALID, "--monitoring-interval: '%s' is no time: write 12h or 1d",
+                       text);
+    }
+    json_object_set_new(body, "monitoring_interval_s", json_integer((json_int_t)(us / 1000000)));
+    return 0;
+}
+
+int cmd_settings_set(struct cli *cli)
+{
+    struct vr_err err = VR_ERR_INIT;
+    json_t *body = json_object();
+    int r = set_recovery_server(body, cli, &err);
+    r = r < 0 ? r : set_interval(body, cli, &err);
+    if (r == 0 && cli_has(cli, OPT_MONITORING_START)) {
+        json_object_set_new(body, "monitoring_start",
+                            json_string(cli->value[OPT_MONITORING_START]));
+    }
+    if (r == 0 && json_object_size(body) == 0) {
+        r = vr_fail(&err, VR_E_INVALID, "nothing to set; see 'vmreplica settings set --help'");
+    }
+    if (r < 0) {
+        json_decref(body);
+        return cli_fail(r, &err);
+    }
+    return send_verb(cli, "POST", "settings", NULL, NULL, body, "set");
+}

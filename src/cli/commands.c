@@ -45,6 +45,18 @@ const struct cli_command cli_commands[] = {
      "One line an event: time, priority, number, name, VM and text.\n"
      "With --follow --json, one JSON object a line.",
      cmd_events},
+    {"stats", "VM", 1, 1, O_SERVER | O(EXTENDED) | O(RESET),
+     "what was replicated in this window and the last, and how often not",
+     "With --reset the window begins anew; a health that missed transfers made a warning is ok\n"
+     "again.",
+     cmd_stats},
+    {"settings set", "", 0, 0,
+     O_SERVER | O(RECOVERY_SERVER) | O(MONITORING_START) | O(MONITORING_INTERVAL),
+     "change the settings of this host's service",
+     "--recovery-server off forbids every other host to replicate to this one and ends what they\n"
+     "have begun.",
+     cmd_settings_set},
+    {"settings", "", 0, 0, O_SERVER, "the settings of this host's service", NULL, cmd_settings},
     {"authorize add", "HOST", 1, 1, O_SERVER | O(STORAGE) | O(TRUST_GROUP),
      "let HOST (or *.domain) replicate to this host", NULL, cmd_authorize_add},
     {"authorize list", "", 0, 0, O_SERVER, "who may replicate to this host", NULL,

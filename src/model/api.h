@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "model/model.h"
+#include "model/service.h"
 #include "util/err.h"
 
 struct api_caller {
@@ -27,11 +28,13 @@ struct api_caller {
     X(CANCEL, "cancel")                                                                            \
     X(FAILOVER, "failover")                                                                        \
     X(ADOPT, "adopt")                                                                              \
-    X(BANDWIDTH, "bandwidth")
+    X(BANDWIDTH, "bandwidth")                                                                      \
+    X(STATS_RESET, "statistics/reset")
 #define API_HOST_VERBS(X)                                                                          \
     X(AUTH_ADD, "authorizations")                                                                  \
     X(AUTH_REMOVE, "authorizations")                                                               \
-    X(PEER_TEST, "peers/test")
+    X(PEER_TEST, "peers/test")                                                                     \
+    X(SETTINGS, "settings")
 
 enum api_verb_kind {
 #define X(name, word) API_##name,
@@ -52,6 +55,7 @@ struct api_verb {
     uint32_t nexcluded;
     uint64_t bandwidth_bytes_s;
     struct vr_auth_entry auth; /* AUTH_ADD */
+    struct vr_service_change settings;
 };
 
 /* code: the CIM method's return value; kind: VR_E_KIND (either sign), 0 with codes 0 and 4096 (then
@@ -69,6 +73,8 @@ struct api_rel {
     const struct vr_job *job;  /* the one that is not finished yet, NULL: none. Borrowed */
     uint64_t verified_us;      /* end of the last verify that completed, 0: none known */
     char vm_name[VR_NAME_MAX]; /* "": not known */
+    struct vr_stats stats;     /* up to now; now.health is the relationship's */
+    bool all_sent;             /* nothing is pending: a transfer has sent all that differed */
 };
 
 struct api_vm_name {
@@ -102,6 +108,7 @@ struct api_ops {
     const struct vr_job *(*job_at)(void *ctx, size_t i);
     const struct vr_job *(*job)(void *ctx, uint64_t id);
     const struct vr_auth_entry *(*auth_at)(void *ctx, size_t i);
+    void (*settings)(void *ctx, struct vr_service *ret);
     enum vr_mode (*vm_mode)(void *ctx, const struct vr_uuid *vm);
     /* NOT_FOUND: the job has no report (yet). */
     void (*report)(void *ctx, uint64_t job_id, api_report_done done, void *arg);

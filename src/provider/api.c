@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/auth.h"
+#include "core/service.h"
 
 /* RequestedState of RequestReplicationStateChange. */
 enum {
@@ -85,6 +86,10 @@ static bool api_rel_at(void *ctx, size_t i, const struct vr_uuid *vm, struct api
             ret->verified_us = job->finished_us;
         }
     }
+    struct core_stats stats = {0};
+    (void)core_stats(core, &rel->vm_id, rel->number, &stats);
+    ret->stats = stats.stats;
+    ret->all_sent = stats.all_sent;
     if (!ret->vm_name[0] && ret->job) {
         memcpy(ret->vm_name, ret->job->vm_name, sizeof(ret->vm_name));
     }
@@ -104,6 +109,11 @@ static const struct vr_job *api_job(void *ctx, uint64_t id)
 static const struct vr_auth_entry *api_auth_at(void *ctx, size_t i)
 {
     return core_auth_at(((const struct provider_api *)ctx)->core, i);
+}
+
+static void api_settings(void *ctx, struct vr_service *ret)
+{
+    core_service(((const struct provider_api *)ctx)->core, ret);
 }
 
 static enum vr_mode api_vm_mode(void *ctx, const struct vr_uuid *vm)
@@ -192,6 +202,12 @@ static void call_core(struct core *c,
     case API_BANDWIDTH:
         core_bandwidth(c, who, &v->vm_id, v->rel_number, v->bandwidth_bytes_s, verb_done, p);
         return;
+    case API_STATS_RESET:
+        core_stats_reset(c, who, &v->vm_id, v->rel_number, verb_done, p);
+        return;
+    case API_SETTINGS:
+        core_service_set(c, who, &v->settings, verb_done, p);
+        return;
     case API_AUTH_ADD:
         core_auth_put(c, who, CORE_AUTH_PUT, &v->auth, verb_done, p);
         return;
@@ -231,6 +247,7 @@ const struct api_ops provider_api_ops = {
     .job_at = api_job_at,
     .job = api_job,
     .auth_at = api_auth_at,
+    .settings = api_settings,
     .vm_mode = api_vm_mode,
     .report = api_report,
     .events = api_events,

@@ -18,6 +18,8 @@ enum member_type {
     M_TIME,
     M_U64,
     M_NAMES,
+    M_INTERVAL,
+    M_TIME_OF_DAY,
     M_EXTENDED
 };
 
@@ -35,7 +37,7 @@ static const struct member {
     {"restart", M_BOOL, B(RESYNC), 0, OFF(restart)},
     {"extended", M_EXTENDED,
      B(RESYNC) | B(VERIFY) | B(DISABLE) | B(PAUSE) | B(RESUME) | B(CANCEL) | B(ADOPT) |
-         B(BANDWIDTH),
+         B(BANDWIDTH) | B(STATS_RESET),
      0, OFF(rel_number)},
     {"to", M_HOST, B(ENABLE), B(ENABLE), OFF(host)},
     {"exclude", M_NAMES, B(ENABLE), 0, OFF(excluded)},
@@ -45,6 +47,9 @@ static const struct member {
     {"host", M_PATTERN, B(AUTH_ADD), B(AUTH_ADD), OFF(auth.host)},
     {"trust_group", M_TEXT, B(AUTH_ADD), 0, OFF(auth.trust_group)},
     {"storage", M_PATH, B(AUTH_ADD), B(AUTH_ADD), OFF(auth.storage)},
+    {"recovery_server", M_BOOL, B(SETTINGS), 0, OFF(settings.to.recovery_server_enabled)},
+    {"monitoring_start", M_TIME_OF_DAY, B(SETTINGS), 0, OFF(settings.to.monitoring_start_s)},
+    {"monitoring_interval_s", M_INTERVAL, B(SETTINGS), 0, OFF(settings.to.monitoring_interval_s)},
     {"host", M_HOST, B(PEER_TEST), B(PEER_TEST), OFF(host)},
 };
 
@@ -99,6 +104,40 @@ take_names(const struct member *m, const json_t *v, struct api_verb *verb, struc
     return 0;
 }
 
+/* The members of the settings, as the bits of a change. */
+static unsigned settings_bit(const struct member *m)
+{
+    switch (m->type) {
+    case M_INTERVAL:
+        return 1u << VR_SERVICE_MONITORING_INTERVAL;
+    case M_TIME_OF_DAY:
+        return 1u << VR_SERVICE_MONITORING_START;
+    default:
+        return 1u << VR_SERVICE_RECOVERY;
+    }
+}
+
+/* "09:00" or "09:00:30" */
+static int
+take_time_of_day(const struct member *m, const json_t *v, uint32_t *ret, struct vr_err *err)
+{
+    const char *text = json_string_value(v);
+    char part[3] = "";
+    uint64_t n[3] = {0};
+    static const uint64_t max[] = {23, 59, 59};
+    size_t len = text ? strlen(text) : 0;
+    bool ok = len == 5 || len == 8;
+    for (size_t i = 0; ok && 3 * i < len; i++) {
+        memcpy(part, text + 3 * i, 2);
+        ok = vr_parse_u64(part, 0, max[i], &n[i]) && (i == 0 || text[3 * i - 1] == ':');
+    }
+    if (!ok) {
+        return wrong(m, "a time of day in UTC like 09:00", err);
+    }
+    *ret = (uint32_t)((n[0] * 60 + n[1]) * 60 + n[2]);
+    return 0;
+}
+
 static int
 take_member(const struct member *m, const json_t *v, struct api_verb *verb, struct vr_err *err)
 {
@@ -126,6 +165,15 @@ take_member(const struct member *m, const json_t *v, struct api_verb *verb, stru
         }
         *(uint64_t *)dst = (uint64_t)json_integer_value(v);
         return 0;
+    case M_INTERVAL:
+        if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+            json_integer_value(v) > VR_INTERVAL_MAX_S) {
+            return wrong(m, "a number of seconds, 604800 at most", err);
+        }
+        *(uint32_t *)dst = (uint32_t)json_integer_value(v);
+        return 0;
+    case M_TIME_OF_DAY:
+        return take_time_of_day(m, v, dst, err);
     case M_NAMES:
         return take_names(m, v, verb, err);
     default:
@@ -170,6 +218,7 @@ take_object(json_t *o, struct api_verb *verb, const char **ret_member, struct vr
         if (r < 0) {
             return r;
         }
+        verb->settings.fields |= verb->kind == API_SETTINGS ? settings_bit(m) : 0;
     }
     for (size_t i = 0; i < VR_COUNT(members); i++) {
         *ret_member = members[i].name;

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "util/num.h"
 #include "util/vtime.h"
 
 json_t *rest_json_text(const char *text)
@@ -228,5 +229,61 @@ json_t *rest_json_auth(const struct vr_auth_entry *e)
     set_text(o, "host", e->host);
     set_text(o, "trust_group", e->trust_group);
     set_text(o, "storage", e->storage);
+    return o;
+}
+
+/* What only the source counts is null on the replica's side. */
+static json_t *window(const struct vr_window *w, bool is_source)
+{
+    const struct {
+        const char *name;
+        uint64_t n;
+    } sent[] = {{"misses", w->misses},
+                {"network_failures", w->network_failures},
+                {"failures", w->failures},
+                {"bytes", w->bytes},
+                {"bytes_max", w->bytes_max}};
+    json_t *o = json_object();
+    set_time(o, "start", w->start_us);
+    set_time(o, "end", w->end_us);
+    set_u64(o, "successes", w->successes);
+    for (size_t i = 0; i < VR_COUNT(sent); i++) {
+        set(o, sent[i].name, is_source ? json_integer((json_int_t)sent[i].n) : json_null());
+    }
+    set_u64(o, "latency_us", w->latency_us);
+    set_u64(o, "latency_max_us", w->latency_max_us);
+    set_state(o, "health", (int)w->health, vr_health_text((int)w->health));
+    return o;
+}
+
+json_t *rest_json_stats(const struct api_rel *rel)
+{
+    const struct vr_rel *r = &rel->rel;
+    json_t *o = json_object(), *windows = json_array();
+    set_u64(o, "number", r->number);
+    set_bool(o, "is_source", r->is_source);
+    set_state(o, "health", (int)r->health, vr_health_text((int)r->health));
+    set_text(o, "reason", r->reason);
+    set(o, "pending_bytes", rel->all_sent ? json_integer(0) : json_null());
+    json_array_append_new(windows, window(&rel->stats.now, r->is_source));
+    if (rel->stats.last.start_us) {
+        json_array_append_new(windows, window(&rel->stats.last, r->is_source));
+    }
+    set(o, "windows", windows);
+    return o;
+}
+
+json_t *rest_json_settings(const struct vr_service *s)
+{
+    char start[16];
+    uint32_t t = s->monitoring_start_s % VR_DAY_S;
+    json_t *o = json_object();
+    snprintf(start, sizeof(start), "%02u:%02u:%02u", t / 3600, t / 60 % 60, t % 60);
+    set_bool(o, "recovery_server", s->recovery_server_enabled);
+    set_text(o, "monitoring_start", start);
+    set_u64(o, "monitoring_interval_s", s->monitoring_interval_s);
+    set_u64(o, "authentication_type", (uint64_t)s->allowed_authentication);
+    set_u64(o, "peer_port", s->https_port);
+    set_text(o, "thumbprint", s->thumbprint);
     return o;
 }

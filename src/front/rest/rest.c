@@ -312,6 +312,13 @@ static bool find_vm(struct call *c, struct vr_uuid *ret)
     return found;
 }
 
+static void get_settings(struct call *c)
+{
+    struct vr_service s = {0};
+    c->rest->ops->settings(c->rest->ops_ctx, &s);
+    finish_ok(c, "settings", rest_json_settings(&s));
+}
+
 static json_t *relationships(const struct call *c, const struct vr_uuid *vm)
 {
     const struct api_ops *ops = c->rest->ops;
@@ -342,6 +349,27 @@ static void get_vm(struct call *c)
                      NULL);
     }
     free(vm);
+}
+
+static void get_statistics(struct call *c)
+{
+    const struct api_ops *ops = c->rest->ops;
+    struct vr_uuid id;
+    if (!vr_uuid_parse(c->seg[1], &id) && !find_vm(c, &id)) {
+        return;
+    }
+    json_t *list = json_array();
+    struct api_rel *rel = malloc(sizeof(*rel));
+    for (size_t i = 0; rel && ops->rel_at(c->rest->ops_ctx, i, &id, rel); i++) {
+        json_array_append_new(list, rest_json_stats(rel));
+    }
+    free(rel);
+    if (json_array_size(list) == 0) {
+        json_decref(list);
+        finish_error(c, VR_E_STATE, "replication is not enabled for this virtual machine", NULL);
+        return;
+    }
+    finish_ok(c, "statistics", list);
 }
 
 /* --- verbs --- */
@@ -440,6 +468,9 @@ static const struct route routes[] = {{"GET", "", get_root, -1},
                                       {"POST", "authorizations", post_verb, API_AUTH_ADD},
                                       {"DELETE", "authorizations/*", delete_authorization, -1},
                                       {"POST", "peers/test", post_verb, API_PEER_TEST},
+                                      {"GET", "settings", get_settings, -1},
+                                      {"POST", "settings", post_verb, API_SETTINGS},
+                                      {"GET", "vms/*/statistics", get_statistics, -1},
 #define X(name, word) {"POST", "vms/*/" word, post_vm_verb, API_##name},
                                       API_VM_VERBS(X)
 #undef X

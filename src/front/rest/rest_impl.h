@@ -14,6 +14,9 @@ json_t *rest_json_rel(const struct api_rel *rel);
 json_t *rest_json_job(const struct vr_job *job);
 json_t *rest_json_report(const struct vr_report *report);
 json_t *rest_json_event(const struct vr_event *event);
+/* A relationship's statistics, the running window first. */
+json_t *rest_json_stats(const struct api_rel *rel);
+json_t *rest_json_settings(const struct vr_service *s);
 json_t *rest_json_auth(const struct vr_auth_entry *entry);
 
 /*

@@ -133,8 +133,11 @@ static bool vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret)
 
 static bool rel_at(void *ctx, size_t i, const struct vr_uuid *id, struct api_rel *ret)
 {
-    *ret = (struct api_rel){
-        .rel = fake.rel, .mode = VR_MODE_PRIMARY, .job = &fake.job, .vm_name = "db01"};
+    *ret = (struct api_rel){.rel = fake.rel,
+                            .mode = VR_MODE_PRIMARY,
+                            .job = &fake.job,
+                            .vm_name = "db01",
+                            .stats.now.successes = 5};
     return i == 0 && (!id || vr_uuid_eq(id, &fake.rel.vm_id));
 }
 
@@ -151,6 +154,13 @@ static const struct vr_job *job(void *ctx, uint64_t id)
 static const struct vr_auth_entry *auth_at(void *ctx, size_t i)
 {
     return i == 0 ? &fake.auth : NULL;
+}
+
+static void settings(void *ctx, struct vr_service *ret)
+{
+    *ret = vr_service_default();
+    ret->https_port = 8650;
+    snprintf(ret->thumbprint, sizeof(ret->thumbprint), "00FF");
 }
 
 static enum vr_mode vm_mode(void *ctx, const struct vr_uuid *vm)
@@ -195,6 +205,7 @@ static const struct api_ops ops = {.name = "fake",
                                    .job_at = job_at,
                                    .job = job,
                                    .auth_at = auth_at,
+                                   .settings = settings,
                                    .vm_mode = vm_mode,
                                    .report = report,
                                    .events = events,
@@ -264,6 +275,9 @@ static void test_looks(void **state)
         {"/api/v1/jobs/x/report", 404, "a job's id"},
         {"/api/v1/events", 200, "bad ? byte"},
         {"/api/v1/authorizations", 200, "\"authorizations\":[{"},
+        {"/api/v1/settings", 200, "\"monitoring_start\":\"09:00:00\""},
+        {"/api/v1/vms/db01/statistics", 200, "\"successes\":5"},
+        {"/api/v1/vms/nobody/statistics", 404, "no such VM"},
         {"/api/v1/nothing", 404, "no such resource"},
         {"/api/v2/vms", 404, "no such resource"},
         {"/api/v1/vms//x", 404, "no such resource"},
@@ -396,6 +410,18 @@ static void test_members(void **state)
     assert_int_equal(fake.verb.kind, API_AUTH_ADD);
     assert_string_equal(fake.verb.auth.host, "*.example");
     assert_string_equal(fake.verb.auth.storage, "/srv/r");
+    ask("POST", "/api/v1/settings", "{\"recovery_server\":false,\"monitoring_start\":\"10:30\"}");
+    assert_int_equal(fake.verb.kind, API_SETTINGS);
+    assert_int_equal(fake.verb.settings.fields,
+                     1u << VR_SERVICE_RECOVERY | 1u << VR_SERVICE_MONITORING_START);
+    assert_false(fake.verb.settings.to.recovery_server_enabled);
+    assert_int_equal(fake.verb.settings.to.monitoring_start_s, 37800);
+    ask("POST", "/api/v1/settings", "{\"monitoring_interval_s\":7200}");
+    assert_int_equal(fake.verb.settings.fields, 1u << VR_SERVICE_MONITORING_INTERVAL);
+    assert_int_equal(fake.verb.settings.to.monitoring_interval_s, 7200);
+    ask("POST", "/api/v1/vms/db01/statistics/reset", "{\"extended\":true}");
+    assert_int_equal(fake.verb.kind, API_STATS_RESET);
+    assert_int_equal(fake.verb.rel_number, 1);
     ask("DELETE", "/api/v1/authorizations/*.example", NULL);
     assert_int_equal(fake.verb.kind, API_AUTH_REMOVE);
     assert_string_equal(fake.verb.host, "*.example");
@@ -444,6 +470,14 @@ static void test_bad_bodies(void **state)
         {"vms/db01/failover", "{\"force\":\"true\"}", "\"member\":\"force\""},
         {"vms/db01/verify", "{\"at\":\"2026-12-01T00:00:00Z\"}", "not known here"},
         {"vms/db01/pause", "{\"force\":true}", "not known here"},
+        {"settings", "{\"monitoring_start\":\"9:00\"}", "\"member\":\"monitoring_start\""},
+        {"settings", "{\"monitoring_start\":\"24:00\"}", "time of day"},
+        {"settings", "{\"monitoring_start\":\"09:00:\"}", "time of day"},
+        {"settings", "{\"monitoring_start\":\"09-00\"}", "time of day"},
+        {"settings", "{\"monitoring_interval_s\":604801}", "604800"},
+        {"settings", "{\"monitoring_interval_s\":-1}", "604800"},
+        {"settings", "{\"recovery_server\":\"off\"}", "true or false"},
+        {"settings", "{\"peer_port\":1}", "not known"},
         {"authorizations", "{\"storage\":\"/x\"}", "'host' is missing"},
         {"authorizations", "{\"host\":\"h\"}", "'storage' is missing"},
         {"authorizations", "{\"host\":\"h\",\"storage\":\"x\"}", "\"member\":\"storage\""},

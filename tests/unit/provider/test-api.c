@@ -3,6 +3,7 @@
 #include "provider/api.h"
 
 #include "core/auth.h"
+#include "core/service.h"
 #include "tests/lib/check.h"
 #include "util/num.h"
 
@@ -82,6 +83,37 @@ void core_failover(struct core *c,
                    void *ctx)
 {
     called("failover", who, 0, force, done, ctx);
+}
+
+void core_service(struct core *c, struct vr_service *ret)
+{
+    *ret = vr_service_default();
+}
+
+void core_service_set(struct core *c,
+                      const struct core_caller *who,
+                      const struct vr_service_change *change,
+                      core_done done,
+                      void *ctx)
+{
+    called("service_set", who, 0, change->fields, done, ctx);
+}
+
+bool core_stats(struct core *c, const struct vr_uuid *vm, uint8_t number, struct core_stats *ret)
+{
+    ret->stats.now.successes = 5;
+    ret->all_sent = true;
+    return true;
+}
+
+void core_stats_reset(struct core *c,
+                      const struct core_caller *who,
+                      const struct vr_uuid *vm,
+                      int rel_number,
+                      core_done done,
+                      void *ctx)
+{
+    called("stats_reset", who, rel_number, 0, done, ctx);
 }
 
 void core_auth_put(struct core *c,
@@ -188,13 +220,14 @@ static void test_verbs(void **state)
         const char *called;
         uint64_t value;
     } rows[] = {
-        {API_RESYNC, "resync", 99},      {API_VERIFY, "verify", 7},
-        {API_ENABLE, "enable", 99},      {API_DISABLE, "disable", 7},
-        {API_PAUSE, "state_change", 7},  {API_RESUME, "state_change", 3},
-        {API_CANCEL, "state_change", 9}, {API_FAILOVER, "failover", 1},
-        {API_ADOPT, "adopt", 7},         {API_BANDWIDTH, "bandwidth", 1000},
-        {API_AUTH_ADD, "auth_add", 0},   {API_AUTH_REMOVE, "auth_remove", 0},
-        {API_PEER_TEST, "peer_test", 0},
+        {API_RESYNC, "resync", 99},       {API_VERIFY, "verify", 7},
+        {API_ENABLE, "enable", 99},       {API_DISABLE, "disable", 7},
+        {API_PAUSE, "state_change", 7},   {API_RESUME, "state_change", 3},
+        {API_CANCEL, "state_change", 9},  {API_FAILOVER, "failover", 1},
+        {API_ADOPT, "adopt", 7},          {API_BANDWIDTH, "bandwidth", 1000},
+        {API_AUTH_ADD, "auth_add", 0},    {API_AUTH_REMOVE, "auth_remove", 0},
+        {API_PEER_TEST, "peer_test", 0},  {API_STATS_RESET, "stats_reset", 0},
+        {API_SETTINGS, "service_set", 4},
     };
     const struct api_caller who = {.role = VR_ROLE_OPERATOR, .user = "alice"};
     for (size_t i = 0; i < VR_COUNT(rows); i++) {
@@ -209,7 +242,8 @@ static void test_verbs(void **state)
                              .excluded = {"swap"},
                              .nexcluded = 1,
                              .bandwidth_bytes_s = 1000,
-                             .auth = {.host = "hv2"}};
+                             .auth = {.host = "hv2"},
+                             .settings = {.fields = 4}};
         provider_api_ops.verb(&api, &who, &v, done, &answers);
         assert_int_equal(answers, (int)i + 1);
         assert_string_equal(fake.called, rows[i].called);
