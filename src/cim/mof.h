@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The part of MOF that our schema is written in: declarations of qualifiers (with scope and
+ * The part of MOF that our schemas are written in: declarations of qualifiers (with scope and
  * flavor), and of classes with qualifiers, properties (scalar, array, REF, initial value) and
  * methods. #pragma lines are skipped; instances, and flavors where a qualifier is used, are
  * refused.

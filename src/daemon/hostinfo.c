@@ -16,6 +16,7 @@
 #include "util/num.h"
 #include "util/vtime.h"
 
+#define BOOT_SLACK_US 2000000
 #define CPU_DIR "/sys/devices/system/cpu/"
 
 struct hostinfo {
@@ -227,13 +228,18 @@ static void read_kernel(struct vr_host *host)
     }
 }
 
-/* To the second: asked again, it is to be the same. */
+/* Stays what it was until the clock was set: asked again, it is to be the same. */
 static void read_boot_time(struct vr_host *host)
 {
     struct timespec up;
     uint64_t now_s = vr_wall_us() / 1000000;
-    if (clock_gettime(CLOCK_BOOTTIME, &up) == 0 && now_s > (uint64_t)up.tv_sec) {
-        host->boot_us = (now_s - (uint64_t)up.tv_sec) * 1000000;
+    if (clock_gettime(CLOCK_BOOTTIME, &up) < 0 || now_s <= (uint64_t)up.tv_sec) {
+        return;
+    }
+    uint64_t boot_us = (now_s - (uint64_t)up.tv_sec) * 1000000;
+    uint64_t moved_us = VR_MAX(boot_us, host->boot_us) - VR_MIN(boot_us, host->boot_us);
+    if (moved_us > BOOT_SLACK_US) {
+        host->boot_us = boot_us;
     }
 }
 
@@ -316,7 +322,6 @@ int hostinfo_new(const char *root, struct hostinfo **ret, struct vr_err *err)
     read_processors(h, &h->now);
     read_firmware(h, &h->now);
     read_kernel(&h->now);
-    read_boot_time(&h->now);
     char kvm[sizeof h->root + 16];
     snprintf(kvm, sizeof kvm, "%s/dev/kvm", h->root);
     if (access(kvm, F_OK) == 0) {
@@ -336,6 +341,7 @@ const struct vr_host *hostinfo_now(struct hostinfo *h, uint64_t mono_ms)
     if (!h->is_read || mono_ms - h->read_ms >= HOSTINFO_REFRESH_MS) {
         read_os(h, &h->now);
         read_memory(h, &h->now);
+        read_boot_time(&h->now);
         read_time_zone(&h->now);
         h->read_ms = mono_ms;
         h->is_read = true;

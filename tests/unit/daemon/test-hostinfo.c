@@ -182,7 +182,11 @@ static void test_this_host(void **state)
     assert_true(host->kernel_release[0] && host->machine[0] && host->dns_name[0]);
     assert_true(host->memory_known && host->memory_kib > host->memory_free_kib);
     assert_true(host->npackages >= 1 && host->packages[0].threads >= 1);
-    assert_true(host->boot_us > 0 && host->boot_us % 1000000 == 0);
+    uint64_t boot_us = host->boot_us;
+    assert_true(boot_us > 0 && boot_us % 1000000 == 0);
+    for (uint64_t ms = 1; ms < 20; ms++) {
+        assert_true(hostinfo_now(h, ms * HOSTINFO_REFRESH_MS)->boot_us == boot_us);
+    }
     hostinfo_free(h);
 }
 
