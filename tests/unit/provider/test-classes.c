@@ -2,7 +2,7 @@
 /* The instances of a host with a thousand VMs, over the real core: their values, and the links
  * between them. */
 #include "core/service.h"
-#include "provider/provider.h"
+#include "provider/internal.h"
 #include "tests/lib/check.h"
 #include "util/num.h"
 
@@ -476,6 +476,42 @@ static void test_disks(void **state)
                             vssd_at(5)));
 }
 
+/* The forms in which clients name a disk. */
+static void test_disk_names(void **state)
+{
+#define VM "00050102-0304-4000-8000-000000000000"
+    static const char *const good[] = {
+        "Microsoft:" VM "\\vda.1",
+        "microsoft:" VM "\\\\vda.1",
+        "root/virtualization/v2:Msvm_StorageAllocationSettingData.InstanceID=\"Microsoft:" VM
+        "\\\\vda.1\"",
+        "\\\\HOST.example\\root\\virtualization\\v2:msvm_storageallocationsettingdata.InstanceID="
+        "\"Microsoft:" VM "\\\\vda.1\"",
+    };
+    static const char *const bad[] = {
+        "",
+        "vda.1",
+        "Microsoft:" VM,
+        "Microsoft:" VM "\\",
+        "Microsoft:" VM "\\..",
+        "Microsoft:" VM "\\a\\b",
+        "Microsoft:0005\\vda",
+        "root/virtualization/v2:Msvm_StorageAllocationSettingData.Name=\"vda\"",
+        "root/virtualization/v2:Msvm_StorageAllocationSettingData.InstanceID=",
+        "root/virtualization/v2:Msvm_ComputerSystem.InstanceID=\"Microsoft:" VM "\\\\vda\"",
+    };
+    for (size_t i = 0; i < VR_COUNT(good) + VR_COUNT(bad); i++) {
+        bool is_good = i < VR_COUNT(good);
+        struct vr_uuid id, want = vm_id(5);
+        char disk[VR_NAME_MAX] = "";
+        const char *text = is_good ? good[i] : bad[i - VR_COUNT(good)];
+        if (provider_disk_parse(text, &id, disk) != is_good) {
+            fail_msg("'%s'", text);
+        }
+        assert_true(!is_good || (vr_uuid_eq(&id, &want) && strcmp(disk, "vda.1") == 0));
+    }
+}
+
 /* Which disks take part; what a VM has that is not replicated. */
 static void test_replication_settings(void **state)
 {
@@ -674,6 +710,7 @@ int main(void)
                                        S(test_provider),
                                        S(test_vm_settings),
                                        S(test_disks),
+                                       S(test_disk_names),
                                        S(test_replication_settings),
                                        S(test_service_settings),
                                        S(test_authorizations),
