@@ -137,17 +137,11 @@ static void each_rel(struct provider_list *l,
     }
 }
 
-static struct cim_path *
-rel_path(struct cim_arena *a, const char *class_name, const struct vr_rel *rel)
-{
-    return provider_ref_id(a, class_name, provider_rel_id(a, &rel->vm_id, rel->number));
-}
-
 static bool system_relationship(struct provider_list *l, const struct vr_rel *rel)
 {
-    return provider_list_one(l, new_link(l, "Antecedent", provider_ref_vm(&l->arena, &rel->vm_id),
-                                         "Dependent",
-                                         rel_path(&l->arena, "Msvm_ReplicationRelationship", rel)));
+    return provider_list_one(
+        l, new_link(l, "Antecedent", provider_ref_vm(&l->arena, &rel->vm_id), "Dependent",
+                    provider_ref_rel(&l->arena, "Msvm_ReplicationRelationship", rel)));
 }
 
 static void list_system_relationship(struct provider_list *l)
@@ -162,10 +156,10 @@ static bool settings(struct provider_list *l, const struct vr_rel *lent)
     struct vr_rel rel = *lent; /* the client's callback may change what core lends */
     struct cim_arena *a = &l->arena;
     return provider_list_one(l, new_link(l, "ManagedElement",
-                                         rel_path(a, "Msvm_ReplicationRelationship", &rel),
-                                         "SettingData", rel_path(a, cls, &rel))) &&
+                                         provider_ref_rel(a, "Msvm_ReplicationRelationship", &rel),
+                                         "SettingData", provider_ref_rel(a, cls, &rel))) &&
            provider_list_one(l, new_link(l, "ManagedElement", provider_ref_vm(a, &rel.vm_id),
-                                         "SettingData", rel_path(a, cls, &rel)));
+                                         "SettingData", provider_ref_rel(a, cls, &rel)));
 }
 
 /* A VM without a relationship has the settings that one would begin with. */
@@ -174,8 +168,9 @@ static bool system_settings(struct provider_list *l, const struct vr_uuid *vm)
     struct cim_arena *a = &l->arena;
     const struct vr_rel none = {.vm_id = *vm};
     if (!provider_is_replicated(l->p, vm) &&
-        !provider_list_one(l, new_link(l, "ManagedElement", provider_ref_vm(a, vm), "SettingData",
-                                       rel_path(a, "Msvm_ReplicationSettingData", &none)))) {
+        !provider_list_one(l,
+                           new_link(l, "ManagedElement", provider_ref_vm(a, vm), "SettingData",
+                                    provider_ref_rel(a, "Msvm_ReplicationSettingData", &none)))) {
         return false;
     }
     return provider_list_one(

@@ -171,3 +171,6 @@ const char *provider_vm_id_parse(const char *text, struct vr_uuid *ret_vm);
 /* "Microsoft:<vm>\HVR\<n>" */
 bool provider_rel_id_parse(const char *text, struct vr_uuid *ret_vm, uint8_t *ret_number);
 const char *provider_rel_id(struct cim_arena *a, const struct vr_uuid *vm, uint8_t number);
+/* Of the relationship, or its settings. */
+struct cim_path *
+provider_ref_rel(struct cim_arena *a, const char *class_name, const struct vr_rel *rel);

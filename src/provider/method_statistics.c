@@ -87,9 +87,8 @@ build_issue(const struct provider *p, const struct vr_rel *rel, struct cim_arena
     cim_set(i, "ProbableCauseDescription",
             cim_str(cim_strdup(a, vr_rel_state_text((int)rel->state))));
     cim_set(i, "RecommendedActions", cim_array1(a, cim_str(advice(rel))));
-    cim_set(i, "ErrorSource",
-            cim_str(cim_printf(a, "%s:Msvm_ReplicationRelationship.InstanceID=\"%s\"",
-                               CIM_NAMESPACE, provider_rel_id(a, &rel->vm_id, rel->number))));
+    struct cim_path *source = provider_ref_rel(a, "Msvm_ReplicationRelationship", rel);
+    cim_set(i, "ErrorSource", cim_str(source ? cim_path_text(a, source) : NULL));
     cim_set(i, "ErrorSourceFormat", cim_uint(CIM_UINT16, 2));
     cim_set(i, "CIMStatusCode", cim_uint(CIM_UINT32, CIM_ERR_FAILED));
     return i;

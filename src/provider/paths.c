@@ -92,6 +92,12 @@ const char *provider_rel_id(struct cim_arena *a, const struct vr_uuid *vm, uint8
     return cim_printf(a, PREFIX "%s\\HVR\\%u", vr_uuid_text(vm, id), number);
 }
 
+struct cim_path *
+provider_ref_rel(struct cim_arena *a, const char *class_name, const struct vr_rel *rel)
+{
+    return provider_ref_id(a, class_name, provider_rel_id(a, &rel->vm_id, rel->number));
+}
+
 bool provider_rel_id_parse(const char *text, struct vr_uuid *ret_vm, uint8_t *ret_number)
 {
     struct vr_uuid vm;

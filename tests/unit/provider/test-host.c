@@ -306,7 +306,7 @@ static void look_statistics(struct calls *t, const struct cim_invoke_result *res
         snprintf(got.message, sizeof(got.message), "%s", cim_get(e, "Message")->str);
         snprintf(got.action, sizeof(got.action), "%s",
                  cim_get(e, "RecommendedActions")->items[0].str);
-        assert_non_null(strstr(cim_get(e, "ErrorSource")->str, "HVR"));
+        assert_non_null(strstr(cim_get(e, "ErrorSource")->str, "\\\\HVR\\\\")); /* escaped */
     }
 }
 
