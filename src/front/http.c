@@ -487,16 +487,23 @@ static void *timer_main(void *arg)
 {
     struct http_server *s = arg;
     uint64_t quiet_ms = VR_MIN((uint64_t)s->config.deadline_ms, (uint64_t)SPARE_MS);
-    bool busy = true;
+    bool busy = true, kept = true;
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
         uint64_t now = vr_mono_ms();
         expire_locked(s, now);
-        /* with nothing to do for a while, memory that was kept for large answers goes back */
-        if (!s->first && !busy && !vr_spare_drop()) {
+        if (!s->first && !busy && kept) {
+            /* nothing to do for a while: memory that was kept for large answers goes back */
+            pthread_mutex_unlock(&s->lock);
+            kept = vr_spare_drop();
+            pthread_mutex_lock(&s->lock);
+            continue;
+        }
+        if (!s->first && !busy) {
             s->timer_sleeps = true;
             pthread_cond_wait(&s->wake, &s->lock);
             s->timer_sleeps = false;
+            busy = kept = true;
             continue;
         }
         busy = s->first != NULL;
