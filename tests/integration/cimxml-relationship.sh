@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A relationship's whole life over CIM-XML: created, changed, filled, removed; and what is refused on the way.
-# shellcheck disable=SC2317 # scenarios are called by name
+# shellcheck disable=SC2317,SC2119 # scenarios are called by name; vm_param's arguments are optional
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/integration/cimxml.sh
