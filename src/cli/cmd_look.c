@@ -343,7 +343,7 @@ int cmd_stats(struct cli *cli)
     }
     int r = client_new(cli, &c, &err);
     if (r == 0) {
-        path = client_path(c, "vms/", cli->args[0], "/statistics");
+        path = client_path(c, "vms", cli->args[0], "statistics");
         r = path ? client_get(c, cli, path, &answer, &err) : vr_fail_nomem(&err);
     }
     if (r < 0) {
@@ -365,7 +365,7 @@ int cmd_stats(struct cli *cli)
 int cmd_settings(struct cli *cli)
 {
     json_t *answer = NULL;
-    char text[SHOW_MAX];
+    char text[2 * SHOW_MAX], span[SHOW_MAX];
     int code;
     if (!fetch(cli, "settings", &answer, &code)) {
         return code;
@@ -373,10 +373,8 @@ int cmd_settings(struct cli *cli)
     const json_t *s = json_object_get(answer, "settings");
     bool open = json_is_true(json_object_get(s, "recovery_server"));
     line("recovery server", open ? "on" : "off: no other host may replicate to this one");
-    snprintf(text, sizeof(text), "from %s UTC, every", json_text(s, "monitoring_start"));
-    size_t n = strlen(text);
-    snprintf(text + n, sizeof(text) - n, " %llus",
-             (unsigned long long)json_u64(s, "monitoring_interval_s"));
+    snprintf(text, sizeof(text), "from %.16s UTC, every %s", json_text(s, "monitoring_start"),
+             show_span(json_u64(s, "monitoring_interval_s") * 1000000, span));
     line("monitoring", text);
     snprintf(text, sizeof(text), "%llu", (unsigned long long)json_u64(s, "peer_port"));
     line("peer port", text);

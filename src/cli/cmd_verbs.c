@@ -222,7 +222,7 @@ int cmd_stats_reset(struct cli *cli)
 {
     json_t *body = json_object();
     set_flag(body, cli, OPT_EXTENDED, "extended");
-    return send_verb(cli, "POST", "vms/", cli->args[0], "/statistics/reset", body,
+    return send_verb(cli, "POST", "vms", cli->args[0], "statistics/reset", body,
                      "the statistics begin anew");
 }
 

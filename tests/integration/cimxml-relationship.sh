@@ -10,15 +10,6 @@ need wbemcli xmllint
 make_lab lab --no-replica
 H2_PORT=${H2_PEER##*:}
 
-prop() { # NAME TYPE VALUE
-    echo "<PROPERTY NAME=\"$1\" TYPE=\"$2\"><VALUE>$3</VALUE></PROPERTY>"
-}
-
-embedded() { # PARAMETER CLASS PROPERTIES
-    echo "<PARAMVALUE NAME=\"$1\" PARAMTYPE=\"string\" EmbeddedObject=\"instance\"><VALUE>$(
-        escape "<INSTANCE CLASSNAME=\"$2\">$3</INSTANCE>")</VALUE></PARAMVALUE>"
-}
-
 settings() { # PROPERTIES
     embedded ReplicationSettingData Msvm_ReplicationSettingData "$1"
 }

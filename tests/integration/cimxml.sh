@@ -57,3 +57,14 @@ property() { # NAME: its value, of the first instance that has one
 error_code() {
     xpath 'string(//ERROR/@CODE)'
 }
+
+# --- embedded instances ---
+
+prop() { # NAME TYPE VALUE
+    echo "<PROPERTY NAME=\"$1\" TYPE=\"$2\"><VALUE>$3</VALUE></PROPERTY>"
+}
+
+embedded() { # PARAMETER CLASS PROPERTIES
+    echo "<PARAMVALUE NAME=\"$1\" PARAMTYPE=\"string\" EmbeddedObject=\"instance\"><VALUE>$(
+        escape "<INSTANCE CLASSNAME=\"$2\">$3</INSTANCE>")</VALUE></PARAMVALUE>"
+}
