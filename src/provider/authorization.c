@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Msvm_ReplicationAuthorizationSettingData: who may replicate to this host, one for each entry. */
 #include <string.h>
+#include <strings.h>
 
 #include "provider/internal.h"
 
@@ -35,20 +36,19 @@ static struct cim_instance *build(struct provider *p,
     return i;
 }
 
+/* The host is what follows the last backslash; who asks compares the rest. */
 const struct vr_auth_entry *provider_find_authorization(const struct provider *p,
                                                         const struct cim_path *path)
 {
+    const char *id = provider_path_instance_id(path);
+    const char *host = id ? strrchr(id, '\\') : NULL;
     const struct vr_auth_entry *e;
-    struct cim_arena a;
-    bool found = false;
-    cim_arena_init(&a, PROVIDER_INSTANCE_MAX_BYTES);
-    for (size_t i = 0; !found && (e = core_auth_at(p->core, i)); i++) {
-        struct cim_path *this = provider_ref_authorization(p, &a, e);
-        found = this && cim_path_eq(this, path);
-        cim_arena_reset(&a);
+    for (size_t i = 0; host && (e = core_auth_at(p->core, i)); i++) {
+        if (strcasecmp(e->host, host + 1) == 0) {
+            return e;
+        }
     }
-    cim_arena_deinit(&a);
-    return found ? e : NULL;
+    return NULL;
 }
 
 static struct cim_instance *get(struct provider *p,

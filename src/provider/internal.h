@@ -160,7 +160,7 @@ struct cim_path *provider_ref_service_settings(const struct provider *p, struct 
 struct cim_path *provider_ref_authorization(const struct provider *p,
                                             struct cim_arena *a,
                                             const struct vr_auth_entry *e);
-/* NULL: the path names none. */
+/* NULL: the path names none; the whole InstanceID is not compared. */
 const struct vr_auth_entry *provider_find_authorization(const struct provider *p,
                                                         const struct cim_path *path);
 /* "Microsoft:<vm>" */
