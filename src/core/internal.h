@@ -42,14 +42,15 @@ enum job_cmd {
 
 struct job_entry {
     struct vr_job j;
-    struct job_entry *vm_next; /* in its chain of core.vm_jobs, by id */
-    uint64_t turn;             /* in the queue */
-    uint64_t counted_bytes;    /* of progress.wire_out, in the statistics */
-    bool lane;                 /* a lane runs for it */
-    bool calling;              /* the peer is being asked for it */
-    bool asked;                /* the peer was asked what became of rel.proposed */
-    bool was_replicating;      /* the relationship was in 3 before: a cancel may lead back there */
-    bool lost_link;            /* since it last got anywhere */
+    struct job_entry *vm_next;   /* in its chain of core.vm_jobs, by id */
+    struct job_entry *uuid_next; /* in its chain of core.uuid_jobs */
+    uint64_t turn;               /* in the queue */
+    uint64_t counted_bytes;      /* of progress.wire_out, in the statistics */
+    bool lane;                   /* a lane runs for it */
+    bool calling;                /* the peer is being asked for it */
+    bool asked;                  /* the peer was asked what became of rel.proposed */
+    bool was_replicating; /* the relationship was in 3 before: a cancel may lead back there */
+    bool lost_link;       /* since it last got anywhere */
     bool dirty;
     enum job_cmd cmd; /* what the lane was told */
     char abort_text[VR_TEXT_MAX];
@@ -100,12 +101,13 @@ struct core {
     size_t nopen;
     struct job_entry **waiting; /* room for the queue while it is ordered */
     struct vm_chain {
-        struct job_entry *first, *last; /* by id */
-    } vm_jobs[CORE_VM_CHAINS];          /* hash table by VM */
-    uint64_t last_turn, forget_us;      /* when to forget a finished job; 0: none */
-    uint64_t stats_due_us;              /* when a window of statistics ends; 0: none counts */
-    bool unsaved;                       /* some entry is dirty */
-    struct vr_service service;          /* what is stored of it */
+        struct job_entry *first, *last;          /* by id */
+    } vm_jobs[CORE_VM_CHAINS];                   /* hash table by VM */
+    struct job_entry *uuid_jobs[CORE_VM_CHAINS]; /* and by the job's own id */
+    uint64_t last_turn, forget_us;               /* when to forget a finished job; 0: none */
+    uint64_t stats_due_us;     /* when a window of statistics ends; 0: none counts */
+    bool unsaved;              /* some entry is dirty */
+    struct vr_service service; /* what is stored of it */
     struct vr_auth_entry *auths;
     size_t nauths;
     struct call *calls;

@@ -2,9 +2,9 @@
 /*
  * Jobs: table, life cycle (vr_job_next alone moves one), acceptance. When they run: queue.c.
  *
- * A host may have tens of thousands, nearly all of them finished: those of one VM are found through
- * a hash table, and what is called for every event walks `open` only. A job that ended stays in
- * `open` until jobs_sweep.
+ * A host may have tens of thousands, nearly all of them finished: those of one VM, and one by its
+ * uuid, are found through hash tables, and what is called for every event walks `open` only. A job
+ * that ended stays in `open` until jobs_sweep.
  *
  * A job is New only while it waits for its time; an immediate one begins as Starting ("queued,
  * 2nd") and runs when one of transfers_max slots is free. Invariant: a relationship is in state 2
@@ -44,13 +44,18 @@ struct job_entry *jobs_find(struct core *c, uint64_t id)
     return at < c->njobs && c->jobs[at]->j.id == id ? c->jobs[at] : NULL;
 }
 
-static struct vm_chain *vm_chain(struct core *c, const struct vr_uuid *vm)
+static size_t chain_of(const struct vr_uuid *id)
 {
     uint32_t h = 2166136261u; /* FNV-1a: ids given by people may count up */
-    for (size_t i = 0; i < sizeof(vm->b); i++) {
-        h = (h ^ vm->b[i]) * 16777619u;
+    for (size_t i = 0; i < sizeof(id->b); i++) {
+        h = (h ^ id->b[i]) * 16777619u;
     }
-    return &c->vm_jobs[h % CORE_VM_CHAINS];
+    return h % CORE_VM_CHAINS;
+}
+
+static struct vm_chain *vm_chain(struct core *c, const struct vr_uuid *vm)
+{
+    return &c->vm_jobs[chain_of(vm)];
 }
 
 static struct job_entry *of_vm(struct job_entry *e, const struct vr_uuid *vm)
@@ -234,6 +239,9 @@ void jobs_insert(struct core *c, struct job_entry *take, const struct vr_job *jo
         put_in_order(c->open, &c->nopen, take);
     }
     chain_in(vm_chain(c, &job->vm_id), take);
+    struct job_entry **first = &c->uuid_jobs[chain_of(&job->uuid)];
+    take->uuid_next = *first;
+    *first = take;
     c->last_job_id = VR_MAX(c->last_job_id, job->id);
 }
 
@@ -253,8 +261,12 @@ void jobs_sweep(struct core *c)
 
 void jobs_remove(struct core *c, size_t i)
 {
-    struct job_entry *e = c->jobs[i];
+    struct job_entry *e = c->jobs[i], **at = &c->uuid_jobs[chain_of(&e->j.uuid)];
     chain_out(vm_chain(c, &e->j.vm_id), e);
+    while (*at != e) {
+        at = &(*at)->uuid_next;
+    }
+    *at = e->uuid_next;
     c->njobs--;
     memmove(&c->jobs[i], &c->jobs[i + 1], (c->njobs - i) * sizeof(struct job_entry *));
     free(e);
@@ -449,12 +461,11 @@ const struct vr_job *core_job(struct core *c, uint64_t id)
 
 const struct vr_job *core_job_by_uuid(struct core *c, const struct vr_uuid *id)
 {
-    for (size_t i = 0; i < c->njobs; i++) {
-        if (vr_uuid_eq(&c->jobs[i]->j.uuid, id)) {
-            return &c->jobs[i]->j;
-        }
+    const struct job_entry *e = c->uuid_jobs[chain_of(id)];
+    while (e && !vr_uuid_eq(&e->j.uuid, id)) {
+        e = e->uuid_next;
     }
-    return NULL;
+    return e ? &e->j : NULL;
 }
 
 const struct vr_job *core_job_at(struct core *c, size_t i)

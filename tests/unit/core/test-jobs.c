@@ -209,6 +209,7 @@ static void test_many_forgotten(void **state)
     struct vr_job job = {.state = VR_JOB_COMPLETED, .finished_us = T0};
     for (uint64_t i = 1; i <= 20; i++) {
         job.id = i;
+        job.uuid = uuid_of((uint8_t)(0x20 + i / 2)); /* two of each: only ids are unique here */
         job.vm_id = uuid_of((uint8_t)(i % 3));
         CHECK_OK(core_load_job(f->c, &job, NULL), NULL);
     }
@@ -219,6 +220,12 @@ static void test_many_forgotten(void **state)
     const struct vr_uuid vm = uuid_of(2);
     const struct vr_job *first = core_vm_job(f->c, &vm, NULL);
     assert_int_equal(first->id, 17);
+    for (uint8_t i = 1; i <= 20; i++) {
+        const struct vr_uuid uuid = uuid_of((uint8_t)(0x20 + i / 2));
+        const struct vr_job *found = core_job_by_uuid(f->c, &uuid);
+        assert_int_equal(found != NULL, i >= 16);
+        assert_true(!found || (found->id >= 17 && vr_uuid_eq(&found->uuid, &uuid)));
+    }
     first = core_vm_job(f->c, &vm, first);
     assert_int_equal(first->id, 20);
     assert_null(core_vm_job(f->c, &vm, first));
