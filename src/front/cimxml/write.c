@@ -29,25 +29,26 @@ static const char *reference_of(unsigned char c, bool in_attr)
     }
 }
 
-/* ASCII that is written as it is, in an attribute, too. */
+/* ASCII that is written as it is, in an attribute, too; NUL is not. */
 static bool is_plain(unsigned char c)
 {
-    return c >= 0x20 && c < 0x7f && c != '&' && c != '<' && c != '>' && c != '"';
+    static const bool special[256] = {['&'] = true, ['<'] = true, ['>'] = true, ['"'] = true};
+    return c >= 0x20 && c < 0x7f && !special[c];
 }
 
 static void put_chars(struct vr_buf *b, const char *s, bool in_attr)
 {
-    const unsigned char *p = (const unsigned char *)s, *end = p + strlen(s);
-    while (p < end) {
+    const unsigned char *p = (const unsigned char *)s;
+    for (;;) {
         const unsigned char *from = p;
-        while (p < end && is_plain(*p)) {
+        while (is_plain(*p)) {
             p++;
         }
         vr_buf_bytes(b, from, (size_t)(p - from));
-        if (p == end) {
+        if (!*p) {
             return;
         }
-        size_t n = cimxml_char_len(p, end);
+        size_t n = cimxml_char_len(p, p + strnlen((const char *)p, 4));
         const char *ref = n == 0 ? REPLACEMENT : reference_of(*p, in_attr);
         if (ref) {
             vr_buf_text(b, ref);
