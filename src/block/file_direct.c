@@ -501,6 +501,13 @@ void direct_yield(struct direct *d, uint64_t off, uint64_t len)
     forget(d, off, len);
 }
 
+/* A write past the page cache throws cached pages away. The kernel does not do that on the spot for
+ * io_uring: it would hand each such write to a worker thread. */
+static void drop_pages(const struct direct *d, uint64_t off, size_t len)
+{
+    (void)posix_fadvise(d->fd, (off_t)off, (off_t)len, POSIX_FADV_DONTNEED);
+}
+
 int direct_write(struct direct *d, const void *buf, size_t len, uint64_t off, struct vr_err *err)
 {
     const uint8_t *p = buf;
@@ -514,6 +521,7 @@ int direct_write(struct direct *d, const void *buf, size_t len, uint64_t off, st
         size_t n = VR_MIN(len, (size_t)DIRECT_PIECE_BYTES);
         struct slot *s = take_slot(d);
         memcpy(s->q.buf, p, n);
+        drop_pages(d, off, n);
         d->writing++;
         issue(d, s, SLOT_WRITE, off, n);
         p += n;
