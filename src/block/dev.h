@@ -117,6 +117,9 @@ DEFINE_CLEANUP(struct block_dev *, block_close)
 /* Writes at or above this many zero bytes are punched or WRITE_ZEROES; below they are written
  * (fewer extents). */
 #define BLOCK_PUNCH_MIN (64u << 10)
+/* Below this a file keeps the space of what is zeroed, where its file system can say so without
+ * writing it: to give back small pieces takes longer than writing them (a discard each). */
+#define BLOCK_GIVE_BACK_MIN (1u << 20)
 
 /* --- drivers --- */
 

@@ -29,6 +29,7 @@ struct file_dev {
     bool looks_ahead;      /* the view that is open is one into `ahead` */
     bool is_block;
     bool no_punch; /* this file system cannot; do not ask for every range */
+    bool no_zero_range;
     bool no_holes; /* the same for SEEK_HOLE */
     uint32_t sector_bytes;
     struct stat at_open;
@@ -75,9 +76,10 @@ static void yield(struct file_dev *f, uint64_t off, uint64_t len)
     }
 }
 
+static const uint8_t zeroes[BLOCK_PUNCH_MIN];
+
 static int write_zeroes(struct file_dev *f, uint64_t off, uint64_t len, struct vr_err *err)
 {
-    static const uint8_t zeroes[64 << 10];
     int r = 0;
     while (r == 0 && len) {
         size_t n = (size_t)VR_MIN(len, (uint64_t)sizeof zeroes);
@@ -100,6 +102,18 @@ static int fallocate_full(int fd, int mode, uint64_t off, uint64_t len)
         r = fallocate(fd, mode, (off_t)off, (off_t)len);
     } while (r < 0 && errno == EINTR);
     return r;
+}
+
+/* False: punch it, whatever the reason; that needs no space. */
+static bool zero_in_place(struct file_dev *f, uint64_t off, uint64_t len)
+{
+    static const int mode = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+    if (f->no_zero_range || len >= BLOCK_GIVE_BACK_MIN) {
+        return false;
+    }
+    bool done = fallocate_full(f->fd, mode, off, len) == 0;
+    f->no_zero_range = !done && not_offered(errno);
+    return done;
 }
 
 static int punch(struct file_dev *f, uint64_t off, uint64_t len, struct vr_err *err)
@@ -143,11 +157,15 @@ static int file_zero(struct block_dev *dev, uint64_t off, uint64_t len, struct v
 {
     struct file_dev *f = file_of(dev);
     forget_extent(f, off, len);
-    yield(f, off, len);
     if (len < BLOCK_PUNCH_MIN) {
-        return write_zeroes(f, off, len, err);
+        return f->direct ? direct_write(f->direct, zeroes, (size_t)len, off, err)
+                         : write_zeroes(f, off, len, err);
     }
-    return f->is_block ? zero_out(f, off, len, err) : punch(f, off, len, err);
+    yield(f, off, len);
+    if (f->is_block) {
+        return zero_out(f, off, len, err);
+    }
+    return zero_in_place(f, off, len) ? 0 : punch(f, off, len, err);
 }
 
 static int file_flush(struct block_dev *dev, struct vr_err *err)

@@ -90,10 +90,17 @@ static void test_zero_punches_large_and_writes_small(void **state)
     assert_int_equal(buf[100000 + VR_MIB], 0);
     assert_int_equal(buf[100001 + VR_MIB], 7);
     before = blocks();
-    CHECK_OK(block_zero(dev, 1536 * VR_KIB, BLOCK_PUNCH_MIN - 1, &err), &err);
-    assert_int_equal(blocks(), before);
-    CHECK_OK(block_read(dev, buf, 1, 1536 * VR_KIB, &err), &err);
-    assert_int_equal(buf[0], 0);
+    static const uint64_t small[] = {BLOCK_PUNCH_MIN - 1, BLOCK_PUNCH_MIN, 200001};
+    for (size_t i = 0; i < VR_COUNT(small); i++) {
+        memset(buf, 7, VR_MIB);
+        CHECK_OK(block_write(dev, buf, 512 * VR_KIB, 1536 * VR_KIB, &err), &err);
+        CHECK_OK(block_zero(dev, 1536 * VR_KIB + 3, small[i], &err), &err);
+        CHECK_OK(block_read(dev, buf, 512 * VR_KIB, 1536 * VR_KIB, &err), &err);
+        assert_int_equal(buf[2], 7);
+        assert_true(buf[3] == 0 && memcmp(buf + 3, buf + 4, small[i] - 1) == 0);
+        assert_int_equal(buf[3 + small[i]], 7);
+        assert_true(blocks() >= before - 8); /* a block of the file system at an edge */
+    }
     struct stat st;
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, 16 << 20);
