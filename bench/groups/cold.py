@@ -49,7 +49,7 @@ def run(bench):
             best.append(how)
             bench.note(f"storage: fio, {how[0]}, O_DIRECT, {how[1] >> 10} KiB x {how[2]}, best of {len(floors.DIRECT)}")
 
-    tasks = [(bench.rounds(n), f"vmreplica, {c}", lambda c=c: ours(c)) for c, n in OURS.items()]
-    tasks += [(bench.rounds(1), f"rsync, {c}", lambda c=c: rsync(c)) for c in list(OURS)[:2]]
-    tasks += [(bench.rounds(2), "two cats", cats), (bench.rounds(3), "storage", storage)]
+    tasks = [bench.task(n, "vmreplica", c, lambda c=c: ours(c)) for c, n in OURS.items()]
+    tasks += [bench.task(1, "rsync", c, lambda c=c: rsync(c)) for c in list(OURS)[:2]]
+    tasks += [bench.task(2, "two cats", "0 %", cats), bench.task(3, "storage", "0 %", storage)]
     bench.interleave(tasks)

@@ -6,10 +6,12 @@ short, they leave neither the old state nor the new one. rsync without --fsync i
 and we are. A full copy costs the same whatever differs, so it is measured once, at 100 %, and is a rival in every case.
 qemu-img compare writes nothing, and reads the whole replica over the link. casync is at its nearest use: a chunk store
 made of the source, the replica extracted as a new file with the old one as seed, all on one file system, and with the
-first sixteenth of the disk only, since it takes minutes otherwise. Two cats, and what is called digested, packed, TLS
+first sixteenth of the disk only, since it takes minutes otherwise. "1 MiB, a hole" is a disk without data: the bytes
+that a resynchronization costs whatever the size. Two cats, and what is called digested, packed, TLS
 transfer or written, are floors: parts of the work, each by itself; the seconds of the differences are without reading
 and without finding them."""
 from vrbench import cache, floors, images, rivals
+from vrbench.lab import Lab
 from vrbench.site import site
 
 CASES = list(images.CASES)
@@ -24,7 +26,8 @@ RIVALS = [
     ("casync (1/16 of the disk)", rivals.casync, {"1 % in 64 KiB": 1}),
 ]
 CHANGES_NOTHING = ("qemu-img compare", "casync (1/16 of the disk)")
-ORDER = CASES + ["vmreplica"] + [r[0] for r in RIVALS] + [
+OPENING = "1 MiB, a hole"
+ORDER = CASES + [OPENING] + ["vmreplica"] + [r[0] for r in RIVALS] + [
     "two cats", "both digested", "differences packed", "TLS transfer", "differences written once",
     "differences written twice"]
 
@@ -46,6 +49,19 @@ class Lan:
         self.ready(case)
         self.bench.add(case, "vmreplica", **self.site.lab.resync())
         self.pair.check(f"our resync, {case}")
+
+    def opening(self):
+        """What every resynchronization sends, however small its disk is."""
+        lab = self.bench.shared("opening", self.small_lab)
+        self.bench.add(OPENING, "vmreplica", **lab.resync())
+
+    def small_lab(self):
+        disk = self.bench.path("opening.img")
+        with open(disk, "wb") as f:
+            f.truncate(1 << 20)
+        lab = Lab(self.bench, "lab-opening", [f"{disk}:raw"], self.site.link)
+        lab.resync()
+        return lab
 
     def rival(self, who, function, case):
         self.ready(case)
@@ -70,13 +86,16 @@ class Lan:
 def run(bench):
     lan = Lan(bench)
     bench.results.meta["order"][bench.group] = ORDER
-    tasks = [(bench.rounds(5), "two cats", lan.cats)]
+    tasks = [bench.task(5, "two cats", "0 %", lan.cats, ["both digested"]),
+             bench.task(3, "vmreplica", OPENING, lan.opening)]
     for case in CASES:
-        tasks.append((bench.rounds(3), f"vmreplica, {case}", lambda c=case: lan.ours(c)))
+        tasks.append(bench.task(3, "vmreplica", case, lambda c=case: lan.ours(c)))
         if case != "0 %":
-            tasks.append((bench.rounds(2), f"floors, {case}", lambda c=case: lan.differences(c)))
+            tasks.append(bench.task(2, "differences packed", case, lambda c=case: lan.differences(c),
+                                    ["differences written once", "differences written twice"]
+                                    + (["both digested", "TLS transfer"] if case == "100 %" else [])))
     for who, function, cases in RIVALS:
         for case, usual in cases.items():
-            tasks.append((bench.rounds(usual), f"{who}, {case}",
-                          lambda w=who, f=function, c=case: lan.rival(w, f, c)))
+            tasks.append(bench.task(usual, who, case, lambda w=who, f=function, c=case: lan.rival(w, f, c)))
     bench.interleave(tasks)
+    bench.drop("opening")

@@ -119,9 +119,9 @@ def run(bench):
         bench.need("nbdcopy")
         function()
 
-    tasks = [(bench.rounds(n), f"vmreplica, {c}", lambda c=c: q.ours(c)) for c, n in CASES.items()]
-    tasks += [(bench.rounds(2), "qemu-img compare", q.compare),
-              (bench.rounds(3), "nbdcopy to null:, source alone", lambda: nbdcopy(q.alone)),
-              (bench.rounds(3), "nbdcopy to null:, both at once", lambda: nbdcopy(q.both))]
+    tasks = [bench.task(n, "vmreplica", c, lambda c=c: q.ours(c)) for c, n in CASES.items()]
+    tasks += [bench.task(2, "qemu-img compare", "0 %", q.compare),
+              bench.task(3, "nbdcopy to null:, source alone", "0 %", lambda: nbdcopy(q.alone)),
+              bench.task(3, "nbdcopy to null:, both at once", "0 %", lambda: nbdcopy(q.both))]
     bench.interleave(tasks)
     bench.drop("qcow2")  # its images are as large as all others together

@@ -48,7 +48,7 @@ def run(bench):
                 if any(a.read(many.MIB) != b.read(many.MIB) for _ in range(os.path.getsize(path) // many.MIB)):
                     raise Wrong(f"the replica of {vm} differs")
 
-    bench.interleave([(bench.rounds(3), case, lambda case=case: one(case)) for case in cases])
+    bench.interleave([bench.task(3, "vmreplica", case, lambda case=case: one(case)) for case in cases])
     bench.drop("storm")
     for path in disks.values():
         os.unlink(path)

@@ -142,14 +142,14 @@ def run(bench):
         raise Missing("no network namespaces")
     tasks = []
     for *row, ours, theirs in ROWS:
-        tasks.append((bench.rounds(ours), f"vmreplica, {name(*row)}", lambda r=row: w.ours(*r)))
+        tasks.append(bench.task(ours, "vmreplica", name(*row), lambda r=row: w.ours(*r)))
         if theirs:
-            tasks.append((bench.rounds(theirs), f"rsync, {name(*row)}", lambda r=row: w.rsync(*r)))
+            tasks.append(bench.task(theirs, "rsync", name(*row), lambda r=row: w.rsync(*r)))
     bench.results.meta["order"][bench.group] = [name(*row[:3]) for row in ROWS] + [
         "vmreplica", "vmreplica, paused at half", "rsync"]
     try:
         w.try_line()
         bench.interleave(tasks)
-        bench.interleave([(bench.rounds(1), "paused at half", lambda: w.paused(*PAUSED))])
+        bench.interleave([bench.task(1, "vmreplica, paused at half", name(*PAUSED), lambda: w.paused(*PAUSED))])
     finally:
         w.site.link.unshape()

@@ -37,6 +37,25 @@ def rivals(results, bar):
             yield case, ours, least, who
 
 
+def strings(term):
+    return [term] if isinstance(term, str) else [s for t in term for s in strings(t)] if isinstance(term, list) else []
+
+
+def rows():
+    """(group, case, who) of every row that a bar depends on."""
+    found = set()
+    for bar in load():
+        for side in ("left", "right", "base", "beside"):
+            for term in strings(bar.get(side, [])):
+                path = term.split("|")
+                found |= {tuple(path[:3])} if len(path) == 4 else set()
+        for who in bar.get("rivals", []):
+            also = [] if who in bar.get("not_also", []) else bar.get("also", [])
+            found |= {(bar["group"], c, who) for c in bar["cases"] + also}
+        found |= {(bar["group"], c, bar.get("us", "vmreplica")) for c in bar.get("cases", [])}
+    return found
+
+
 def judge(results, bar):
     """{"name", "measured", "limit", "met", "detail"}; met is None when it was not measured."""
     out = {"name": bar["name"], "met": None, "measured": "", "limit": "", "detail": bar.get("says", "")}

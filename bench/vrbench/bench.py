@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import namedtuple
 
+SLOW_S = 20
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -16,6 +18,10 @@ class Wrong(Exception):
 
 class Missing(Exception):
     """Something this machine does not have; the rows that need it are left out."""
+
+
+class Task(namedtuple("Task", "rounds title function rows")):
+    """What gives some rows: function() measures them once. rows: (case, who) of each."""
 
 
 class Bench:
@@ -29,6 +35,8 @@ class Bench:
         self.deadline = float("inf")  # of the group: no round but the first begins a task after it
         self.root = os.geteuid() == 0
         self.failed = False  # a group ended by something unforeseen
+        self.only_rows = None  # (group, case, who): nothing else is measured
+        self.save = lambda: None  # called after each row
         self._shared = {}
 
     # --- what groups record ---
@@ -51,6 +59,18 @@ class Bench:
     def rounds(self, usual):
         """How often a row is measured: --rounds, or what is usual for it."""
         return self._rounds or (1 if self.quick else usual)
+
+    def task(self, usual, who, case, function, also=()):
+        """A task whose row is (case, who); also: others of the case that it gives."""
+        return Task(self.rounds(usual), f"{who}, {case}", function, [(case, who)] + [(case, w) for w in also])
+
+    def wanted(self, task):
+        return self.only_rows is None or any((self.group, *row) in self.only_rows for row in task.rows)
+
+    def slow(self, task):
+        """A row of many seconds that is none of ours has been measured, by an earlier run perhaps: once is enough."""
+        walls = [self.results.median(self.group, *row, "wall") for row in task.rows if row[1] != "vmreplica"]
+        return self.only_rows is not None and len(walls) == len(task.rows) and None not in walls and sum(walls) > SLOW_S
 
     def need(self, *tools):
         for tool in tools:
@@ -86,23 +106,29 @@ class Bench:
                 print(f"bench: {name}: {e}", file=sys.stderr)
 
     def interleave(self, tasks):
-        """tasks: (rounds, title, function). Every round in an order of its own, the same in every run of the suite.
-        A task that fails is left out from then on; when the group's time is up, the first round is the last."""
-        last = max((n for n, _, _ in tasks), default=0)
+        """Every round of tasks in an order of its own, the same in every run of the suite. A task that fails is left
+        out from then on; when the group's time is up, the first round is the last."""
+        tasks = [t for t in tasks if self.wanted(t)]
+        last = max((t.rounds for t in tasks), default=0)
         out = set()
         for number in range(last):
-            batch = [t for t in tasks if t[0] > number]
+            batch = [t for t in tasks if t.rounds > number and t.title not in out and not self.slow(t)]
             random.Random(1000 + number).shuffle(batch)
-            for _, title, function in batch:
-                if title in out:
-                    continue
+            for task in batch:
                 if number and time.monotonic() > self.deadline:
                     self.note(f"time was up in round {number + 1} of {last}: n is how often each row was measured")
                     return
                 try:
-                    function()
+                    self.measure(task, f"round {number + 1} of {last}")
                 except (Missing, OSError, subprocess.SubprocessError, RuntimeError) as e:
-                    out.add(title)
-                    self.leave_out(title, str(e))
+                    out.add(task.title)
+                    self.leave_out(task.title, str(e))
                     self.failed = self.failed or not isinstance(e, Missing)
-            self.say(f"round {number + 1} of {last} done")
+
+    def measure(self, task, when):
+        start = time.monotonic()
+        task.function()
+        walls = [self.results.values(self.group, *row, "wall")[-1:] for row in task.rows]
+        self.say(f"{when}: {task.title}: " + ", ".join(f"{w[0]:.2f} s" for w in walls if w)
+                 + f" ({time.monotonic() - start:.0f} s in all)")
+        self.save()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was measured: samples, what was left out and why, and facts about the machine. Kept as one JSON file."""
 import json
+import os
 import statistics
 
 
@@ -10,8 +11,12 @@ class Results:
         self.samples = []   # {"group", "case", "who", figure: number, ...}
         self.left_out = []  # {"group", "what", "why"}
         self.notes = []     # {"group", "text"}
+        self._older = set()  # rows of an earlier run: they go when they are measured anew
 
     def add(self, group, case, who, **figures):
+        if (group, case, who) in self._older:
+            self._older.discard((group, case, who))
+            self.samples = [s for s in self.samples if (s["group"], s["case"], s["who"]) != (group, case, who)]
         self.samples.append({"group": group, "case": case, "who": who,
                              **{k: v for k, v in figures.items() if v is not None}})
 
@@ -35,9 +40,24 @@ class Results:
         return sorted(seen, key=lambda r: (place.get(r[0], 999), place.get(r[1], 999)))
 
     def save(self, path):
-        with open(path, "w", encoding="utf-8") as f:
-            json.dump(vars(self), f, indent=1)
+        """Whole or not at all: a run may be ended at any time."""
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            json.dump({k: v for k, v in vars(self).items() if not k.startswith("_")}, f, indent=1)
             f.write("\n")
+        os.replace(path + ".new", path)
+
+    def merge(self, older, names):
+        """Takes the rows of an earlier run, each until it is measured anew, and what it said of groups not in names."""
+        for fact in ("mib", "quick", "cpu", "cpus"):
+            if older.meta.get(fact) != self.meta.get(fact):
+                raise ValueError(f"its {fact} is {older.meta.get(fact)}, ours {self.meta.get(fact)}")
+        before = [{k: older.meta[k] for k in ("date", "command", "kernel")}]
+        self.meta = {**older.meta, **self.meta, "order": dict(older.meta["order"]),
+                     "earlier": older.meta.get("earlier", []) + before}
+        self.samples = list(older.samples)
+        self._older = {(s["group"], s["case"], s["who"]) for s in older.samples}
+        self.left_out = [x for x in older.left_out if x["group"] not in names]
+        self.notes = [x for x in older.notes if x["group"] not in names]
 
     @classmethod
     def load(cls, path):
