@@ -364,7 +364,8 @@ int source_stream(struct source *s, bool *ret_worked, struct vr_err *err)
         }
         pending_pop(s);
     }
-    if (r == 0 && may_read(s) && link_pending(s->link) < SOURCE_LINK_FULL) {
+    /* Also while the link is full: from reading a node to sending of it are two round trips. */
+    if (r == 0 && may_read(s)) {
         r = read_one(s, err);
         *ret_worked = true;
     }

@@ -43,7 +43,7 @@ struct pending {
     uint32_t at;             /* next block to send */
 };
 
-#define SOURCE_LINK_FULL (4u << 20) /* queued bytes above which nothing more is produced */
+#define SOURCE_LINK_FULL (4u << 20) /* queued bytes above which no more data is produced */
 #define OWN_CAP (MSG_WINDOW_NODES)
 #define PEER_CAP (2 * MSG_WINDOW_NODES + 2)
 #define PENDING_CAP (MSG_WINDOW_NODES)
