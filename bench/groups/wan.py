@@ -5,7 +5,9 @@ The hosts are joined by a delay line of half the round trip in each direction (b
 devices; it drops nothing) behind a token bucket of the rate (tbf, a burst of 2 ms but at least 66 KiB, a queue of
 64 MiB), with the kernel's own socket buffer limits. The case is 1 % in 64 KiB unless another is named: at 1 Gbit/s
 reading both disks takes longer than sending 1 %, so that only 10 % fills the link. "Link busy" is what the token bucket
-let through between 2 and 98 % of the bytes, of what it could have: looked at ten times a second or more often.
+let through between 2 and 98 % of the bytes, of what it could have: looked at ten times a second or more often. "One TCP
+stream" is a floor: as many bytes as we send, from memory to nowhere, over one connection made for it. What it takes more
+with the delay is TCP's slow start; the same case with ten times the bytes tells what is paid once from what each byte pays.
 "Paused at half" is a transfer that was paused when half of its bytes had been sent, then resumed; "sent again" is what
 it took more than the one that was not."""
 import json
@@ -13,7 +15,7 @@ import subprocess
 import threading
 import time
 
-from vrbench import cache, rivals
+from vrbench import cache, floors, rivals
 from vrbench.bench import Missing
 from vrbench.lab import VM
 from vrbench.net import LONG
@@ -22,14 +24,15 @@ from vrbench.site import site
 CASE, MORE = "1 % in 64 KiB", "10 % in 64 KiB"
 # Mbit/s, ms of a round trip, case, rounds, rounds of rsync
 ROWS = [(mbit, rtt, CASE, 2, 1) for mbit in (100, 1000) for rtt in (0, 20, 100)] + [
-    (1000, rtt, MORE, 1, 0) for rtt in (0, 20, 100)]
+    (1000, rtt, MORE, 1, 0) for rtt in (0, 20, 100)] + [(100, rtt, MORE, 1, 0) for rtt in (0, 100)]
+STREAMS = [(100, 0, CASE), (100, 100, CASE), (1000, 0, MORE), (1000, 100, MORE)]
 PAUSED = (100, 20, CASE)
 SAMPLE_S = 0.05
 FIRST, LAST = 0.02, 0.98
 
 
 def cost(bench):
-    return 50 + 280 * bench.mib / 8192
+    return 50 + 400 * bench.mib / 8192
 
 
 def name(mbit, rtt, case):
@@ -108,6 +111,14 @@ class Wan:
         self.bench.add(name(mbit, rtt, case), "rsync", busy=bucket.busy(mbit), **figures)
         self.site.pair.check("rsync")
 
+    def stream(self, mbit, rtt, case):
+        """After ours: as many bytes."""
+        size = self.bench.results.median(self.bench.group, name(mbit, rtt, case), "vmreplica", "out")
+        if size is None:
+            raise Missing("our row was not measured")
+        self.site.link.shape(self.bench.program("delayline"), mbit, rtt)
+        self.bench.add(name(mbit, rtt, case), "one TCP stream", wall=floors.stream(self.site.link, int(size)), out=size)
+
     def paused(self, mbit, rtt, case):
         """After the others: it needs to know how many bytes there are."""
         whole = self.bench.results.median(self.bench.group, name(mbit, rtt, case), "vmreplica", "out")
@@ -146,10 +157,11 @@ def run(bench):
         if theirs:
             tasks.append(bench.task(theirs, "rsync", name(*row), lambda r=row: w.rsync(*r)))
     bench.results.meta["order"][bench.group] = [name(*row[:3]) for row in ROWS] + [
-        "vmreplica", "vmreplica, paused at half", "rsync"]
+        "vmreplica", "vmreplica, paused at half", "rsync", "one TCP stream"]
     try:
         w.try_line()
         bench.interleave(tasks)
+        bench.interleave([bench.task(3, "one TCP stream", name(*r), lambda r=r: w.stream(*r)) for r in STREAMS])
         bench.interleave([bench.task(1, "vmreplica, paused at half", name(*PAUSED), lambda: w.paused(*PAUSED))])
     finally:
         w.site.link.unshape()

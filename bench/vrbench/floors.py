@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 from vrbench import rivals
 from vrbench.bench import Missing
@@ -47,6 +48,37 @@ def tls_transfer(bench, site, size):
     figures = m.figures()
     figures.pop("disk")
     return figures
+
+
+RECEIVE = """import socket, sys
+s = socket.create_server((sys.argv[1], 0))
+print(s.getsockname()[1], flush=True)
+c, left, room = s.accept()[0], int(sys.argv[2]), bytearray(1 << 20)
+while left > 0 and (n := c.recv_into(room)):
+    left -= n
+c.sendall(b"x" if left <= 0 else b"")"""
+SEND = """import socket, sys, time
+left, data, start = int(sys.argv[3]), memoryview(bytes(1 << 20)), time.monotonic()
+c = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+while left > 0:
+    left -= c.send(data[:left])
+assert c.recv(1) == b"x"
+print(time.monotonic() - start)"""
+
+
+def stream(link, size):
+    """Seconds that size bytes take over one plain TCP connection, from connecting to the word that they are there."""
+    receive = subprocess.Popen(link.command(2, [sys.executable, "-c", RECEIVE, link.address(2), str(size)]),
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        port = receive.stdout.readline().strip()
+        done = subprocess.run(link.command(1, [sys.executable, "-c", SEND, link.address(2), port, str(size)]),
+                              stdout=subprocess.PIPE, text=True, check=True)
+    finally:
+        receive.kill()
+        receive.wait()
+        receive.stdout.close()
+    return float(done.stdout)
 
 
 def extents(path):
