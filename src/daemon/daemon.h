@@ -8,6 +8,7 @@
 #include "core/events.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/parked.h"
 #include "daemon/replicas.h"
 #include "inventory/static.h"
 #include "net/tls.h"
@@ -33,8 +34,9 @@ struct daemon {
     struct replicas *replicas;
     struct lanes *lanes;
     struct targets *targets;
-    unsigned peer_calls; /* control thread */
-    bool stopping;       /* control thread: nothing new is started */
+    unsigned peer_calls;  /* control thread */
+    struct parked parked; /* control thread */
+    bool stopping;        /* control thread: nothing new is started */
     pthread_mutex_t creds_lock;
     struct tls_creds *creds; /* under creds_lock; use daemon_creds */
 };

@@ -39,10 +39,10 @@ struct lane {
     /* the thread's own */
     struct replica_use *use;
     struct frozen_disks disks;
-    struct link *link;
+    struct link *link; /* from the start when a PREFLIGHT left one open */
     struct source *source;
     uint64_t progress_at_us;
-    bool asked_proposed;
+    bool asked_proposed, cancelled;
     /* to the control thread */
     struct control_msg progress_msg, proposed_msg, end_msg;
     pthread_mutex_t lock;
@@ -61,6 +61,7 @@ struct lanes {
 
 static void lane_free(struct lane *l)
 {
+    link_close(l->link); /* when its thread never ran */
     tls_creds_unref(l->creds);
     if (l->wake >= 0) {
         close(l->wake);
@@ -214,7 +215,22 @@ static int open_disks(struct lane *l, struct vr_err *err)
     return r < 0 ? r : disks_freeze(&l->t.vm, false, l->d->nbd_dir, &l->disks, err);
 }
 
-static int open_source(struct lane *l, struct vr_err *err)
+/* *ret_kept: over the connection that a PREFLIGHT left open. */
+static int connect_peer(struct lane *l, bool *ret_kept, struct vr_err *err)
+{
+    uint8_t type;
+    const uint8_t *data;
+    size_t len;
+    *ret_kept = l->link && link_recv(l->link, &type, &data, &len, NULL) == 0;
+    if (*ret_kept) {
+        return 0;
+    }
+    link_close(TAKE_PTR(l->link)); /* closed by the other side */
+    return session_connect(l->creds, l->t.rel.peer, l->t.rel.peer_identity,
+                           vr_mono_ms() + CONNECT_DEADLINE_MS, &l->link, err);
+}
+
+static int open_source(struct lane *l, bool *ret_kept, struct vr_err *err)
 {
     struct source_params p = {.job_id = l->t.job_id,
                               .ndisks = l->disks.n,
@@ -236,8 +252,7 @@ static int open_source(struct lane *l, struct vr_err *err)
     for (uint32_t i = 0; i < l->disks.n; i++) {
         p.disks[i] = l->disks.disk[i].dev;
     }
-    int r = session_connect(l->creds, l->t.rel.peer, l->t.rel.peer_identity,
-                            vr_mono_ms() + CONNECT_DEADLINE_MS, &l->link, err);
+    int r = connect_peer(l, ret_kept, err);
     return r < 0 ? r : source_new(&p, l->link, &l->source, err);
 }
 
@@ -265,6 +280,7 @@ static int obey(struct lane *l, struct vr_err *err)
         source_proposed_saved(l->source);
     }
     if (flags & FLAG_CANCEL) {
+        l->cancelled = true;
         (void)source_cancel(l->source); /* too late: it completes, and that is what core is told */
     }
     if (flags & (FLAG_PAUSE | FLAG_STOP)) {
@@ -344,6 +360,30 @@ static void fill_result(struct lane *l, int r)
     }
 }
 
+/* The other host gave a kept connection up before it answered: over a new one. */
+static bool lost_kept(struct lane *l, int r, bool kept)
+{
+    return kept && r == -VR_E_PEER && l->source && !l->cancelled &&
+           source_progress(l->source)->phase == VR_PHASE_CONNECT;
+}
+
+static int transfer(struct lane *l, struct vr_err *err)
+{
+    bool kept;
+    int r = open_source(l, &kept, err);
+    if (r == 0) {
+        r = run_source(l, err);
+    }
+    if (lost_kept(l, r, kept)) {
+        source_free(TAKE_PTR(l->source));
+        link_close(TAKE_PTR(l->link));
+        *err = (struct vr_err)VR_ERR_INIT;
+        r = open_source(l, &kept, err);
+        r = r < 0 ? r : run_source(l, err);
+    }
+    return r;
+}
+
 static void *lane_thread(void *arg)
 {
     struct lane *l = arg;
@@ -352,17 +392,14 @@ static void *lane_thread(void *arg)
         r = limit_reading(l, &l->result.err);
     }
     if (r == 0) {
-        r = open_source(l, &l->result.err);
-    }
-    if (r == 0) {
-        r = run_source(l, &l->result.err);
+        r = transfer(l, &l->result.err);
     }
     if (l->source) {
         send_progress(l, vr_wall_us()); /* the last word */
     }
     fill_result(l, r);
     source_free(l->source);
-    link_close(l->link);
+    link_close(TAKE_PTR(l->link));
     disks_thaw(&l->disks);
     replica_use_end(l->use);
     control_send(l->d->control, &l->end_msg);
@@ -403,6 +440,7 @@ int lanes_start(struct lanes *ls, const struct core_transfer *t, struct vr_err *
     if (r == 0 && l->wake < 0) {
         r = vr_fail_errno(err, VR_E_IO, "eventfd");
     }
+    l->link = parked_take(&d->parked, l->creds, t->rel.peer, t->rel.peer_identity);
     l->next = ls->first;
     ls->first = l;
     if (r == 0) {

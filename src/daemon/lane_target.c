@@ -2,7 +2,8 @@
 /*
  * The peer listener, and one thread for each session another host opens here. A session is one
  * REQUEST: core answers it on the control thread; for OPEN the session then runs the target's step
- * machine on the replica.
+ * machine on the replica. A PREFLIGHT that was granted may be followed by one more REQUEST, which
+ * is judged like any other.
  *
  * A session is reached from outside only through its stop flag and wake-up; both under
  * targets.lock, as is the list.
@@ -18,6 +19,7 @@
 #include "util/vtime.h"
 
 #define SESSIONS_MAX 64
+#define KEPT_AMONG (SESSIONS_MAX / 2) /* with more sessions than that, none is kept for more */
 #define HANDSHAKE_DEADLINE_MS 10000
 #define REPLICA_WAIT_MS 5000 /* for the session before on the same replica to end */
 
@@ -53,6 +55,7 @@ struct targets {
 static void serve(void *arg)
 {
     struct session *s = arg;
+    s->reply = (struct vr_peer_reply){0};
     if (s->ts->d->stopping) {
         s->reply.result = -VR_E_PEER;
         snprintf(s->reply.text, sizeof s->reply.text, "the daemon is stopping");
@@ -197,25 +200,11 @@ static void run_open(struct session *s)
     control_call(s->ts->d->control, tell_end, s);
 }
 
-static int run_session(struct session *s, struct vr_err *err)
+/* Takes the request whose HELLO came, answers it and, when it is OPEN, carries it out. */
+static int answer(struct session *s, struct vr_err *err)
 {
     struct daemon *d = s->ts->d;
-    uint64_t deadline_ms = vr_mono_ms() + HANDSHAKE_DEADLINE_MS;
-    struct tls_creds *creds = daemon_creds(d);
-    struct tls_stream *stream;
-    int r = tls_accept(creds, TAKE_FD(s->socket), deadline_ms, &stream, err);
-    tls_creds_unref(creds);
-    if (r < 0) {
-        return r;
-    }
-    snprintf(s->peer, sizeof s->peer, "%s", tls_peer_name(stream));
-    r = link_tls_new(stream, &s->link, err);
-    if (r == 0) {
-        r = session_hello_server(s->link, d->host_name, deadline_ms, err);
-    }
-    if (r == 0) {
-        r = session_get_request(s->link, deadline_ms, &s->req, err);
-    }
+    int r = session_get_request(s->link, vr_mono_ms() + HANDSHAKE_DEADLINE_MS, &s->req, err);
     if (r < 0) {
         return r;
     }
@@ -225,6 +214,56 @@ static int run_session(struct session *s, struct vr_err *err)
         return 0; /* its end is core's to tell */
     }
     return session_send_reply(s->link, &s->reply, vr_mono_ms() + HANDSHAKE_DEADLINE_MS, err);
+}
+
+static bool few_sessions(struct targets *ts)
+{
+    pthread_mutex_lock(&ts->lock);
+    bool few = ts->n <= KEPT_AMONG;
+    pthread_mutex_unlock(&ts->lock);
+    return few;
+}
+
+/*
+ * The transfer that was asked about, over the same connection. Not to come, or not in time, is the
+ * caller's right. With other certificates than those that judged the caller it has to come anew.
+ */
+static int answer_more(struct session *s, const struct tls_creds *creds, struct vr_err *err)
+{
+    struct session_until until = {vr_mono_ms() + SESSION_KEEP_MS, s->wake, &s->stop};
+    uint64_t features;
+    if (session_hello_server(s->link, s->ts->d->host_name, &until, &features, NULL) < 0) {
+        return 0;
+    }
+    struct tls_creds *now = daemon_creds(s->ts->d);
+    bool same = now == creds;
+    tls_creds_unref(now);
+    return same ? answer(s, err) : 0;
+}
+
+static int run_session(struct session *s, struct vr_err *err)
+{
+    struct daemon *d = s->ts->d;
+    struct session_until until = {vr_mono_ms() + HANDSHAKE_DEADLINE_MS, s->wake, &s->stop};
+    _cleanup_(tls_creds_unrefp) struct tls_creds *creds = daemon_creds(d);
+    struct tls_stream *stream;
+    uint64_t features = 0;
+    int r = tls_accept(creds, TAKE_FD(s->socket), until.deadline_ms, &stream, err);
+    if (r < 0) {
+        return r;
+    }
+    snprintf(s->peer, sizeof s->peer, "%s", tls_peer_name(stream));
+    r = link_tls_new(stream, &s->link, err);
+    if (r == 0) {
+        r = session_hello_server(s->link, d->host_name, &until, &features, err);
+    }
+    if (r == 0) {
+        r = answer(s, err);
+    }
+    if (r == 0 && session_keeps(features, &s->req, &s->reply) && few_sessions(s->ts)) {
+        r = answer_more(s, creds, err);
+    }
+    return r;
 }
 
 static void session_free(struct session *s)

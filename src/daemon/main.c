@@ -310,6 +310,7 @@ static void reload(struct running *run)
         d->creds = creds;
         pthread_mutex_unlock(&d->creds_lock);
         tls_creds_unref(old);
+        parked_close_all(&d->parked);
         r = wire_reload(run->wire, &err);
     }
     if (r < 0) {
@@ -413,6 +414,7 @@ static void stop(struct running *run)
     if (d->lanes) {
         lanes_stop_all(d->lanes);
     }
+    parked_close_all(&d->parked);
     if (d->control) {
         control_drain(d->control, is_idle, run);
     }
@@ -450,7 +452,8 @@ static uint64_t tick(void *arg)
 {
     struct running *run = arg;
     uint64_t core = core_tick(run->d.core), cert = watch_certificate(run);
-    return core && core < cert ? core : cert;
+    uint64_t parked = parked_tick(&run->d.parked), next = core && core < cert ? core : cert;
+    return parked < next ? parked : next;
 }
 
 static int serve(struct running *run)

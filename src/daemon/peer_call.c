@@ -16,6 +16,7 @@ struct peer_call {
     uint64_t call_id, deadline_ms;
     char point[VR_HOST_MAX], identity[VR_HOST_MAX];
     struct tls_creds *creds;
+    struct link *keep; /* open for the transfer that was asked about; NULL: none */
     struct vr_peer_request req;
     struct vr_peer_reply reply;
 };
@@ -27,13 +28,25 @@ static int ask(struct peer_call *pc, struct vr_err *err)
     if (r == 0) {
         r = session_send_request(link, pc->d->host_name, &pc->req, err);
     }
-    return r < 0 ? r : session_get_reply(link, pc->deadline_ms, &pc->reply, err);
+    uint64_t features = 0;
+    if (r == 0) {
+        r = session_get_reply(link, pc->deadline_ms, &features, &pc->reply, err);
+    }
+    if (r == 0 && session_keeps(features, &pc->req, &pc->reply)) {
+        pc->keep = TAKE_PTR(link);
+    }
+    return r;
 }
 
 static void answered(void *arg)
 {
     struct peer_call *pc = arg;
     pc->d->peer_calls--;
+    if (pc->keep && !pc->d->stopping) {
+        parked_put(&pc->d->parked, TAKE_PTR(pc->keep), tls_creds_ref(pc->creds), pc->point,
+                   pc->identity);
+    }
+    link_close(pc->keep);
     core_on_peer_reply(pc->d->core, pc->call_id, &pc->reply);
     tls_creds_unref(pc->creds);
     explicit_bzero(&pc->req, sizeof pc->req);

@@ -49,10 +49,24 @@ int session_connect(struct tls_creds *creds,
     return r < 0 ? r : link_tls_new(stream, ret, err);
 }
 
+/* Sends what is queued, then waits until something may have come. */
+static int wait_frame(struct link *link, const struct session_until *until, struct vr_err *err)
+{
+    uint64_t now = vr_mono_ms();
+    if (until->stop && atomic_load(until->stop)) {
+        return vr_fail(err, VR_E_CANCELED, "the session was ended on this host");
+    }
+    if (now >= until->deadline_ms) {
+        return vr_fail(err, VR_E_TIMEOUT, "the other host did not answer in time");
+    }
+    int r = link_flush(link, err);
+    return r < 0 ? r : link_wait(link, until->wake, (int)(until->deadline_ms - now), err);
+}
+
 /* Waits for one frame of this type. */
 static int get_frame(struct link *link,
                      uint8_t want,
-                     uint64_t deadline_ms,
+                     const struct session_until *until,
                      const uint8_t **ret,
                      size_t *ret_len,
                      struct vr_err *err)
@@ -66,16 +80,8 @@ static int get_frame(struct link *link,
         if (r > 0 && type < 128) {
             return vr_fail(err, VR_E_PROTOCOL, "frame of type %u where %u was due", type, want);
         }
-        if (r > 0) {
-            continue; /* optional and not known */
-        }
-        uint64_t now = vr_mono_ms();
-        if (now >= deadline_ms) {
-            return vr_fail(err, VR_E_TIMEOUT, "the other host did not answer in time");
-        }
-        r = link_flush(link, err);
-        if (r == 0) {
-            r = link_wait(link, -1, (int)(deadline_ms - now), err);
+        if (r == 0) { /* otherwise it was optional and not known */
+            r = wait_frame(link, until, err);
         }
         if (r < 0) {
             return r;
@@ -104,26 +110,29 @@ static int queue_hello(struct link *link, const char *host_name, struct vr_err *
     return queue_buf(link, MSG_HELLO, &b, err);
 }
 
-static int get_hello(struct link *link, uint64_t deadline_ms, struct vr_err *err)
+static int get_hello(struct link *link,
+                     const struct session_until *until,
+                     uint64_t *ret_features,
+                     struct vr_err *err)
 {
     const uint8_t *data;
     size_t len;
     struct msg_hello theirs;
-    uint64_t features;
     uint16_t minor;
-    int r = get_frame(link, MSG_HELLO, deadline_ms, &data, &len, err);
+    int r = get_frame(link, MSG_HELLO, until, &data, &len, err);
     if (r == 0) {
         r = msg_get_hello(data, len, &theirs, err);
     }
-    return r < 0 ? r : msg_negotiate(&theirs, &features, &minor, err);
+    return r < 0 ? r : msg_negotiate(&theirs, ret_features, &minor, err);
 }
 
 int session_hello_server(struct link *link,
                          const char *host_name,
-                         uint64_t deadline_ms,
+                         const struct session_until *until,
+                         uint64_t *ret_features,
                          struct vr_err *err)
 {
-    int r = get_hello(link, deadline_ms, err);
+    int r = get_hello(link, until, ret_features, err);
     if (r == 0) {
         r = queue_hello(link, host_name, err);
     }
@@ -153,7 +162,8 @@ int session_get_request(struct link *link,
 {
     const uint8_t *data;
     size_t len;
-    int r = get_frame(link, MSG_REQUEST, deadline_ms, &data, &len, err);
+    struct session_until until = {deadline_ms, -1, NULL};
+    int r = get_frame(link, MSG_REQUEST, &until, &data, &len, err);
     return r < 0 ? r : msg_get_request(data, len, ret, err);
 }
 
@@ -184,16 +194,25 @@ int session_send_reply(struct link *link,
 
 int session_get_reply(struct link *link,
                       uint64_t deadline_ms,
+                      uint64_t *ret_features,
                       struct vr_peer_reply *ret,
                       struct vr_err *err)
 {
     const uint8_t *data = NULL;
     size_t len = 0;
-    int r = get_hello(link, deadline_ms, err);
+    struct session_until until = {deadline_ms, -1, NULL};
+    int r = get_hello(link, &until, ret_features, err);
     if (r == 0) {
-        r = get_frame(link, MSG_REPLY, deadline_ms, &data, &len, err);
+        r = get_frame(link, MSG_REPLY, &until, &data, &len, err);
     }
     return r < 0 ? r : msg_get_reply(data, len, ret, err);
+}
+
+bool session_keeps(uint64_t features,
+                   const struct vr_peer_request *req,
+                   const struct vr_peer_reply *reply)
+{
+    return (features & MSG_FEATURE_KEEP) && req->op == VR_PEER_PREFLIGHT && reply->result == 0;
 }
 
 int session_idle_check(struct session_idle *idle, struct link *link, struct vr_err *err)

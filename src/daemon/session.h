@@ -2,12 +2,18 @@
 /* The beginning of a session with another host, as both sides need it: connect, HELLO, REQUEST,
  * REPLY. */
 #pragma once
+#include <stdatomic.h>
+
 #include "model/peer.h"
 #include "net/tls.h"
 #include "transport/link.h"
 #include "transport/msg.h"
 
 #define SESSION_IDLE_MS 60000 /* without a byte in either direction */
+/* How long a connection that a granted PREFLIGHT left open is kept: by who made it, and by who
+ * answered. The latter is longer, so that a transfer hardly ever finds it closed. */
+#define SESSION_PARK_MS 4000
+#define SESSION_KEEP_MS 10000
 
 /* A detached thread with all signals blocked (the control thread takes them). */
 VR_MUST_CHECK int session_thread(void *(*fn)(void *arg), void *arg, struct vr_err *err);
@@ -20,10 +26,18 @@ VR_MUST_CHECK int session_connect(struct tls_creds *creds,
                                   uint64_t deadline_ms,
                                   struct link **ret,
                                   struct vr_err *err);
+/* Until when a frame is waited for; stop (NULL: none) is looked at when wake was written to:
+ * CANCELED. */
+struct session_until {
+    uint64_t deadline_ms;
+    int wake; /* eventfd; -1: none */
+    const atomic_bool *stop;
+};
 /* Takes the caller's HELLO, sends ours. */
 VR_MUST_CHECK int session_hello_server(struct link *link,
                                        const char *host_name,
-                                       uint64_t deadline_ms,
+                                       const struct session_until *until,
+                                       uint64_t *ret_features,
                                        struct vr_err *err);
 /* HELLO and REQUEST at once: the answer is one round trip away. (A source lane does this by itself,
  * see resync/lane.h.) */
@@ -43,8 +57,15 @@ VR_MUST_CHECK int session_send_reply(struct link *link,
 /* Their HELLO and their REPLY. */
 VR_MUST_CHECK int session_get_reply(struct link *link,
                                     uint64_t deadline_ms,
+                                    uint64_t *ret_features,
                                     struct vr_peer_reply *ret,
                                     struct vr_err *err);
+
+/* Does the connection take one more HELLO and REQUEST after this REPLY? Both sides ask; either may
+ * close it nevertheless. */
+bool session_keeps(uint64_t features,
+                   const struct vr_peer_request *req,
+                   const struct vr_peer_reply *reply);
 
 /* Watches for silence: call after every wait; TIMEOUT when nothing moved for SESSION_IDLE_MS. */
 struct session_idle {

@@ -49,7 +49,8 @@ struct msg_hello {
     char host[VR_HOST_MAX];
 };
 #define MSG_FEATURE_ZSTD 1ull
-#define MSG_FEATURES (MSG_FEATURE_ZSTD)
+#define MSG_FEATURE_KEEP 2ull /* a granted PREFLIGHT leaves the connection to one more request */
+#define MSG_FEATURES (MSG_FEATURE_ZSTD | MSG_FEATURE_KEEP)
 
 void msg_put_hello(struct vr_buf *b, const struct msg_hello *m);
 VR_MUST_CHECK int msg_get_hello(const void *p, size_t n, struct msg_hello *ret, struct vr_err *err);
