@@ -164,7 +164,7 @@ void core_enable(struct core *c,
         core_text(job.status, sizeof(job.status), "asking %.200s", args->peer);
         r = jobs_accept(c, &job, NULL, NULL, NULL, &e, &err);
     }
-    if (r < 0) {
+    if (r != 0) {
         core_answer_err(done, ctx, r, &err);
         return;
     }

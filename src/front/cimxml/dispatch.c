@@ -312,7 +312,7 @@ static void invoke(struct pending *p,
                  "%s is no static method: call it on an instance of %s", inv->method->name,
                  inv->cls->name);
     }
-    if (st.code == CIM_OK) {
+    if (inv && inv->method && st.code == CIM_OK) {
         read_params(p, call, inv, &st);
     }
     if (st.code == CIM_OK) {

@@ -28,14 +28,13 @@ VR_PRINTF(3, 4) static void misfit(struct reader *r, bool *ret_kind, const char 
 {
     char text[CIM_TEXT_MAX];
     va_list ap;
-    if (r->param->wrong_type || r->param->bad_value) {
-        return;
-    }
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    *ret_kind = true;
-    r->param->why = cim_strdup(r->a, text);
+    if (!r->param->wrong_type && !r->param->bad_value) {
+        *ret_kind = true;
+        r->param->why = cim_strdup(r->a, text);
+    }
 }
 
 #define wrong_type(r, ...) misfit(r, &(r)->param->wrong_type, __VA_ARGS__)
