@@ -74,7 +74,8 @@ static struct cim_instance *build(struct provider *p,
     cim_set(i, "InstanceID",
             cim_str(cim_printf(a, "%s%s", JOB_ID_PREFIX, vr_uuid_text(&job->uuid, id))));
     cim_set(i, "Caption", cim_str(what));
-    cim_set(i, "Description", cim_str(cim_printf(a, "%s, VM '%s'", what, job->vm_name)));
+    cim_set(i, "Description",
+            cim_str(job->vm_name[0] ? cim_printf(a, "%s, VM '%s'", what, job->vm_name) : what));
     cim_set(i, "ElementName", cim_str(what));
     cim_set(i, "Name", cim_str(what));
     cim_set(i, "OperationalStatus", cim_array1(a, cim_uint(CIM_UINT16, failed ? 6 : 2)));

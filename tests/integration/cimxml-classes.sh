@@ -149,6 +149,14 @@ no_instances() { # declared, so that clients know them
     done
 }
 
+value_names() { # what a number means is in the class
+    wbemcli gc "$URL:Msvm_ConcreteJob" >"$work/out"
+    grep -q Msvm_ConcreteJob "$work/out"
+    imethod GetClass "$(iclass ClassName Msvm_ConcreteJob)$(ivalue LocalOnly FALSE)"
+    [ "$(xpath "count(//PROPERTY[@NAME='JobType']/QUALIFIER[@NAME='Values']//VALUE)")" -gt 30 ]
+    xpath "//PROPERTY[@NAME='JobState']/QUALIFIER[@NAME='Values']" | grep -q '<VALUE>Exception</VALUE>'
+}
+
 links_by_name() {
     on h2
     paths rin "$SERVICE"
@@ -205,6 +213,7 @@ scenario 'VM -> settings -> disks of ResourceType 31' source_disks
 scenario 'the same on the replica' replica_disks
 scenario 'every instance by its name' every_instance
 scenario 'classes without instances' no_instances
+scenario 'what a number means' value_names
 scenario 'links by their names' links_by_name
 scenario 'a failed job says what to do' failed_job
 finish

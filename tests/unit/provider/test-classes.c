@@ -144,7 +144,9 @@ static void load(void)
                              .vm_id = vm_id(i / 3),
                              .type = VR_JOBTYPE_RESYNC,
                              .state = VR_JOB_COMPLETED};
-        snprintf(job.vm_name, sizeof job.vm_name, "vm-%u", i / 3);
+        if (i != JOBS - 2) {
+            snprintf(job.vm_name, sizeof job.vm_name, "vm-%u", i / 3);
+        }
         snprintf(job.initiator, sizeof job.initiator, "anna");
         fail_some(i, &job);
         CHECK_OK(core_load_job(w.core, &job, &err), &err);
@@ -661,6 +663,54 @@ static void test_systems(void **state)
     }
 }
 
+/* What the schema calls a value of a property; NULL: it does not say. */
+static const char *value_name(const char *cls, const char *name, int value)
+{
+    const struct cim_class *c = cim_schema_class(w.broker->schema, cls);
+    const struct cim_feature *f = &c->props[cim_class_prop(c, name)];
+    const struct cim_qualifier *map = cim_qualifier(f->quals, f->nquals, "ValueMap");
+    const struct cim_qualifier *names = cim_qualifier(f->quals, f->nquals, "Values");
+    char text[16];
+    assert_true(map && names && map->value.count == names->value.count);
+    snprintf(text, sizeof text, "%d", value);
+    for (uint32_t i = 0; i < map->value.count; i++) {
+        if (strcmp(map->value.items[i].str, text) == 0) {
+            return names->value.items[i].str;
+        }
+    }
+    return NULL;
+}
+
+/* The schema's names of values and the tables of the domain agree. */
+static void test_value_names(void **state)
+{
+#define X(name, value, text) value,
+    static const int types[] = {VR_JOB_TYPES(X)}, jobs[] = {VR_JOB_STATES(X)},
+                     states[] = {VR_REL_STATES(X)}, healths[] = {VR_HEALTHS(X)},
+                     modes[] = {VR_MODES(X)};
+#undef X
+    for (size_t i = 0; i < VR_COUNT(types); i++) {
+        const char *name = value_name("Msvm_ConcreteJob", "JobType", types[i]);
+        assert_string_equal(name, vr_job_type_text(types[i]));
+    }
+    for (size_t i = 0; i < VR_COUNT(jobs); i++) {
+        assert_non_null(value_name("Msvm_ConcreteJob", "JobState", jobs[i]));
+    }
+    for (size_t i = 0; i < VR_COUNT(states); i++) {
+        assert_non_null(value_name("Msvm_ComputerSystem", "ReplicationState", states[i]));
+        assert_non_null(value_name("Msvm_ReplicationRelationship", "ReplicationState", states[i]));
+    }
+    for (size_t i = 0; i < VR_COUNT(healths); i++) {
+        const char *name = value_name("Msvm_ComputerSystem", "ReplicationHealth", healths[i]);
+        assert_int_equal(strcasecmp(name, vr_health_text(healths[i])), 0);
+    }
+    for (size_t i = 0; i < VR_COUNT(modes); i++) {
+        const char *name = value_name("Msvm_ComputerSystem", "ReplicationMode", modes[i]);
+        assert_int_equal(strcasecmp(name, vr_mode_text(modes[i])), 0);
+    }
+    assert_null(value_name("Msvm_ConcreteJob", "JobType", 126));
+}
+
 /* All that a job says, while it failed, and of one that was never begun. */
 static void test_job(void **state)
 {
@@ -694,6 +744,7 @@ static void test_job(void **state)
     };
     enumerate("Msvm_ConcreteJob", JOBS);
     const struct cim_instance *failed = fetch(job_at(0)), *done = fetch(job_at(JOBS - 1));
+    has(fetch(job_at(JOBS - 2)), "Description", "Resynchronizing"); /* of no VM by name */
     for (size_t i = 0; i < VR_COUNT(rows); i++) {
         has(failed, rows[i].name, rows[i].failed);
         has(done, rows[i].name, rows[i].done);
@@ -716,6 +767,7 @@ int main(void)
                                        S(test_authorizations),
                                        S(test_errors),
                                        S(test_systems),
-                                       S(test_job)};
+                                       S(test_job),
+                                       S(test_value_names)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
