@@ -62,11 +62,11 @@ settings_refused() {
 settings_hold() {
     local start=00000000103000.000000+000
     says 0 h1 admin ModifyServiceSettings \
-        "$(settings "$(prop MonitoringInterval uint32 7200)$(prop MonitoringStartTime datetime $start)")"
+        "$(settings "$(prop MonitoringInterval uint32 7200)$(prop MonitoringStartTime datetime "$start")")"
     host kill h1
     host start h1
     setting h1 MonitoringInterval 7200
-    setting h1 MonitoringStartTime $start
+    setting h1 MonitoringStartTime "$start"
     setting h1 HttpsPort "${H1_PEER##*:}"
     vr h1 settings | grep -q '10:30:00 UTC'
     vr h1 settings set --monitoring-start 09:00 --monitoring-interval 12h
