@@ -125,7 +125,7 @@ static bool grow_into_spare(struct vr_buf *b, size_t least)
         free(p);
         return false;
     }
-    if (b->len) {
+    if (b->data && b->len) {
         memcpy(p, b->data, b->len);
     }
     free(b->data);
