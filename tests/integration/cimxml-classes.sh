@@ -181,6 +181,17 @@ failed_job() { # what a job says of its failure
     grep -q 'vmreplica peer test HOST' "$work/answer"
 }
 
+not_replicated() { # what a client fetches, fills in and passes to CreateReplicationRelationship
+    on h1
+    related Msvm_ReplicationSettingData "$VM"
+    [ "$(grep -c '^-InstanceID=' "$work/out")" = 1 ]
+    has "VirtualSystemIdentifier=\"$VM_ID\""
+    has 'RecoveryConnectionPoint='
+    grep '^-IncludedDisks=' "$work/out" | grep -q 'vda.*vdb'
+    paths -arc Msvm_ReplicationRelationship ain "$VM"
+    [ ! -s "$work/names" ]
+}
+
 # The embedded instance is text inside the answer: as text it is looked at.
 error_has() { # PROPERTY VALUE
     sed 's/&lt;/</g; s/&gt;/>/g; s/&quot;/"/g' "$work/answer" |
@@ -216,4 +227,6 @@ scenario 'classes without instances' no_instances
 scenario 'what a number means' value_names
 scenario 'links by their names' links_by_name
 scenario 'a failed job says what to do' failed_job
+make_lab alone --no-replica
+scenario 'a VM that is not replicated -> Msvm_ReplicationSettingData' not_replicated
 finish
