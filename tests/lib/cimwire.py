@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CIM-XML byte by byte against a running daemon: what clients send that no client of Debian sends, and what is wrong.
 
-    cimwire.py ENV      the file of variables that tools/lab writes
+    cimwire.py ENV      the file of variables that tools/lab writes; VMREPLICA_BUILD is the build folder
 
 Prints "ok NAME" or "not ok NAME" for each case. docs/cim-xml.md numbers them; a case's name begins with its number.
 With CIMXML_DTD in the environment (a file), every answer must be valid against it.
@@ -582,7 +582,9 @@ def _():
     for _ in range(30):
         not_well_formed(flood)
         not_well_formed("<CIM>" + "x" * 1000000)
-    if rss() > before + 16384:
+    with open(os.path.join(os.environ["VMREPLICA_BUILD"], "vmreplicad"), "rb") as f:
+        sanitized = b"__asan_" in f.read()  # keeps what was freed for a while
+    if not sanitized and rss() > before + 16384:
         raise Failed(f"{before} KiB became {rss()} KiB")
     fine(ask(get_vm(), Headers("GetInstance")), env["VM_ID"])
 
