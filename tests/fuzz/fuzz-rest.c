@@ -9,9 +9,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-    static const enum api_verb_kind kinds[] = {API_RESYNC,   API_VERIFY,    API_ENABLE,
-                                               API_FAILOVER, API_BANDWIDTH, API_AUTH_ADD,
-                                               API_PEER_TEST};
+    static const enum api_verb_kind kinds[] = {API_RESYNC,    API_VERIFY,    API_ENABLE,
+                                               API_FAILOVER,  API_BANDWIDTH, API_AUTH_ADD,
+                                               API_PEER_TEST, API_SETTINGS};
     struct api_verb verb;
     const char *member = NULL;
     if (n == 0) {
