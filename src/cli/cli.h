@@ -126,6 +126,7 @@ int cmd_authorize_list(struct cli *cli);
 int cmd_authorize_remove(struct cli *cli);
 int cmd_peer_test(struct cli *cli);
 int cmd_enable(struct cli *cli);
+int cmd_start(struct cli *cli);
 int cmd_disable(struct cli *cli);
 int cmd_resync(struct cli *cli);
 int cmd_verify(struct cli *cli);

@@ -140,6 +140,11 @@ int cmd_enable(struct cli *cli)
     return vm_verb(cli, "enable", "enabled");
 }
 
+int cmd_start(struct cli *cli)
+{
+    return vm_verb(cli, "start", "the replica holds its first generation");
+}
+
 int cmd_disable(struct cli *cli)
 {
     return vm_verb(cli, "disable", "no longer replicated; the images stay");

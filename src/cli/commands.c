@@ -15,6 +15,12 @@ const struct cli_command cli_commands[] = {
      O_SERVER | O(TO) | O(EXCLUDE) | O(AT) | O(SEEDED) | O(NO_START) | O(BANDWIDTH) | O(WAIT),
      "protect a VM with a replica on another host",
      "On a replica this makes the extended replica on a third host.", cmd_enable},
+    {"start", "VM", 1, 1, O_SERVER | O(AT) | O(SEEDED) | O(EXTENDED) | O(WAIT),
+     "start the first copy of a VM that was enabled with --no-start",
+     "Also after a first copy that was cancelled or failed. With --seeded a copy of every disk "
+     "must\n"
+     "be in the replica's directory, named like the replica's image: DISK.FORMAT.",
+     cmd_start},
     {"disable", "VM", 1, 1, O_SERVER | O(EXTENDED),
      "end the protection; images stay where they are", NULL, cmd_disable},
     {"resync", "VM", 1, 1, O_SERVER | O(AT) | O(WAIT) | O(EXTENDED) | O(FORCE) | O(RESTART),

@@ -65,7 +65,8 @@ bool core_call_is_stale(const struct call *call, const struct rel_entry *rel)
 bool core_calling_about(struct core *c, const struct vr_uuid *vm)
 {
     for (struct call *call = c->calls; call; call = call->next) {
-        bool starts = call->why == CALL_RESYNC || call->why == CALL_ENABLE;
+        bool starts =
+            call->why == CALL_RESYNC || call->why == CALL_ENABLE || call->why == CALL_START;
         if (starts && vr_uuid_eq(&call->vm, vm)) {
             return true;
         }
@@ -94,6 +95,9 @@ void core_on_peer_reply(struct core *c, uint64_t call_id, const struct vr_peer_r
         break;
     case CALL_REMOVE:
         change_reply(c, call, reply);
+        break;
+    case CALL_START:
+        initial_reply(c, call, reply);
         break;
     case CALL_DISABLE:
     case CALL_ADOPT:

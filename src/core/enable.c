@@ -8,7 +8,6 @@
 #include <strings.h>
 
 #include "core/internal.h"
-#include "util/vtime.h"
 
 static int check_peer(struct core *c, const char *point, char *ret_host, struct vr_err *err)
 {
@@ -124,22 +123,6 @@ static int check(struct core *c,
     return c->ops->check_disks(c->ctx, vm, number == 1, err);
 }
 
-static void make_initial(struct core *c,
-                         const struct core_enable_args *args,
-                         uint8_t number,
-                         const char *user,
-                         const struct vr_vm *vm,
-                         bool now,
-                         struct vr_job *ret)
-{
-    char when[VR_ISO_TIME_LEN];
-    jobs_fill(c, ret, VR_JOBTYPE_INITIAL, now ? VR_JOB_STARTING : VR_JOB_NEW, vm, number, user);
-    ret->seeded = args->seeded;
-    ret->scheduled_us = now ? 0 : args->start_us;
-    core_text(ret->status, sizeof(ret->status), now ? "queued" : "scheduled for %s",
-              vr_iso_time(args->start_us, when, sizeof(when)));
-}
-
 void core_enable(struct core *c,
                  const struct core_caller *who,
                  const struct core_enable_args *args,
@@ -226,17 +209,10 @@ static int start_initial(struct core *c,
 {
     const struct core_enable_args *args = &call->enable;
     bool now = args->start_us <= core_now(c);
-    struct rel_entry *rel = core_find_rel(c, &call->vm, call->number);
-    struct vr_rel next = rel->r;
     struct vr_job job;
-    struct job_entry *e;
-    char why[VR_TEXT_MAX];
-    make_initial(c, args, call->number, call->who.user, vm, now, &job);
-    core_text(why, sizeof(why), "superseded by job %llu", (unsigned long long)job.id);
-    int r = now ? core_rel_move(&next, VR_REV_START_INITIAL, "", err) : 0;
-    r = r < 0 ? r : jobs_accept(c, &job, why, rel, now ? &next : NULL, &e, err);
-    *ret_id = r < 0 ? 0 : e->j.id;
-    return r;
+    initial_make_job(c, vm, call->number, args->seeded, now ? 0 : args->start_us, call->who.user,
+                     &job);
+    return initial_accept(c, core_find_rel(c, &call->vm, call->number), &job, ret_id, err);
 }
 
 /*

@@ -13,6 +13,7 @@
 #pragma once
 #include "core/core.h"
 #include "core/events.h"
+#include "core/initial.h"
 #include "core/jobs.h"
 
 #define CORE_RELS_MAX 10000
@@ -68,6 +69,7 @@ enum call_why {
     CALL_DUE,
     CALL_SETTLE,
     CALL_ENABLE,
+    CALL_START,
     CALL_DISABLE,
     CALL_REMOVE,
     CALL_ADOPT,
@@ -85,6 +87,7 @@ struct call {
     struct core_caller who;
     struct core_resync_args resync;
     struct core_enable_args enable;
+    struct core_start_args start;
     core_done done;
     void *ctx;
 };

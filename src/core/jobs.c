@@ -19,8 +19,13 @@
 
 bool job_is_transfer(const struct vr_job *j)
 {
-    return j->type == VR_JOBTYPE_INITIAL || j->type == VR_JOBTYPE_RESYNC ||
+    return job_is_initial(j) || j->type == VR_JOBTYPE_RESYNC ||
            j->type == VR_JOBTYPE_RESYNC_EXTENDED || j->type == VR_JOBTYPE_VERIFY;
+}
+
+bool job_is_initial(const struct vr_job *j)
+{
+    return j->type == VR_JOBTYPE_INITIAL || j->type == VR_JOBTYPE_INITIAL_SEEDED;
 }
 
 /* First job with an id not below. */

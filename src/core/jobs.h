@@ -18,6 +18,7 @@ static inline bool job_is_verify(const struct vr_job *j)
 {
     return j->type == VR_JOBTYPE_VERIFY;
 }
+bool job_is_initial(const struct vr_job *j); /* makes a first generation */
 struct job_entry *jobs_find(struct core *c, uint64_t id);
 /* The jobs of a VM in the order of their ids; NULL: no more. */
 struct job_entry *jobs_of(struct core *c, const struct vr_uuid *vm);
@@ -90,8 +91,44 @@ void transfer_lineage(struct core *c, struct rel_entry *rel, const char *text);
 void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer_reply *reply);
 
 /* --- resync.c --- */
+struct verdict {
+    uint32_t code; /* 0: nothing against it */
+    int kind;
+    char text[VR_TEXT_MAX];
+};
+void verdict_refuse(struct verdict *v, uint32_t code, int kind, const char *text);
+void verdict_refuse_err(struct verdict *v, uint32_t code, const struct vr_err *err);
+/* Asks the peer whether a transfer of this kind may start. */
+void resync_ask(struct core *c,
+                const struct call *call,
+                const struct rel_entry *rel,
+                const struct vr_vm *vm,
+                enum vr_transfer_kind kind,
+                struct verdict *v);
+/* Its answer; v->code is 0 when the transfer may start. */
+void resync_judge_peer(struct core *c,
+                       struct rel_entry *rel,
+                       const struct vr_peer_reply *reply,
+                       bool force,
+                       struct verdict *v);
 void resync_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);
 void resync_due(struct core *c, struct job_entry *e);
 void resync_due_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);
 /* The code of a peer's refusal, before or after 4096. */
 uint32_t resync_peer_code(int result);
+
+/* --- initial.c --- */
+void initial_make_job(struct core *c,
+                      const struct vr_vm *vm,
+                      uint8_t number,
+                      bool seeded,
+                      uint64_t start_us, /* 0: now */
+                      const char *user,
+                      struct vr_job *ret);
+/* Persists the job, and the relationship's new state when it starts now. */
+int initial_accept(struct core *c,
+                   struct rel_entry *rel,
+                   const struct vr_job *job,
+                   uint64_t *ret_id,
+                   struct vr_err *err);
+void initial_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);

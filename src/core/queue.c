@@ -30,7 +30,7 @@ static bool waits_for_place(const struct job_entry *e, uint64_t now)
 
 static bool is_initial(const struct job_entry *e)
 {
-    return e->j.type == VR_JOBTYPE_INITIAL;
+    return job_is_initial(&e->j);
 }
 
 static int by_turn(const void *a, const void *b)

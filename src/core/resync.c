@@ -9,22 +9,16 @@
 #include "core/internal.h"
 #include "util/vtime.h"
 
-struct verdict {
-    uint32_t code; /* 0: nothing against it */
-    int kind;
-    char text[VR_TEXT_MAX];
-};
-
-static void refuse(struct verdict *v, uint32_t code, int kind, const char *text)
+void verdict_refuse(struct verdict *v, uint32_t code, int kind, const char *text)
 {
     v->code = code;
     v->kind = kind;
     core_text(v->text, sizeof(v->text), "%s", text);
 }
 
-static void refuse_err(struct verdict *v, uint32_t code, const struct vr_err *err)
+void verdict_refuse_err(struct verdict *v, uint32_t code, const struct vr_err *err)
 {
-    refuse(v, code, -(int)err->kind, vr_err_text(err));
+    verdict_refuse(v, code, -(int)err->kind, vr_err_text(err));
 }
 
 static uint8_t number_of(struct core *c, const struct core_resync_args *args)
@@ -54,15 +48,16 @@ static void find_vm(struct core *c,
                                                               : NULL;
     *ret = (struct vr_vm){0};
     if (args->rel_number > 1) {
-        refuse(v, VR_RC_INVALID_PARAMETER, -VR_E_INVALID, "relationship numbers are 0 and 1");
+        verdict_refuse(v, VR_RC_INVALID_PARAMETER, -VR_E_INVALID,
+                       "relationship numbers are 0 and 1");
         return;
     }
     int r = held ? c->ops->replica_vm(c->ctx, &held->r, ret, &err)
                  : c->ops->find_vm(c->ctx, &args->vm_id, ret, &err);
     if (r < 0 && !held && r == -VR_E_NOT_FOUND) {
-        refuse_err(v, VR_RC_INVALID_PARAMETER, &err);
+        verdict_refuse_err(v, VR_RC_INVALID_PARAMETER, &err);
     } else if (r < 0) {
-        refuse_err(v, r == -VR_E_TIMEOUT ? VR_RC_TIMEOUT : VR_RC_STATUS_UNKNOWN, &err);
+        verdict_refuse_err(v, r == -VR_E_TIMEOUT ? VR_RC_TIMEOUT : VR_RC_STATUS_UNKNOWN, &err);
     } else {
         struct rel_entry *rel = core_find_rel(c, &args->vm_id, number);
         core_include_only(ret, rel ? (const char(*)[VR_NAME_MAX])rel->r.excluded : NULL,
@@ -74,9 +69,11 @@ static void
 check_role(const struct core_caller *who, const struct core_resync_args *args, struct verdict *v)
 {
     if (who->role < VR_ROLE_OPERATOR) {
-        refuse(v, VR_RC_ACCESS_DENIED, -VR_E_DENIED, "resynchronizing needs the role operator");
+        verdict_refuse(v, VR_RC_ACCESS_DENIED, -VR_E_DENIED,
+                       "resynchronizing needs the role operator");
     } else if (args->force && who->role < VR_ROLE_ADMIN) {
-        refuse(v, VR_RC_ACCESS_DENIED, -VR_E_DENIED, "forcing needs the role administrator");
+        verdict_refuse(v, VR_RC_ACCESS_DENIED, -VR_E_DENIED,
+                       "forcing needs the role administrator");
     }
 }
 
@@ -89,17 +86,17 @@ static void check_rel(struct core *c,
 {
     if (!rel || !rel->r.is_source) {
         bool replica = core_vm_mode(c, &args->vm_id) >= VR_MODE_REPLICA;
-        refuse(v, VR_RC_INVALID_STATE, -VR_E_STATE,
-               replica ? "this host holds the replica and does not replicate it further; "
-                         "resynchronize on the primary host"
-                       : "replication is not enabled for this virtual machine");
+        verdict_refuse(v, VR_RC_INVALID_STATE, -VR_E_STATE,
+                       replica ? "this host holds the replica and does not replicate it further; "
+                                 "resynchronize on the primary host"
+                               : "replication is not enabled for this virtual machine");
         return;
     }
     char text[VR_TEXT_MAX];
     if (rel->r.needs_decision && !args->force) {
         core_text(text, sizeof(text), "%s; decide with vmreplica adopt or resync --force",
                   rel->r.reason[0] ? rel->r.reason : "the two hosts disagree about the lineage");
-        refuse(v, VR_RC_STATUS_UNKNOWN, -VR_E_LINEAGE, text);
+        verdict_refuse(v, VR_RC_STATUS_UNKNOWN, -VR_E_LINEAGE, text);
         return;
     }
     enum vr_rel_state to;
@@ -108,7 +105,7 @@ static void check_rel(struct core *c,
         core_text(text, sizeof(text),
                   "the relationship is '%s' (state %d), which does not allow it",
                   vr_rel_state_text((int)rel->r.state), (int)rel->r.state);
-        refuse(v, VR_RC_INVALID_STATE, -VR_E_STATE, text);
+        verdict_refuse(v, VR_RC_INVALID_STATE, -VR_E_STATE, text);
         return;
     }
     struct job_entry *busy = jobs_busy(c, &args->vm_id);
@@ -116,9 +113,10 @@ static void check_rel(struct core *c,
         core_text(text, sizeof(text), "job %llu (%s) is %s on this virtual machine",
                   (unsigned long long)busy->j.id, vr_job_type_text((int)busy->j.type),
                   vr_job_state_text((int)busy->j.state));
-        refuse(v, VR_RC_IN_USE, -VR_E_BUSY, text);
+        verdict_refuse(v, VR_RC_IN_USE, -VR_E_BUSY, text);
     } else if (running || core_calling_about(c, &args->vm_id)) {
-        refuse(v, VR_RC_IN_USE, -VR_E_BUSY, "another resynchronization is starting or running");
+        verdict_refuse(v, VR_RC_IN_USE, -VR_E_BUSY,
+                       "another resynchronization is starting or running");
     }
 }
 
@@ -138,7 +136,7 @@ static void judge(struct core *c,
     find_vm(c, args, number, vm, v);
     bool no_such_vm = v->code == VR_RC_INVALID_PARAMETER;
     if (!no_such_vm && jobs_when(c, args->start_us, ret_now, &err) < 0) {
-        refuse_err(v, VR_RC_INVALID_PARAMETER, &err);
+        verdict_refuse_err(v, VR_RC_INVALID_PARAMETER, &err);
         return;
     }
     struct verdict role = {0};
@@ -147,14 +145,14 @@ static void judge(struct core *c,
         *v = role;
     }
     if (!v->code && vm->ndisks == 0) {
-        refuse(v, VR_RC_NOT_SUPPORTED, -VR_E_UNSUPPORTED,
-               "none of the virtual machine's disks takes part in replication");
+        verdict_refuse(v, VR_RC_NOT_SUPPORTED, -VR_E_UNSUPPORTED,
+                       "none of the virtual machine's disks takes part in replication");
     }
     if (!v->code) {
         check_rel(c, args, rel, own_job, v);
     }
     if (!v->code && c->ops->check_disks(c->ctx, vm, number == 1, &err) < 0) {
-        refuse_err(v, vr_retcode_of_error(-(int)err.kind), &err);
+        verdict_refuse_err(v, vr_retcode_of_error(-(int)err.kind), &err);
     }
 }
 
@@ -171,8 +169,7 @@ uint32_t resync_peer_code(int result)
     }
 }
 
-/* A peer's answer to PREFLIGHT; v->code is 0 when the transfer may start. */
-static void judge_peer(struct core *c,
+void resync_judge_peer(struct core *c,
                        struct rel_entry *rel,
                        const struct vr_peer_reply *reply,
                        bool force,
@@ -188,7 +185,7 @@ static void judge_peer(struct core *c,
     char text[VR_TEXT_MAX];
     core_text(text, sizeof(text), "%.96s: %s", rel->r.peer,
               reply->text[0] ? reply->text : vr_kind_text(reply->result));
-    refuse(v, resync_peer_code(reply->result), reply->result, text);
+    verdict_refuse(v, resync_peer_code(reply->result), reply->result, text);
     if (reply->result == -VR_E_LINEAGE) {
         transfer_lineage(c, rel, text);
     }
@@ -256,21 +253,22 @@ static void accept_call(struct core *c,
     jobs_pump(c);
 }
 
-static void ask(struct core *c,
+void resync_ask(struct core *c,
                 const struct call *call,
                 const struct rel_entry *rel,
                 const struct vr_vm *vm,
+                enum vr_transfer_kind kind,
                 struct verdict *v)
 {
     struct vr_err err = VR_ERR_INIT;
     struct vr_peer_request req;
     *v = (struct verdict){0};
     core_peer_request(&rel->r, vm, VR_PEER_PREFLIGHT, &req);
-    req.kind = VR_TRANSFER_RESYNC;
+    req.kind = kind;
     req.force = call->resync.force;
     int r = core_call(c, call, rel->r.peer, rel->r.peer_identity, &req, &err);
     if (r < 0) {
-        refuse_err(v, vr_retcode_of_error(r), &err);
+        verdict_refuse_err(v, vr_retcode_of_error(r), &err);
     }
 }
 
@@ -294,7 +292,7 @@ void core_resync(struct core *c,
             .done = done,
             .ctx = ctx,
         };
-        ask(c, &call, core_find_rel(c, &call.vm, call.number), &vm, &v);
+        resync_ask(c, &call, core_find_rel(c, &call.vm, call.number), &vm, VR_TRANSFER_RESYNC, &v);
         if (!v.code) {
             return;
         }
@@ -316,11 +314,11 @@ void resync_reply(struct core *c, const struct call *call, const struct vr_peer_
     judge(c, &call->who, &args, 0, &vm, &now, &v); /* the world moved while we asked */
     struct rel_entry *rel = core_find_rel(c, &call->vm, call->number);
     if (!v.code && core_call_is_stale(call, rel)) {
-        refuse(&v, VR_RC_IN_USE, -VR_E_BUSY,
-               "a transfer ended while the peer was asked; try again");
+        verdict_refuse(&v, VR_RC_IN_USE, -VR_E_BUSY,
+                       "a transfer ended while the peer was asked; try again");
     }
     if (!v.code) {
-        judge_peer(c, rel, reply, args.force, &v);
+        resync_judge_peer(c, rel, reply, args.force, &v);
     }
     if (v.code) {
         core_answer_code(call->done, call->ctx, v.code, 0, v.kind, v.text);
@@ -352,21 +350,21 @@ static void judge_due(struct core *c, struct job_entry *e, struct vr_vm *vm, str
     bool now;
     args_of_job(&e->j, &args, &who);
     *v = (struct verdict){0};
-    if (e->j.type != VR_JOBTYPE_INITIAL) {
+    if (!job_is_initial(&e->j)) {
         judge(c, &who, &args, e->j.id, vm, &now, v);
         return;
     }
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
     enum vr_rel_state to;
     if (!rel || !vr_rel_next(rel->r.state, VR_REV_START_INITIAL, &to)) {
-        refuse(v, VR_RC_INVALID_STATE, -VR_E_STATE,
-               "the relationship no longer waits for its initial replication");
+        verdict_refuse(v, VR_RC_INVALID_STATE, -VR_E_STATE,
+                       "the relationship no longer waits for its initial replication");
         return;
     }
     int r = core_source_vm(c, &e->j.vm_id, e->j.rel_number, vm, &err);
     r = r < 0 ? r : c->ops->check_disks(c->ctx, vm, e->j.rel_number == 1, &err);
     if (r < 0) {
-        refuse_err(v, vr_retcode_of_error(r), &err);
+        verdict_refuse_err(v, vr_retcode_of_error(r), &err);
     }
 }
 
@@ -375,6 +373,14 @@ static void missed(struct core *c, struct job_entry *e, uint32_t code, int kind,
 {
     stats_missed(c, &e->j);
     job_fail(c, e, code, kind, text);
+}
+
+/* What the peer is asked for. */
+static enum vr_transfer_kind kind_of_due(const struct vr_job *j)
+{
+    return !job_is_initial(j) ? VR_TRANSFER_RESYNC
+           : j->seeded        ? VR_TRANSFER_SEEDED
+                              : VR_TRANSFER_INITIAL;
 }
 
 void resync_due(struct core *c, struct job_entry *e)
@@ -410,7 +416,7 @@ void resync_due(struct core *c, struct job_entry *e)
     args_of_job(&e->j, &call.resync, &who);
     e->calling = true;
     uint64_t id = e->j.id;
-    ask(c, &call, core_find_rel(c, &call.vm, call.number), &vm, &v);
+    resync_ask(c, &call, core_find_rel(c, &call.vm, call.number), &vm, kind_of_due(&e->j), &v);
     e = jobs_find(c, id);
     if (v.code && e) {
         e->calling = false;
@@ -436,13 +442,13 @@ void resync_due_reply(struct core *c, const struct call *call, const struct vr_p
     if (!v.code && core_call_is_stale(call, rel)) {
         struct call again = *call;
         e->calling = true;
-        ask(c, &again, rel, &vm, &v);
+        resync_ask(c, &again, rel, &vm, kind_of_due(&e->j), &v);
         if (!v.code) {
             return;
         }
         e->calling = false;
     } else if (!v.code) {
-        judge_peer(c, rel, reply, e->j.force, &v);
+        resync_judge_peer(c, rel, reply, e->j.force, &v);
     }
     if (v.code) {
         missed(c, e, v.code, v.kind, v.text);

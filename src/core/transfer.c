@@ -21,7 +21,7 @@
 
 enum vr_rel_event transfer_start_event(const struct vr_job *j)
 {
-    return j->type == VR_JOBTYPE_INITIAL ? VR_REV_START_INITIAL : VR_REV_START_RESYNC;
+    return job_is_initial(j) ? VR_REV_START_INITIAL : VR_REV_START_RESYNC;
 }
 
 static enum vr_transfer_kind kind_of(const struct vr_job *j, const struct vr_rel *rel)
@@ -30,7 +30,7 @@ static enum vr_transfer_kind kind_of(const struct vr_job *j, const struct vr_rel
         return VR_TRANSFER_VERIFY;
     }
     bool holds = !vr_uuid_is_nil(&rel->generation.uuid); /* a first transfer whose end was lost */
-    if (j->type == VR_JOBTYPE_INITIAL && !holds) {
+    if (job_is_initial(j) && !holds) {
         return j->seeded ? VR_TRANSFER_SEEDED : VR_TRANSFER_INITIAL;
     }
     /* A resync after a first transfer that never completed: compare with whatever is there. */
@@ -487,7 +487,8 @@ void transfer_start(struct core *c, struct job_entry *e)
     r = r < 0 ? r : c->ops->check_disks(c->ctx, &vm, call.number == 1, &err);
     if (r == 0) {
         core_peer_request(&rel->r, &vm, VR_PEER_PREFLIGHT, &req);
-        req.kind = kind_of(&e->j, &rel->r);
+        /* Only the lineage is asked about: whether there is a copy to compare with is not. */
+        req.kind = VR_TRANSFER_INITIAL;
         req.force = e->j.force;
         e->calling = true;
         core_text(e->j.status, sizeof(e->j.status), "asking what became of the last commit");

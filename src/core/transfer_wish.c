@@ -58,7 +58,7 @@ int transfer_resume(struct core *c, struct job_entry *e, struct vr_err *err)
     }
     struct vr_rel rel_next = rel->r;
     if (!job_is_verify(&e->j)) {
-        bool initial = e->j.type == VR_JOBTYPE_INITIAL;
+        bool initial = job_is_initial(&e->j);
         r = core_rel_move(&rel_next, initial ? VR_REV_START_INITIAL : VR_REV_RESUME, "", err);
     }
     if (r < 0) {

@@ -22,6 +22,7 @@ struct api_caller {
     X(RESYNC, "resync")                                                                            \
     X(VERIFY, "verify")                                                                            \
     X(ENABLE, "enable")                                                                            \
+    X(START, "start")                                                                              \
     X(DISABLE, "disable")                                                                          \
     X(PAUSE, "pause")                                                                              \
     X(RESUME, "resume")                                                                            \
@@ -47,7 +48,7 @@ struct api_verb {
     enum api_verb_kind kind;
     struct vr_uuid vm_id;
     int rel_number;    /* -1: by this host's role; 1: the extended relationship was asked for */
-    uint64_t start_us; /* RESYNC, ENABLE: 0 = now */
+    uint64_t start_us; /* RESYNC, ENABLE, START: 0 = now */
     bool force, restart;
     bool seeded, no_start;
     char host[VR_HOST_MAX]; /* ENABLE: the replica's host; AUTH_*, PEER_TEST */

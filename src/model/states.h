@@ -114,6 +114,7 @@ enum vr_job_event {
     X(CANCEL_RESYNC, 110, "Stop Resynchronizing")                                                  \
     X(VERIFY, 113, "Consistency Checker")                                                          \
     X(TEST, 115, "Test Replication Connection")                                                    \
+    X(INITIAL_SEEDED, 117, "Start Resync Initial Replication")                                     \
     X(RESYNC_EXTENDED, 121, "Resynchronizing Extended Replication")
 
 enum vr_job_type {

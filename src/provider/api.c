@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/auth.h"
+#include "core/initial.h"
 #include "core/service.h"
 
 /* RequestedState of RequestReplicationStateChange. */
@@ -166,6 +167,18 @@ static void call_enable(struct core *c,
     core_enable(c, who, &args, verb_done, p);
 }
 
+static void call_start(struct core *c,
+                       const struct core_caller *who,
+                       const struct api_verb *v,
+                       struct pending *p)
+{
+    struct core_start_args args = {.vm_id = v->vm_id,
+                                   .rel_number = v->rel_number,
+                                   .type = v->seeded ? CORE_START_SEEDED : CORE_START_NETWORK,
+                                   .start_us = v->start_us};
+    core_start_replication(c, who, &args, verb_done, p);
+}
+
 static void call_core(struct core *c,
                       const struct core_caller *who,
                       const struct api_verb *v,
@@ -180,6 +193,9 @@ static void call_core(struct core *c,
         return;
     case API_ENABLE:
         call_enable(c, who, v, p);
+        return;
+    case API_START:
+        call_start(c, who, v, p);
         return;
     case API_DISABLE:
         core_disable(c, who, &v->vm_id, v->rel_number, verb_done, p);

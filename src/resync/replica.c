@@ -397,6 +397,58 @@ static int check_lineage(const struct replica *r,
     return 0;
 }
 
+int replica_check_seeds(struct replica *r, struct vr_err *err)
+{
+    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+        const struct vr_disk *d = &r->sc.vm.disks[i];
+        if (!stor_exists(r->stor, d->path)) {
+            return vr_fail(err, VR_E_NOT_FOUND,
+                           "a seeded start compares with a copy that is there already: '%.100s' is "
+                           "not in the replica's directory",
+                           d->path);
+        }
+        _cleanup_(block_closep) struct block_dev *dev = NULL;
+        int x = replica_open_disk(r, i, BLOCK_READ_ONLY, &dev, err);
+        if (x < 0) {
+            return x;
+        }
+    }
+    return 0;
+}
+
+int replica_take_seeds(struct replica *r, struct vr_err *err)
+{
+    bool any = false;
+    if (!vr_uuid_is_nil(&r->sc.rel.generation.uuid)) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+        any = any || stor_exists(r->stor, r->sc.vm.disks[i].path);
+    }
+    if (!any) {
+        return 0;
+    }
+    if (r->sc.own_images) {
+        struct sidecar next = r->sc;
+        next.own_images = false;
+        int x = sidecar_write(r->stor, &next, err);
+        if (x < 0) {
+            return x;
+        }
+        r->sc = next;
+    }
+    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
+        char name[VR_NAME_MAX + 16];
+        int x = stor_exists(r->stor, r->sc.vm.disks[i].path)
+                    ? stor_unlink(r->stor, hidden_name(r, i, name, sizeof name), err)
+                    : 0;
+        if (x < 0) {
+            return x;
+        }
+    }
+    return stor_sync_dir(r->stor, err);
+}
+
 int replica_check(struct replica *r,
                   const struct vr_peer_request *req,
                   struct vr_peer_reply *reply,
@@ -420,6 +472,14 @@ int replica_check(struct replica *r,
         char name[VR_NAME_MAX + 16];
         if (!stor_exists(r->stor, replica_image_name(r, i, name, sizeof name))) {
             return vr_fail(err, VR_E_NOT_FOUND, "the replica's image '%s' is missing", name);
+        }
+    }
+    /* Before anything is queued: the transfer itself compares with whatever is there. */
+    if (req->op == VR_PEER_PREFLIGHT && req->kind == VR_TRANSFER_SEEDED &&
+        vr_uuid_is_nil(&r->sc.rel.generation.uuid)) {
+        x = replica_check_seeds(r, err);
+        if (x < 0) {
+            return x;
         }
     }
     reply->changed_alone = replica_changed_alone(r);

@@ -57,6 +57,12 @@ struct stor *replica_stor(struct replica *r);
 /* Do size, mtime or ctime of an image differ from what the last commit left? */
 bool replica_changed_alone(struct replica *r);
 
+/* Do all disks have an image under its public name, of the right size? Only a person can have put
+ * one there before the first generation. NOT_FOUND, INVALID: the text names the image. */
+VR_MUST_CHECK int replica_check_seeds(struct replica *r, struct vr_err *err);
+/* Before the first transfer: where a person put an image, it takes the place of the empty one that
+ * we made, and nothing is written without staging any more. Durable on return. */
+VR_MUST_CHECK int replica_take_seeds(struct replica *r, struct vr_err *err);
 /*
  * May this request's transfer run on this replica? Fills reply (generation, staged, free,
  * proposed_done, changed_alone). LINEAGE: the replica's generation is none the source remembers,

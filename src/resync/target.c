@@ -65,11 +65,15 @@ static int open_staging(struct target *t, struct vr_err *err)
     if (t->p.open.kind == VR_TRANSFER_VERIFY) {
         return 0;
     }
+    int r = replica_take_seeds(rep, err);
+    if (r < 0) {
+        return r;
+    }
     t->direct = rep->sc.own_images && vr_uuid_is_nil(&rep->sc.rel.generation.uuid);
     if (t->direct) {
         return 0;
     }
-    int r = t->p.open.restart ? replica_discard_staging(rep, err) : replica_trim_runs(rep, err);
+    r = t->p.open.restart ? replica_discard_staging(rep, err) : replica_trim_runs(rep, err);
     if (r == 0) {
         r = replica_runs(rep, t->runs, &t->nruns, err);
     }

@@ -32,16 +32,16 @@ static const struct member {
     unsigned verbs, required;
     size_t off, cap;
 } members[] = {
-    {"at", M_TIME, B(RESYNC) | B(ENABLE), 0, OFF(start_us)},
+    {"at", M_TIME, B(RESYNC) | B(ENABLE) | B(START), 0, OFF(start_us)},
     {"force", M_BOOL, B(RESYNC) | B(FAILOVER), 0, OFF(force)},
     {"restart", M_BOOL, B(RESYNC), 0, OFF(restart)},
     {"extended", M_EXTENDED,
-     B(RESYNC) | B(VERIFY) | B(DISABLE) | B(PAUSE) | B(RESUME) | B(CANCEL) | B(ADOPT) |
+     B(RESYNC) | B(VERIFY) | B(START) | B(DISABLE) | B(PAUSE) | B(RESUME) | B(CANCEL) | B(ADOPT) |
          B(BANDWIDTH) | B(STATS_RESET),
      0, OFF(rel_number)},
     {"to", M_HOST, B(ENABLE), B(ENABLE), OFF(host)},
     {"exclude", M_NAMES, B(ENABLE), 0, OFF(excluded)},
-    {"seeded", M_BOOL, B(ENABLE), 0, OFF(seeded)},
+    {"seeded", M_BOOL, B(ENABLE) | B(START), 0, OFF(seeded)},
     {"no_start", M_BOOL, B(ENABLE), 0, OFF(no_start)},
     {"bandwidth", M_U64, B(ENABLE) | B(BANDWIDTH), B(BANDWIDTH), OFF(bandwidth_bytes_s)},
     {"host", M_PATTERN, B(AUTH_ADD), B(AUTH_ADD), OFF(auth.host)},

@@ -355,6 +355,9 @@ void fake_rel(struct fake *f, uint8_t number, bool is_source, enum vr_rel_state 
         .peer_identity = "b.example",
         .generation = {.uuid = uuid_of(0x10), .sequence = 1},
     };
+    if (state == VR_REL_READY) { /* nothing was ever sent */
+        rel.generation = (struct vr_generation){0};
+    }
     f->rels[f->nrels++] = rel;
     struct vr_err err = VR_ERR_INIT;
     CHECK_OK(core_load_rel(f->c, &rel, &err), &err);

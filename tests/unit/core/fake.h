@@ -3,6 +3,7 @@
  * script. */
 #pragma once
 #include "core/core.h"
+#include "core/initial.h"
 #include "tests/lib/check.h"
 
 #define FAKE_MAX 64

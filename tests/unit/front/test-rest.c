@@ -405,6 +405,12 @@ static void test_members(void **state)
     assert_string_equal(fake.verb.excluded[1], "tmp");
     assert_true(fake.verb.seeded && !fake.verb.no_start);
     assert_true(fake.verb.bandwidth_bytes_s == 9007199254740993ull);
+    r = ask("POST", "/api/v1/vms/db01/start",
+            "{\"at\":\"2026-12-01T02:00:00+01:00\",\"seeded\":true,\"extended\":true}");
+    assert_int_equal(r->status, 202);
+    assert_int_equal(fake.verb.kind, API_START);
+    assert_true(fake.verb.seeded && fake.verb.rel_number == 1);
+    assert_int_equal(fake.verb.start_us, 1796086800000000ull);
     r = ask("POST", "/api/v1/authorizations",
             "{\"host\":\"*.example\",\"trust_group\":\"g\",\"storage\":\"/srv/r\"}");
     assert_int_equal(fake.verb.kind, API_AUTH_ADD);
@@ -465,6 +471,8 @@ static void test_bad_bodies(void **state)
         {"vms/db01/enable", "{\"to\":\"hv2\",\"bandwidth\":-1}", "\"member\":\"bandwidth\""},
         {"vms/db01/enable", "{\"to\":\"hv2\",\"bandwidth\":1.5}", "\"member\":\"bandwidth\""},
         {"vms/db01/enable", "{\"to\":\"hv2\",\"extended\":true}", "not known here"},
+        {"vms/db01/start", "{\"seeded\":\"yes\"}", "\"member\":\"seeded\""},
+        {"vms/db01/start", "{\"to\":\"hv2\"}", "not known here"},
         {"vms/db01/bandwidth", "{}", "'bandwidth' is missing"},
         {"vms/db01/bandwidth", "{\"bandwidth\":\"1M\"}", "\"member\":\"bandwidth\""},
         {"vms/db01/failover", "{\"force\":\"true\"}", "\"member\":\"force\""},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The REST front's view of core, over a core of this test's own. */
+#include "core/initial.h"
 #include "provider/api.h"
 
 #include "core/auth.h"
@@ -13,6 +14,7 @@ static struct {
     uint64_t value;
     struct core_resync_args resync;
     struct core_enable_args enable;
+    struct core_start_args start;
     struct core_caller who;
     char host[VR_HOST_MAX];
     struct vr_rel rels[2];
@@ -52,6 +54,16 @@ void core_enable(struct core *c,
 {
     fake.enable = *args;
     called("enable", who, 0, args->start_us, done, ctx);
+}
+
+void core_start_replication(struct core *c,
+                            const struct core_caller *who,
+                            const struct core_start_args *args,
+                            core_done done,
+                            void *ctx)
+{
+    fake.start = *args;
+    called("start", who, args->rel_number, args->start_us, done, ctx);
 }
 
 #define VM_VERB(name)                                                                              \
@@ -228,6 +240,7 @@ static void test_verbs(void **state)
         {API_AUTH_ADD, "auth_add", 0},    {API_AUTH_REMOVE, "auth_remove", 0},
         {API_PEER_TEST, "peer_test", 0},  {API_STATS_RESET, "stats_reset", 0},
         {API_SETTINGS, "service_set", 4},
+        {API_START, "start", 99},
     };
     const struct api_caller who = {.role = VR_ROLE_OPERATOR, .user = "alice"};
     for (size_t i = 0; i < VR_COUNT(rows); i++) {
@@ -259,6 +272,8 @@ static void test_verbs(void **state)
     assert_int_equal(fake.enable.nexcluded, 1);
     assert_int_equal(fake.enable.bandwidth_bytes_s, 1000);
     assert_string_equal(fake.host, "hv2");
+    assert_int_equal(fake.start.type, CORE_START_SEEDED);
+    assert_int_equal(fake.start.rel_number, 1);
 }
 
 static void test_relationships(void **state)

@@ -107,6 +107,48 @@ static void test_verify_finds_and_changes_nothing(void **state)
     teardown(&f);
 }
 
+/* The replica was made with empty images; a person then put copies there. */
+static void test_seeds_take_the_place_of_our_images(void **state)
+{
+    struct fixture f;
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_peer_reply reply = {0};
+    bool done = false;
+    setup(&f, false);
+    fill(f.src[0], 8192, 4096, 3);
+    fill(f.src[1], VR_MIB, 100000, 4);
+    f.req.op = VR_PEER_PREFLIGHT;
+    f.req.kind = VR_TRANSFER_SEEDED;
+    struct replica *r = open_replica(&f);
+    CHECK_FAILS(replica_check(r, &f.req, &reply, &err), &err, VR_E_NOT_FOUND, "vda.raw");
+    f.req.kind = VR_TRANSFER_INITIAL;
+    CHECK_OK(replica_check(r, &f.req, &reply, &err), &err);
+    CHECK_OK(stor_create_image(replica_stor(r), "vda.raw", "raw", SIZE_A, &err), &err);
+    CHECK_OK(stor_create_image(replica_stor(r), "vdb.raw", "raw", SIZE_B - 512, &err), &err);
+    f.req.kind = VR_TRANSFER_SEEDED;
+    CHECK_FAILS(replica_check(r, &f.req, &reply, &err), &err, VR_E_INVALID, "bytes");
+    CHECK_OK(stor_unlink(replica_stor(r), "vdb.raw", &err), &err);
+    CHECK_OK(stor_create_image(replica_stor(r), "vdb.raw", "raw", SIZE_B, &err), &err);
+    CHECK_OK(replica_check(r, &f.req, &reply, &err), &err);
+    replica_close(r);
+    damage(&f, "vda", 65536, "of the copy only");
+    /* Cut: what was there stays as the person left it, under the name it had. */
+    CHECK_OK(transfer(&f, VR_TRANSFER_SEEDED, 6, &done, &err), &err);
+    assert_false(done);
+    r = open_replica(&f);
+    assert_true(stor_exists(replica_stor(r), "vda.raw"));
+    assert_false(stor_exists(replica_stor(r), "vda.raw.unready"));
+    assert_false(stor_exists(replica_stor(r), "vdb.raw.unready"));
+    replica_close(r);
+    CHECK_OK(transfer(&f, VR_TRANSFER_SEEDED, 100000, &done, &err), &err);
+    assert_true(done);
+    check_equal(&f);
+    r = open_replica(&f);
+    assert_int_equal(replica_generation(r)->sequence, 1);
+    replica_close(r);
+    teardown(&f);
+}
+
 static void test_promoted_replica_is_not_overwritten(void **state)
 {
     struct fixture f;
@@ -202,6 +244,7 @@ int main(void)
                                        T(test_compression_is_a_choice),
                                        T(test_cut_anywhere_then_resume),
                                        T(test_verify_finds_and_changes_nothing),
+                                       T(test_seeds_take_the_place_of_our_images),
                                        T(test_promoted_replica_is_not_overwritten),
                                        T(test_forced_over_a_promoted_replica_cut_anywhere),
                                        T(test_slow_link_is_not_taken_for_a_dead_one),
