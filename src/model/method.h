@@ -45,7 +45,7 @@
 /* clang-format off */
 #define VR_METHODS(X) \
     X(Resynchronize, OPERATOR, SENT, VR_M_SOURCE, VR_S_RESYNC, RESYNC, "") \
-    X(StartReplication, OPERATOR, SENT, VR_M_SOURCE, VR_S(READY), INITIAL, VR_LATER) \
+    X(StartReplication, OPERATOR, SENT, VR_M_SOURCE, VR_S(READY), INITIAL, "") \
     X(ImportInitialReplica, ADMIN, HELD, VR_M_REPLICA, VR_S(INITIAL), IMPORT, VR_LATER) \
     X(CreateReplicationRelationship, ADMIN, NEW, VR_M_NEW, VR_S(DISABLED), ENABLE, "") \
     X(ModifyReplicationSettings, ADMIN, SENT, VR_M_SOURCE, VR_S_ENABLED, MODIFY, "") \

@@ -32,6 +32,8 @@ static const struct provider_method methods[VR_METHOD_COUNT] = {
     [VR_METHOD_TestReplicationConnection] = {.run = provider_test_connection},
     [VR_METHOD_RequestStateChange] = {.run = provider_change_service},
     [VR_METHOD_StartService] = {.run = provider_start_service},
+    [VR_METHOD_StartReplication] = {.read = provider_read_start_replication,
+                                    .run = provider_start_replication},
 };
 
 const struct cim_value *provider_param(const struct provider_call *call, const char *name)

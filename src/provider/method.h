@@ -76,3 +76,7 @@ void provider_create_relationship(struct provider_call *call, const struct provi
 void provider_modify_settings(struct provider_call *call, const struct provider_args *args);
 void provider_remove_relationship(struct provider_call *call, const struct provider_args *args);
 void provider_resynchronize(struct provider_call *call, const struct provider_args *args);
+
+/* --- method_start.c --- */
+uint32_t provider_read_start_replication(struct provider_call *call, struct provider_args *args);
+void provider_start_replication(struct provider_call *call, const struct provider_args *args);

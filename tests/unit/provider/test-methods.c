@@ -259,6 +259,37 @@ static void test_system_must_be_known(void **state)
     assert_non_null(strstr(t->reason, "not offered"));
 }
 
+static int start_replication(struct fixture *t, unsigned type, uint64_t at)
+{
+    begin(t, VR_METHOD_StartReplication, VR_ROLE_OPERATOR);
+    system_param(t, "01010101-0101-0101-0101-010101010101");
+    param(t, "InitialReplicationType", cim_uint(CIM_UINT16, type));
+    if (at) {
+        param(t, "StartTime", cim_time(&t->arena, at));
+    }
+    return run(t);
+}
+
+static void test_start_replication(void **state)
+{
+    struct fixture *t = *state;
+    assert_int_equal(start_replication(t, 1, 0), VR_RC_INVALID_STATE); /* not enabled */
+    fake_rel(t->f, 0, true, VR_REL_READY);
+    assert_int_equal(start_replication(t, 0, 0), VR_RC_INVALID_PARAMETER);
+    assert_int_equal(start_replication(t, 4, 0), VR_RC_INVALID_PARAMETER);
+    assert_int_equal(start_replication(t, 1, T0 - 10 * MIN), VR_RC_INVALID_PARAMETER);
+    assert_int_equal(start_replication(t, 1, T0 + 8 * 24 * 60 * MIN), VR_RC_INVALID_PARAMETER);
+    assert_int_equal(t->f->saves, 0);
+    assert_int_equal(start_replication(t, 3, T0 + 10 * MIN), VR_RC_JOB_STARTED);
+    const struct vr_job *j = core_job_at(t->f->c, 0);
+    assert_int_equal(j->type, VR_JOBTYPE_INITIAL_SEEDED);
+    assert_int_equal(j->scheduled_us, T0 + 10 * MIN);
+    assert_int_equal(start_replication(t, 1, 0), VR_RC_JOB_STARTED);
+    assert_int_equal(core_job_at(t->f->c, 0)->state, VR_JOB_TERMINATED); /* superseded */
+    assert_int_equal(t->f->started.kind, VR_TRANSFER_INITIAL);
+    assert_int_equal(start_replication(t, 1, 0), VR_RC_INVALID_STATE);
+}
+
 static void test_service_control(void **state)
 {
     struct fixture *t = *state;
@@ -276,6 +307,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_types_come_first, setup, teardown),
         cmocka_unit_test_setup_teardown(test_required_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_system_must_be_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_start_replication, setup, teardown),
         cmocka_unit_test_setup_teardown(test_service_control, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

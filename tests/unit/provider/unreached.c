@@ -3,6 +3,7 @@
  * are driven over the real core, in test-methods.c. */
 #include "core/auth.h"
 #include "core/change.h"
+#include "core/initial.h"
 #include "core/service.h"
 #include "tests/lib/check.h"
 
@@ -95,6 +96,15 @@ void core_stats_reset(struct core *c,
                       int rel_number,
                       core_done done,
                       void *ctx)
+{
+    UNREACHED;
+}
+
+void core_start_replication(struct core *c,
+                            const struct core_caller *who,
+                            const struct core_start_args *args,
+                            core_done done,
+                            void *ctx)
 {
     UNREACHED;
 }
