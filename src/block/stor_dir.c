@@ -178,7 +178,13 @@ static int dir_free_bytes(struct stor *s, uint64_t *ret, struct vr_err *err)
 static int
 dir_open(struct stor *s, const char *name, bool create, struct stor_file **ret, struct vr_err *err)
 {
-    int got = open_in(s, name, create ? O_RDWR | O_CREAT : O_RDWR, err);
+    struct vr_err why = VR_ERR_INIT;
+    int got = open_in(s, name, create ? O_RDWR | O_CREAT : O_RDWR, &why);
+    if (got < 0 && !create && (why.sys_errno == EROFS || why.sys_errno == EACCES)) {
+        got = open_in(s, name, O_RDONLY, err); /* enough to read a medium that cannot be written */
+    } else if (got < 0 && err) {
+        *err = why;
+    }
     if (got < 0) {
         return got;
     }
