@@ -34,6 +34,7 @@
     X(EXCLUDE, "exclude", "DISK", "leave this disk out; may be repeated")                          \
     X(AT, "at", "TIME", "start then: 2026-12-01T02:00[:00][Z|+01:00], 02:00, or +2h30m")           \
     X(SEEDED, "seeded", NULL, "images were copied beforehand: compare, send what differs")         \
+    X(EXPORT, "export", "DIR", "write the first copy to DIR instead, to be carried and imported")  \
     X(NO_START, "no-start", NULL, "only set up; do not copy yet")                                  \
     X(BANDWIDTH, "bandwidth", "RATE", "bytes per second at most (10M); 0 = no limit")              \
     X(EXTENDED, "extended", NULL, "the extended replica's relationship")                           \
@@ -127,6 +128,7 @@ int cmd_authorize_remove(struct cli *cli);
 int cmd_peer_test(struct cli *cli);
 int cmd_enable(struct cli *cli);
 int cmd_start(struct cli *cli);
+int cmd_import(struct cli *cli);
 int cmd_disable(struct cli *cli);
 int cmd_resync(struct cli *cli);
 int cmd_verify(struct cli *cli);

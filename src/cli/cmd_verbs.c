@@ -105,6 +105,11 @@ static int vm_verb(struct cli *cli, const char *verb, const char *done)
     } else if (r == 0 && strcmp(verb, "bandwidth") == 0) {
         r = set_rate(body, cli->args[1], &err);
     }
+    if (cli_has(cli, OPT_EXPORT)) {
+        json_object_set_new(body, "export", json_string(cli->value[OPT_EXPORT]));
+    } else if (strcmp(verb, "import") == 0) {
+        json_object_set_new(body, "from", json_string(cli->args[1]));
+    }
     if (cli_has(cli, OPT_TO)) {
         json_object_set_new(body, "to", json_string(cli->value[OPT_TO]));
     }
@@ -142,7 +147,17 @@ int cmd_enable(struct cli *cli)
 
 int cmd_start(struct cli *cli)
 {
-    return vm_verb(cli, "start", "the replica holds its first generation");
+    if (cli_has(cli, OPT_EXPORT) && (cli_has(cli, OPT_SEEDED) || cli_has(cli, OPT_AT))) {
+        return usage_error("start: an export is made now, and is not seeded");
+    }
+    return vm_verb(cli, "start",
+                   cli_has(cli, OPT_EXPORT) ? "exported; import it on the replica's host"
+                                            : "the replica holds its first generation");
+}
+
+int cmd_import(struct cli *cli)
+{
+    return vm_verb(cli, "import", "imported; resynchronize on the primary host");
 }
 
 int cmd_disable(struct cli *cli)

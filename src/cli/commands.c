@@ -15,12 +15,17 @@ const struct cli_command cli_commands[] = {
      O_SERVER | O(TO) | O(EXCLUDE) | O(AT) | O(SEEDED) | O(NO_START) | O(BANDWIDTH) | O(WAIT),
      "protect a VM with a replica on another host",
      "On a replica this makes the extended replica on a third host.", cmd_enable},
-    {"start", "VM", 1, 1, O_SERVER | O(AT) | O(SEEDED) | O(EXTENDED) | O(WAIT),
+    {"start", "VM", 1, 1, O_SERVER | O(AT) | O(SEEDED) | O(EXPORT) | O(EXTENDED) | O(WAIT),
      "start the first copy of a VM that was enabled with --no-start",
      "Also after a first copy that was cancelled or failed. With --seeded a copy of every disk "
      "must\n"
-     "be in the replica's directory, named like the replica's image: DISK.FORMAT.",
+     "be in the replica's directory, named like the replica's image: DISK.FORMAT.\n"
+     "With --export nothing is sent: carry DIR to the replica's host, import it there, then "
+     "resynchronize.",
      cmd_start},
+    {"import", "VM DIR", 2, 2, O_SERVER | O(WAIT),
+     "on the replica's host: take the first copy from an export",
+     "Everything in DIR is checked before the replica holds it.", cmd_import},
     {"disable", "VM", 1, 1, O_SERVER | O(EXTENDED),
      "end the protection; images stay where they are", NULL, cmd_disable},
     {"resync", "VM", 1, 1, O_SERVER | O(AT) | O(WAIT) | O(EXTENDED) | O(FORCE) | O(RESTART),

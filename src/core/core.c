@@ -207,6 +207,7 @@ int core_rel_move(struct vr_rel *rel,
             vr_rel_state_text((int)rel->state), (int)rel->state, vr_rel_event_text((int)event));
     }
     rel->health = core_health_of(rel->state);
+    rel->exported = rel->exported && rel->state == VR_REL_INITIAL;
     core_text(rel->reason, sizeof(rel->reason), "%s", reason ? reason : "");
     stats_judge(rel);
     return 0;

@@ -21,6 +21,16 @@ struct core_transfer {
     bool source_is_replica;
 };
 
+/* A first generation that travels by a directory. */
+struct core_offline {
+    uint64_t job_id;
+    struct vr_vm vm; /* of an export: included disks only, with paths on this host */
+    struct vr_rel rel;
+    bool import;
+    bool source_is_replica;     /* of an export, as above */
+    char location[VR_PATH_MAX]; /* the directory given; each VM has its own below it */
+};
+
 enum core_lane_command {
     CORE_LANE_PAUSE, /* stop, keep what is staged; the lane ends with CANCELED */
     /* stop, tell the replica to discard what is staged; refused after COMMIT was sent */
@@ -64,6 +74,12 @@ struct core_env_ops {
     int (*check_disks)(void *ctx, struct vr_vm *vm, bool source_is_replica, struct vr_err *err);
     /* Starts a source lane; its end is told by core_on_transfer_end. */
     int (*start_transfer)(void *ctx, const struct core_transfer *t, struct vr_err *err);
+    /* Could it be done? INVALID: no directory. NOT_FOUND: no such directory, or no export in it.
+     * NOSPACE, EXISTS. */
+    int (*check_offline)(void *ctx, const struct core_offline *o, struct vr_err *err);
+    /* Starts an export or import; told of as a transfer: core_on_progress, core_on_proposed,
+     * core_on_transfer_end (of the report instant_us alone), command_transfer. */
+    int (*start_offline)(void *ctx, const struct core_offline *o, struct vr_err *err);
     void (*command_transfer)(void *ctx,
                              uint64_t job_id,
                              enum core_lane_command cmd,

@@ -71,6 +71,11 @@ static void check_parameters(struct core *c,
     } else if (args->rel_number > 1) {
         verdict_refuse(v, VR_RC_INVALID_PARAMETER, -VR_E_INVALID,
                        "relationship numbers are 0 and 1");
+    } else if (args->type == CORE_START_EXPORT) {
+        if (args->location[0] != '/') {
+            verdict_refuse(v, VR_RC_INVALID_PARAMETER, -VR_E_INVALID,
+                           "an export needs a directory to go to, by its absolute path");
+        }
     } else if (jobs_when(c, args->start_us, ret_now, &err) < 0) {
         verdict_refuse_err(v, VR_RC_INVALID_PARAMETER, &err);
     }
@@ -100,6 +105,11 @@ static void check_rel(struct core *c, const struct rel_entry *rel, struct verdic
     }
 }
 
+static enum vr_role least_role(const struct core_start_args *args)
+{
+    return args->type == CORE_START_EXPORT ? VR_ROLE_ADMIN : VR_ROLE_OPERATOR;
+}
+
 /* Everything that can be judged on this host. */
 static void judge(struct core *c,
                   const struct core_caller *who,
@@ -116,9 +126,11 @@ static void judge(struct core *c,
     if (r == -VR_E_NOT_FOUND) {
         verdict_refuse(v, VR_RC_INVALID_PARAMETER, -VR_E_NOT_FOUND,
                        "this host has no such virtual machine");
-    } else if (!v->code && who->role < VR_ROLE_OPERATOR) {
+    } else if (!v->code && who->role < least_role(args)) {
         verdict_refuse(v, VR_RC_ACCESS_DENIED, -VR_E_DENIED,
-                       "starting replication needs the role operator");
+                       args->type == CORE_START_EXPORT
+                           ? "an export writes where it is told to: it needs the role administrator"
+                           : "starting replication needs the role operator");
     } else if (r < 0) {
         verdict_refuse_err(v, VR_RC_STATUS_UNKNOWN, &err);
     } else if (!v->code && vm->ndisks == 0) {
@@ -127,10 +139,6 @@ static void judge(struct core *c,
     }
     if (!v->code) {
         check_rel(c, core_find_rel(c, &args->vm_id, number), v);
-    }
-    if (!v->code && args->type == CORE_START_EXPORT) {
-        verdict_refuse(v, VR_RC_NOT_SUPPORTED, -VR_E_UNSUPPORTED,
-                       "initial replication by export is not offered yet");
     }
     if (!v->code && c->ops->check_disks(c->ctx, vm, number == 1, &err) < 0) {
         verdict_refuse_err(v, vr_retcode_of_error(-(int)err.kind), &err);
@@ -170,6 +178,11 @@ void core_start_replication(struct core *c,
     struct verdict v;
     bool now = false;
     judge(c, who, args, &vm, &now, &v);
+    if (!v.code && args->type == CORE_START_EXPORT) {
+        offline_export(c, who, args, core_find_rel(c, &args->vm_id, number_of(c, args)), &vm, done,
+                       ctx);
+        return;
+    }
     if (!v.code && now) {
         struct call call = {
             .why = CALL_START,

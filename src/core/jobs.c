@@ -28,6 +28,11 @@ bool job_is_initial(const struct vr_job *j)
     return j->type == VR_JOBTYPE_INITIAL || j->type == VR_JOBTYPE_INITIAL_SEEDED;
 }
 
+bool job_is_offline(const struct vr_job *j)
+{
+    return j->type == VR_JOBTYPE_EXPORT || j->type == VR_JOBTYPE_IMPORT;
+}
+
 /* First job with an id not below. */
 static size_t job_place(struct core *c, uint64_t id)
 {

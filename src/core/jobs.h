@@ -2,6 +2,7 @@
 /* Jobs, their queue and the transfers they run; part of core/internal.h. */
 #pragma once
 #include "core/core.h"
+#include "core/initial.h"
 
 struct call;
 struct job_entry;
@@ -19,6 +20,7 @@ static inline bool job_is_verify(const struct vr_job *j)
     return j->type == VR_JOBTYPE_VERIFY;
 }
 bool job_is_initial(const struct vr_job *j); /* makes a first generation */
+bool job_is_offline(const struct vr_job *j); /* an export or import */
 struct job_entry *jobs_find(struct core *c, uint64_t id);
 /* The jobs of a VM in the order of their ids; NULL: no more. */
 struct job_entry *jobs_of(struct core *c, const struct vr_uuid *vm);
@@ -132,3 +134,19 @@ int initial_accept(struct core *c,
                    uint64_t *ret_id,
                    struct vr_err *err);
 void initial_reply(struct core *c, const struct call *call, const struct vr_peer_reply *reply);
+
+/* --- offline.c --- */
+void offline_export(struct core *c,
+                    const struct core_caller *who,
+                    const struct core_start_args *args,
+                    struct rel_entry *rel,
+                    const struct vr_vm *vm,
+                    core_done done,
+                    void *ctx);
+/* The export or import of this relationship that runs; NULL: none. */
+struct job_entry *offline_running(struct core *c, const struct vr_uuid *vm, uint8_t number);
+int offline_cancel(struct core *c, struct job_entry *e, struct vr_err *err);
+void offline_progress(struct job_entry *e, const struct vr_progress *p);
+void offline_end(struct core *c, struct job_entry *e, const struct core_transfer_result *res);
+/* After a restart: it does not go on, but may have been done. */
+void offline_interrupted(struct core *c, struct job_entry *e);

@@ -101,7 +101,8 @@ static void check_rel(struct core *c,
     }
     enum vr_rel_state to;
     bool running = rel->r.state == VR_REL_RESYNCHRONIZING;
-    if (!running && !vr_rel_next(rel->r.state, VR_REV_START_RESYNC, &to)) {
+    bool first = rel->r.state == VR_REL_INITIAL && !rel->r.exported;
+    if (first || (!running && !vr_rel_next(rel->r.state, VR_REV_START_RESYNC, &to))) {
         core_text(text, sizeof(text),
                   "the relationship is '%s' (state %d), which does not allow it",
                   vr_rel_state_text((int)rel->r.state), (int)rel->r.state);
@@ -179,10 +180,15 @@ void resync_judge_peer(struct core *c,
     if (reply->result == 0 && reply->proposed_done) {
         transfer_settle(c, rel, reply);
     }
+    char text[VR_TEXT_MAX];
+    if (reply->result == 0 && rel->r.exported && vr_uuid_is_nil(&reply->generation.uuid)) {
+        core_text(text, sizeof(text), "%.128s has not imported the first copy yet", rel->r.peer);
+        verdict_refuse(v, VR_RC_INVALID_STATE, -VR_E_STATE, text);
+        return;
+    }
     if (reply->result == 0 || (reply->result == -VR_E_LINEAGE && force)) {
         return;
     }
-    char text[VR_TEXT_MAX];
     core_text(text, sizeof(text), "%.96s: %s", rel->r.peer,
               reply->text[0] ? reply->text : vr_kind_text(reply->result));
     verdict_refuse(v, resync_peer_code(reply->result), reply->result, text);

@@ -134,6 +134,10 @@ static void start_job(struct core *c, struct job_entry *e)
         start_transfer_job(c, e);
         return;
     }
+    if (job_is_offline(&e->j)) {
+        offline_interrupted(c, e);
+        return;
+    }
     if (e->j.state == VR_JOB_STARTING) {
         (void)!job_move(c, &e->j, VR_JEV_START, NULL);
     }
@@ -147,7 +151,8 @@ static void free_stuck(struct core *c, struct rel_entry *rel)
     struct vr_rel next = rel->r;
     bool active = next.state == VR_REL_INITIAL || next.state == VR_REL_RESYNCHRONIZING;
     bool suspended = next.state == VR_REL_RESYNC_SUSPENDED;
-    if (!next.is_source || !(active || suspended) || jobs_current(c, &next.vm_id, next.number)) {
+    if (!next.is_source || next.exported || !(active || suspended) ||
+        jobs_current(c, &next.vm_id, next.number)) {
         return;
     }
     enum vr_rel_event event = suspended ? VR_REV_CANCEL : VR_REV_RESYNC_FAILED;

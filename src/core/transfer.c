@@ -372,6 +372,10 @@ void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_tra
     if (!e || !e->lane) {
         return;
     }
+    if (job_is_offline(&e->j)) {
+        offline_end(c, e, res);
+        return;
+    }
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
     enum job_cmd cmd = e->cmd;
     bool settled = rel && !job_is_verify(&e->j) && !vr_uuid_is_nil(&rel->r.proposed) &&
@@ -397,6 +401,10 @@ void core_on_progress(struct core *c, uint64_t job_id, const struct vr_progress 
 {
     struct job_entry *e = jobs_find(c, job_id);
     if (!e || !e->lane) {
+        return;
+    }
+    if (job_is_offline(&e->j)) {
+        offline_progress(e, p);
         return;
     }
     bool compares = p->phase >= VR_PHASE_COMPARE;

@@ -119,6 +119,11 @@ static int pause(struct core *c, struct rel_entry *rel, bool *ret_pending, struc
     if (is_active(&rel->r) && job) {
         return transfer_pause(c, job, ret_pending, err);
     }
+    if (rel->r.state == VR_REL_INITIAL) {
+        return vr_fail(err, VR_E_STATE, "%s",
+                       rel->r.exported ? "nothing runs: the export waits to be imported"
+                                       : "an export cannot be paused, only cancelled");
+    }
     return switch_state(c, rel, VR_REV_PAUSE, "paused by a person", err);
 }
 
@@ -133,6 +138,14 @@ static int resume(struct core *c, struct rel_entry *rel, struct vr_err *err)
 
 static int cancel(struct core *c, struct rel_entry *rel, bool *ret_pending, struct vr_err *err)
 {
+    struct job_entry *offline = offline_running(c, &rel->r.vm_id, rel->r.number);
+    if (offline) {
+        *ret_pending = true;
+        return offline_cancel(c, offline, err);
+    }
+    if (rel->r.exported) { /* a later import is still recognized: the generation stays proposed */
+        return switch_state(c, rel, VR_REV_CANCEL, "the export was given up", err);
+    }
     struct job_entry *job = is_active(&rel->r) ? jobs_current(c, &rel->r.vm_id, rel->r.number)
                                                : jobs_suspended(c, &rel->r.vm_id, rel->r.number);
     if (!job) {
@@ -185,6 +198,7 @@ void core_state_change(struct core *c,
         r = cancel(c, rel, &pending, &err);
     }
     struct job_entry *job = pending && r == 0 ? jobs_current(c, vm, number) : NULL;
+    job = job || !pending || r < 0 ? job : offline_running(c, vm, number);
     if (job) { /* answered when the lane has obeyed */
         job->done = done;
         job->done_ctx = ctx;
@@ -200,6 +214,10 @@ static int change_job(
     struct core *c, struct job_entry *e, uint16_t requested, bool *ret_pending, struct vr_err *err)
 {
     bool waits = e->j.state == VR_JOB_NEW || e->j.state == VR_JOB_STARTING;
+    if (job_is_offline(&e->j) && !vr_job_is_final(e->j.state) && requested >= 4) {
+        *ret_pending = true;
+        return offline_cancel(c, e, err);
+    }
     if (!job_is_transfer(&e->j)) {
         return vr_fail(err, VR_E_STATE, "a job of this type cannot be changed");
     }

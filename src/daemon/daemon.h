@@ -18,6 +18,7 @@
 
 struct hostinfo;
 struct lanes;
+struct carriers;
 struct targets;
 
 #define JOB_KEEP_US (60ull * 60 * 1000000)
@@ -33,6 +34,7 @@ struct daemon {
     struct core *core;
     struct replicas *replicas;
     struct lanes *lanes;
+    struct carriers *carriers;
     struct targets *targets;
     unsigned peer_calls;  /* control thread */
     struct parked parked; /* control thread */
@@ -68,6 +70,19 @@ void lanes_stop_all(struct lanes *l);
 /* Lanes that read this VM as a replica make way for a commit; their jobs are retried. */
 void lanes_preempt(struct lanes *l, const struct vr_uuid *vm);
 bool lanes_idle(const struct lanes *l);
+
+/* lane_offline.c: exports and imports. Control thread only. */
+VR_MUST_CHECK int carriers_new(struct daemon *d, struct carriers **ret, struct vr_err *err);
+void carriers_free(struct carriers *cs); /* none may run */
+VR_MUST_CHECK int
+carriers_check(struct daemon *d, const struct core_offline *o, struct vr_err *err);
+VR_MUST_CHECK int
+carriers_start(struct carriers *cs, const struct core_offline *o, struct vr_err *err);
+void carriers_command(struct carriers *cs, uint64_t job_id, enum core_lane_command cmd);
+/* Stops the import to this replica at its next step, unless it commits. */
+void carriers_end(struct carriers *cs, const struct vr_uuid *vm, uint8_t number);
+void carriers_stop_all(struct carriers *cs);
+bool carriers_idle(const struct carriers *cs);
 
 /* lane_target.c: the peer listener and its sessions. */
 VR_MUST_CHECK int targets_start(struct daemon *d, struct targets **ret, struct vr_err *err);

@@ -153,6 +153,17 @@ env_command_transfer(void *ctx, uint64_t job_id, enum core_lane_command cmd, uin
 {
     struct daemon *d = ctx;
     lanes_command(d->lanes, job_id, cmd, value);
+    carriers_command(d->carriers, job_id, cmd);
+}
+
+static int env_check_offline(void *ctx, const struct core_offline *o, struct vr_err *err)
+{
+    return carriers_check(ctx, o, err);
+}
+
+static int env_start_offline(void *ctx, const struct core_offline *o, struct vr_err *err)
+{
+    return carriers_start(((struct daemon *)ctx)->carriers, o, err);
 }
 
 static int env_peer_call(void *ctx,
@@ -277,6 +288,7 @@ static void env_end_target_sessions(void *ctx, const struct vr_uuid *vm, uint8_t
 {
     struct daemon *d = ctx;
     targets_end(d->targets, vm, number);
+    carriers_end(d->carriers, vm, number);
 }
 
 static int env_release_replica(void *ctx, const struct vr_rel *rel, struct vr_err *err)
@@ -307,6 +319,8 @@ const struct core_env_ops daemon_env_ops = {
     .replica_vm = env_replica_vm,
     .check_disks = env_check_disks,
     .start_transfer = env_start_transfer,
+    .check_offline = env_check_offline,
+    .start_offline = env_start_offline,
     .command_transfer = env_command_transfer,
     .peer_call = env_peer_call,
     .create_replica = env_create_replica,

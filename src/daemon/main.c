@@ -289,6 +289,7 @@ static int build(struct daemon *d, struct vr_err *err)
     if (r == 0) {
         replicas_on_preempt(d->replicas, on_preempt, d);
         r = lanes_new(d, &d->lanes, err);
+        r = r < 0 ? r : carriers_new(d, &d->carriers, err);
     }
     return r < 0 ? r : make_core(d, err);
 }
@@ -396,8 +397,8 @@ static bool is_idle(void *arg)
         unlink(run->pid_path);
         _exit(0);
     }
-    return (!d->lanes || lanes_idle(d->lanes)) && (!d->targets || targets_idle(d->targets)) &&
-           d->peer_calls == 0;
+    return (!d->lanes || lanes_idle(d->lanes)) && (!d->carriers || carriers_idle(d->carriers)) &&
+           (!d->targets || targets_idle(d->targets)) && d->peer_calls == 0;
 }
 
 static void stop(struct running *run)
@@ -414,6 +415,9 @@ static void stop(struct running *run)
     if (d->lanes) {
         lanes_stop_all(d->lanes);
     }
+    if (d->carriers) {
+        carriers_stop_all(d->carriers);
+    }
     parked_close_all(&d->parked);
     if (d->control) {
         control_drain(d->control, is_idle, run);
@@ -422,6 +426,7 @@ static void stop(struct running *run)
     targets_free(d->targets);
     core_free(d->core);
     lanes_free(d->lanes);
+    carriers_free(d->carriers);
     replicas_free(d->replicas);
     control_free(d->control);
     inventory_free(d->inventory);

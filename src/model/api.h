@@ -23,6 +23,7 @@ struct api_caller {
     X(VERIFY, "verify")                                                                            \
     X(ENABLE, "enable")                                                                            \
     X(START, "start")                                                                              \
+    X(IMPORT, "import")                                                                            \
     X(DISABLE, "disable")                                                                          \
     X(PAUSE, "pause")                                                                              \
     X(RESUME, "resume")                                                                            \
@@ -51,7 +52,8 @@ struct api_verb {
     uint64_t start_us; /* RESYNC, ENABLE, START: 0 = now */
     bool force, restart;
     bool seeded, no_start;
-    char host[VR_HOST_MAX]; /* ENABLE: the replica's host; AUTH_*, PEER_TEST */
+    char location[VR_PATH_MAX]; /* START: "" = no export; IMPORT */
+    char host[VR_HOST_MAX];     /* ENABLE: the replica's host; AUTH_*, PEER_TEST */
     char excluded[VR_DISKS_MAX][VR_NAME_MAX];
     uint32_t nexcluded;
     uint64_t bandwidth_bytes_s;

@@ -29,7 +29,9 @@
 #define VR_M_ANY (VR_M(NONE) | VR_M_HERE)
 #define VR_S_ANY 0xfffu /* DISABLED too */
 #define VR_S_ENABLED (VR_S_ANY & ~VR_S(DISABLED))
-#define VR_S_RESYNC /* 10: because a job runs it answers 32774 */                                  \
+/* 10: because a job runs it answers 32774. Not here: 2, after an export, which core
+ * judges; see docs/return-codes.md. */
+#define VR_S_RESYNC                                                                                \
     (VR_S(REPLICATING) | VR_S(SUSPENDED) | VR_S(CRITICAL) | VR_S(RESYNC_REQUIRED) |                \
      VR_S(RESYNCHRONIZING) | VR_S(RESYNC_SUSPENDED))
 
@@ -46,7 +48,7 @@
 #define VR_METHODS(X) \
     X(Resynchronize, OPERATOR, SENT, VR_M_SOURCE, VR_S_RESYNC, RESYNC, "") \
     X(StartReplication, OPERATOR, SENT, VR_M_SOURCE, VR_S(READY), INITIAL, "") \
-    X(ImportInitialReplica, ADMIN, HELD, VR_M_REPLICA, VR_S(INITIAL), IMPORT, VR_LATER) \
+    X(ImportInitialReplica, ADMIN, HELD, VR_M_REPLICA, VR_S(INITIAL), IMPORT, "") \
     X(CreateReplicationRelationship, ADMIN, NEW, VR_M_NEW, VR_S(DISABLED), ENABLE, "") \
     X(ModifyReplicationSettings, ADMIN, SENT, VR_M_SOURCE, VR_S_ENABLED, MODIFY, "") \
     X(RemoveReplicationRelationship, ADMIN, FIRST, VR_M_SOURCE, VR_S_ENABLED, DISABLE, "") \

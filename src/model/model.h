@@ -79,6 +79,9 @@ struct vr_rel {
     struct vr_setting setting;         /* source side only */
     /* state 8 because of lineage: only force or adopt goes on */
     bool needs_decision;
+    /* source, state 2: the first generation was exported (it is `proposed`), and waits to be
+     * imported */
+    bool exported;
     struct vr_stats stats;
 };
 

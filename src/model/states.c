@@ -102,6 +102,7 @@ static const struct move rel_moves[] = {
     M(READY, START_INITIAL, INITIAL),
     M(READY, CHANGED_ALONE, READY),
     M(INITIAL, RESYNC_DONE, REPLICATING),
+    M(INITIAL, START_RESYNC, RESYNCHRONIZING), /* exported, and imported by the replica's host */
     M(INITIAL, RESYNC_FAILED, READY),
     M(INITIAL, PROOF_FAILED, CRITICAL),
     M(INITIAL, CANCEL, READY),

@@ -115,6 +115,7 @@ enum vr_job_event {
     X(VERIFY, 113, "Consistency Checker")                                                          \
     X(TEST, 115, "Test Replication Connection")                                                    \
     X(INITIAL_SEEDED, 117, "Start Resync Initial Replication")                                     \
+    X(EXPORT, 118, "Start Export Initial Replication")                                             \
     X(RESYNC_EXTENDED, 121, "Resynchronizing Extended Replication")
 
 enum vr_job_type {

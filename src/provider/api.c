@@ -174,9 +174,22 @@ static void call_start(struct core *c,
 {
     struct core_start_args args = {.vm_id = v->vm_id,
                                    .rel_number = v->rel_number,
-                                   .type = v->seeded ? CORE_START_SEEDED : CORE_START_NETWORK,
+                                   .type = v->location[0] ? CORE_START_EXPORT
+                                           : v->seeded    ? CORE_START_SEEDED
+                                                          : CORE_START_NETWORK,
                                    .start_us = v->start_us};
+    memcpy(args.location, v->location, sizeof(args.location));
     core_start_replication(c, who, &args, verb_done, p);
+}
+
+static void call_import(struct core *c,
+                        const struct core_caller *who,
+                        const struct api_verb *v,
+                        struct pending *p)
+{
+    struct core_import_args args = {.vm_id = v->vm_id};
+    memcpy(args.location, v->location, sizeof(args.location));
+    core_import_initial(c, who, &args, verb_done, p);
 }
 
 static void call_core(struct core *c,
@@ -196,6 +209,9 @@ static void call_core(struct core *c,
         return;
     case API_START:
         call_start(c, who, v, p);
+        return;
+    case API_IMPORT:
+        call_import(c, who, v, p);
         return;
     case API_DISABLE:
         core_disable(c, who, &v->vm_id, v->rel_number, verb_done, p);

@@ -34,6 +34,7 @@ static const struct provider_method methods[VR_METHOD_COUNT] = {
     [VR_METHOD_StartService] = {.run = provider_start_service},
     [VR_METHOD_StartReplication] = {.read = provider_read_start_replication,
                                     .run = provider_start_replication},
+    [VR_METHOD_ImportInitialReplica] = {.read = provider_read_import, .run = provider_import},
 };
 
 const struct cim_value *provider_param(const struct provider_call *call, const char *name)

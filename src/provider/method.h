@@ -80,3 +80,5 @@ void provider_resynchronize(struct provider_call *call, const struct provider_ar
 /* --- method_start.c --- */
 uint32_t provider_read_start_replication(struct provider_call *call, struct provider_args *args);
 void provider_start_replication(struct provider_call *call, const struct provider_args *args);
+uint32_t provider_read_import(struct provider_call *call, struct provider_args *args);
+void provider_import(struct provider_call *call, const struct provider_args *args);

@@ -83,6 +83,8 @@ static const char *const steps[] = {
     "ALTER TABLE rel ADD COLUMN auth_host TEXT NOT NULL DEFAULT '';",
     /* 6 */
     "ALTER TABLE job ADD COLUMN error_kind INTEGER NOT NULL DEFAULT 0;",
+    /* 7 */
+    "ALTER TABLE rel ADD COLUMN exported INTEGER NOT NULL DEFAULT 0;",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

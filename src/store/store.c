@@ -16,17 +16,29 @@
 #define R(member, kind) COL(struct vr_rel, member, kind)
 #define RS(member, kind) COL_AS(struct vr_rel, setting.member, kind, #member)
 static const struct col rel_cols[] = {
-    R(vm_id, COL_UUID),          R(number, COL_U8),
-    R(is_source, COL_BOOL),      R(state, COL_INT),
-    R(health, COL_INT),          R(reason, COL_TEXT),
-    R(peer, COL_TEXT),           R(peer_identity, COL_TEXT),
-    R(storage, COL_TEXT),        GENERATION_COLS(struct vr_rel),
-    R(proposed, COL_UUID),       R(created_us, COL_U64),
-    R(last_sync_us, COL_U64),    R(bandwidth_bytes_s, COL_U64),
-    R(needs_decision, COL_BOOL), RS(compression, COL_BOOL),
-    RS(interval_s, COL_U32),     RS(auto_resync, COL_BOOL),
-    RS(auto_start_s, COL_U32),   RS(auto_end_s, COL_U32),
-    R(auth_host, COL_TEXT),      COL_AS(struct vr_rel, stats.open_bytes, COL_U64, "open_bytes")};
+    R(vm_id, COL_UUID),
+    R(number, COL_U8),
+    R(is_source, COL_BOOL),
+    R(state, COL_INT),
+    R(health, COL_INT),
+    R(reason, COL_TEXT),
+    R(peer, COL_TEXT),
+    R(peer_identity, COL_TEXT),
+    R(storage, COL_TEXT),
+    GENERATION_COLS(struct vr_rel),
+    R(proposed, COL_UUID),
+    R(created_us, COL_U64),
+    R(last_sync_us, COL_U64),
+    R(bandwidth_bytes_s, COL_U64),
+    R(needs_decision, COL_BOOL),
+    R(exported, COL_BOOL),
+    RS(compression, COL_BOOL),
+    RS(interval_s, COL_U32),
+    RS(auto_resync, COL_BOOL),
+    RS(auto_start_s, COL_U32),
+    RS(auto_end_s, COL_U32),
+    R(auth_host, COL_TEXT),
+    COL_AS(struct vr_rel, stats.open_bytes, COL_U64, "open_bytes")};
 
 #define J(member, kind) COL(struct vr_job, member, kind)
 #define P(member, kind) COL_AS(struct vr_job, progress.member, kind, #member)

@@ -84,6 +84,10 @@ static void methods(void)
          "host's own `Msvm_ComputerSystem`, or a method not offered 32770; another replication\n"
          "mode or state than these 32775. `RequestStateChange`, `StartService` and `StopService`\n"
          "know no codes but 0 and 1 (not supported): what is wrong with a call is a CIM error.\n"
+         "StartReplication's jobs are of type 94, 118 (export) and 117 (seeded); an export needs "
+         "the\n"
+         "role administrator. A relationship whose first copy was exported stays in state 2, and\n"
+         "Resynchronize takes it from there once the copy was imported.\n"
          "What the numbers of modes, states and job types mean is listed below.\n\n"
          "| method | least role | relationship | modes | its states | job type | offered |\n"
          "|---|---|---|---|---|---|---|");

@@ -42,6 +42,8 @@ static const struct member {
     {"to", M_HOST, B(ENABLE), B(ENABLE), OFF(host)},
     {"exclude", M_NAMES, B(ENABLE), 0, OFF(excluded)},
     {"seeded", M_BOOL, B(ENABLE) | B(START), 0, OFF(seeded)},
+    {"export", M_PATH, B(START), 0, OFF(location)},
+    {"from", M_PATH, B(IMPORT), B(IMPORT), OFF(location)},
     {"no_start", M_BOOL, B(ENABLE), 0, OFF(no_start)},
     {"bandwidth", M_U64, B(ENABLE) | B(BANDWIDTH), B(BANDWIDTH), OFF(bandwidth_bytes_s)},
     {"host", M_PATTERN, B(AUTH_ADD), B(AUTH_ADD), OFF(auth.host)},

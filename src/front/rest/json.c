@@ -165,6 +165,7 @@ json_t *rest_json_rel(const struct api_rel *rel)
     set_state(o, "health", (int)r->health, vr_health_text((int)r->health));
     set_text(o, "reason", r->reason);
     set_bool(o, "needs_decision", r->needs_decision);
+    set_bool(o, "exported", r->exported);
     set_text(o, "peer", r->peer);
     set_text(o, "peer_identity", r->peer_identity);
     set_text(o, "storage", r->storage);

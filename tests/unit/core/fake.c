@@ -263,6 +263,23 @@ static int release_replica(void *ctx, const struct vr_rel *rel, struct vr_err *e
     return 0;
 }
 
+static int check_offline(void *ctx, const struct core_offline *o, struct vr_err *err)
+{
+    struct fake *f = ctx;
+    return f->offline_result < 0
+               ? vr_fail(err, (enum vr_err_kind) - f->offline_result, "no such directory")
+               : 0;
+}
+
+static int start_offline(void *ctx, const struct core_offline *o, struct vr_err *err)
+{
+    struct fake *f = ctx;
+    note(f, o->import ? "import" : "export", (unsigned)o->job_id);
+    f->offline = *o;
+    return f->start_result < 0 ? vr_fail(err, (enum vr_err_kind) - f->start_result, "no thread")
+                               : 0;
+}
+
 static const struct core_env_ops ops = {
     .now_us = now_us,
     .random = random_bytes,
@@ -280,6 +297,8 @@ static const struct core_env_ops ops = {
     .replica_vm = replica_vm,
     .check_disks = check_disks,
     .start_transfer = start_transfer,
+    .check_offline = check_offline,
+    .start_offline = start_offline,
     .command_transfer = command_transfer,
     .peer_call = peer_call,
     .create_replica = create_replica,

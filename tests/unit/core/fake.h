@@ -35,6 +35,8 @@ struct fake {
     /* lanes */
     int start_result;
     struct core_transfer started;
+    int offline_result;
+    struct core_offline offline; /* the last started */
     unsigned starts;
     /* replica side */
     int create_result, inspect_result;

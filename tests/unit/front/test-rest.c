@@ -362,6 +362,7 @@ static void test_verbs_by_name_and_id(void **state)
         char path[128];
         const char *body = i == API_ENABLE      ? "{\"to\":\"hv2\"}"
                            : i == API_BANDWIDTH ? "{\"bandwidth\":0}"
+                           : i == API_IMPORT    ? "{\"from\":\"/mnt\"}"
                                                 : NULL;
         snprintf(path, sizeof(path), "/api/v1/vms/db01/%s", words[i]);
         struct http_request *r = ask("POST", path, body);
@@ -411,6 +412,11 @@ static void test_members(void **state)
     assert_int_equal(fake.verb.kind, API_START);
     assert_true(fake.verb.seeded && fake.verb.rel_number == 1);
     assert_int_equal(fake.verb.start_us, 1796086800000000ull);
+    ask("POST", "/api/v1/vms/db01/start", "{\"export\":\"/mnt/disk\"}");
+    assert_string_equal(fake.verb.location, "/mnt/disk");
+    ask("POST", "/api/v1/vms/db01/import", "{\"from\":\"/mnt/disk\"}");
+    assert_int_equal(fake.verb.kind, API_IMPORT);
+    assert_string_equal(fake.verb.location, "/mnt/disk");
     r = ask("POST", "/api/v1/authorizations",
             "{\"host\":\"*.example\",\"trust_group\":\"g\",\"storage\":\"/srv/r\"}");
     assert_int_equal(fake.verb.kind, API_AUTH_ADD);
@@ -473,6 +479,8 @@ static void test_bad_bodies(void **state)
         {"vms/db01/enable", "{\"to\":\"hv2\",\"extended\":true}", "not known here"},
         {"vms/db01/start", "{\"seeded\":\"yes\"}", "\"member\":\"seeded\""},
         {"vms/db01/start", "{\"to\":\"hv2\"}", "not known here"},
+        {"vms/db01/start", "{\"export\":\"mnt\"}", "\"member\":\"export\""},
+        {"vms/db01/import", "{}", "'from' is missing"},
         {"vms/db01/bandwidth", "{}", "'bandwidth' is missing"},
         {"vms/db01/bandwidth", "{\"bandwidth\":\"1M\"}", "\"member\":\"bandwidth\""},
         {"vms/db01/failover", "{\"force\":\"true\"}", "\"member\":\"force\""},

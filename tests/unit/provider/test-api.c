@@ -66,6 +66,15 @@ void core_start_replication(struct core *c,
     called("start", who, args->rel_number, args->start_us, done, ctx);
 }
 
+void core_import_initial(struct core *c,
+                         const struct core_caller *who,
+                         const struct core_import_args *args,
+                         core_done done,
+                         void *ctx)
+{
+    called("import", who, 0, strlen(args->location), done, ctx);
+}
+
 #define VM_VERB(name)                                                                              \
     void core_##name(struct core *c, const struct core_caller *who, const struct vr_uuid *vm,      \
                      int rel_number, core_done done, void *ctx)                                    \
@@ -239,8 +248,8 @@ static void test_verbs(void **state)
         {API_ADOPT, "adopt", 7},          {API_BANDWIDTH, "bandwidth", 1000},
         {API_AUTH_ADD, "auth_add", 0},    {API_AUTH_REMOVE, "auth_remove", 0},
         {API_PEER_TEST, "peer_test", 0},  {API_STATS_RESET, "stats_reset", 0},
-        {API_SETTINGS, "service_set", 4},
-        {API_START, "start", 99},
+        {API_SETTINGS, "service_set", 4}, {API_START, "start", 99},
+        {API_IMPORT, "import", 4},
     };
     const struct api_caller who = {.role = VR_ROLE_OPERATOR, .user = "alice"};
     for (size_t i = 0; i < VR_COUNT(rows); i++) {
@@ -251,6 +260,7 @@ static void test_verbs(void **state)
                              .force = true,
                              .restart = true,
                              .seeded = true,
+                             .location = "/srv",
                              .host = "hv2",
                              .excluded = {"swap"},
                              .nexcluded = 1,
@@ -272,7 +282,8 @@ static void test_verbs(void **state)
     assert_int_equal(fake.enable.nexcluded, 1);
     assert_int_equal(fake.enable.bandwidth_bytes_s, 1000);
     assert_string_equal(fake.host, "hv2");
-    assert_int_equal(fake.start.type, CORE_START_SEEDED);
+    assert_int_equal(fake.start.type, CORE_START_EXPORT);
+    assert_string_equal(fake.start.location, "/srv");
     assert_int_equal(fake.start.rel_number, 1);
 }
 

@@ -290,6 +290,48 @@ static void test_start_replication(void **state)
     assert_int_equal(start_replication(t, 1, 0), VR_RC_INVALID_STATE);
 }
 
+static int start_export(struct fixture *t, enum vr_role role, const char *location)
+{
+    begin(t, VR_METHOD_StartReplication, role);
+    system_param(t, "01010101-0101-0101-0101-010101010101");
+    param(t, "InitialReplicationType", cim_uint(CIM_UINT16, 2));
+    param(t, "StartTime", cim_time(&t->arena, T0 - 10 * MIN)); /* ignored */
+    if (location) {
+        param(t, "InitialReplicationExportLocation", cim_str(location));
+    }
+    return run(t);
+}
+
+static void test_export(void **state)
+{
+    struct fixture *t = *state;
+    static char large[VR_PATH_MAX + 8];
+    memset(large, '/', sizeof(large) - 1);
+    fake_rel(t->f, 0, true, VR_REL_READY);
+    assert_int_equal(start_export(t, VR_ROLE_ADMIN, NULL), VR_RC_INVALID_PARAMETER);
+    assert_int_equal(start_export(t, VR_ROLE_ADMIN, "mnt"), VR_RC_INVALID_PARAMETER);
+    assert_int_equal(start_export(t, VR_ROLE_ADMIN, large), VR_RC_INVALID_PARAMETER);
+    assert_int_equal(start_export(t, VR_ROLE_OPERATOR, "/mnt"), VR_RC_ACCESS_DENIED);
+    assert_int_equal(start_export(t, VR_ROLE_ADMIN, "/mnt"), VR_RC_JOB_STARTED);
+    assert_int_equal(core_job_at(t->f->c, 0)->type, VR_JOBTYPE_EXPORT);
+    assert_string_equal(t->f->offline.location, "/mnt");
+}
+
+static void test_import(void **state)
+{
+    static const char *const bad[] = {"", "mnt"};
+    struct fixture *t = *state;
+    fake_rel(t->f, 0, false, VR_REL_INITIAL);
+    for (size_t i = 0; i <= VR_COUNT(bad); i++) {
+        begin(t, VR_METHOD_ImportInitialReplica, VR_ROLE_ADMIN);
+        system_param(t, "01010101-0101-0101-0101-010101010101");
+        param(t, "InitialReplicationImportLocation", cim_str(i < VR_COUNT(bad) ? bad[i] : "/mnt"));
+        assert_int_equal(run(t), i < VR_COUNT(bad) ? VR_RC_INVALID_PARAMETER : VR_RC_JOB_STARTED);
+    }
+    assert_int_equal(core_job_at(t->f->c, 0)->type, VR_JOBTYPE_IMPORT);
+    assert_true(t->f->offline.import);
+}
+
 static void test_service_control(void **state)
 {
     struct fixture *t = *state;
@@ -308,6 +350,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_required_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_system_must_be_known, setup, teardown),
         cmocka_unit_test_setup_teardown(test_start_replication, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_export, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_import, setup, teardown),
         cmocka_unit_test_setup_teardown(test_service_control, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

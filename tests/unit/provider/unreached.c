@@ -108,3 +108,12 @@ void core_start_replication(struct core *c,
 {
     UNREACHED;
 }
+
+void core_import_initial(struct core *c,
+                         const struct core_caller *who,
+                         const struct core_import_args *args,
+                         core_done done,
+                         void *ctx)
+{
+    UNREACHED;
+}
