@@ -8,11 +8,8 @@
 #include <stddef.h>
 
 #include "cim/broker.h"
+#include "front/xml/limits.h"
 
-#define CIMXML_REQUEST_MAX_BYTES (1024 * 1024)
-#define CIMXML_DEPTH_MAX 64
-#define CIMXML_ATTRS_MAX 32 /* of one element; libxml2 is quadratic in them */
-#define CIMXML_ELEMENTS_MAX 100000
 #define CIMXML_MEMORY_MAX (16 * 1024 * 1024) /* what one request's values may take */
 #define CIMXML_EMBEDDED_DEPTH_MAX 3          /* instances in instances of a parameter */
 #define CIMXML_ANSWER_MAX_BYTES (64 * 1024 * 1024)

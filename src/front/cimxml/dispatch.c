@@ -15,7 +15,7 @@
 
 #define XML_TYPE "application/xml; charset=\"utf-8\""
 /* message id and method, escaped, and what is ours */
-#define ANSWER_FRAME_MAX (16 * CIMXML_REQUEST_MAX_BYTES)
+#define ANSWER_FRAME_MAX (16 * FRONT_XML_MAX_BYTES)
 
 /* Lives until the method's answer. */
 struct pending {
@@ -338,7 +338,7 @@ static void intrinsic(struct pending *p,
                             .node = call,
                             .params = &params};
     size_t begun = answer_open(&out, p, "IMETHODRESPONSE");
-    vr_buf_init(&params, CIMXML_REQUEST_MAX_BYTES);
+    vr_buf_init(&params, FRONT_XML_MAX_BYTES);
     cimxml_intrinsic(&c, &out, &st);
     vr_buf_bytes(&out, params.data, params.len);
     out.failed = out.failed || params.failed;
@@ -366,9 +366,9 @@ void cimxml_handle(struct cim_broker *broker,
     cim_arena_init(&p->arena, CIMXML_MEMORY_MAX);
     p->done = done;
     p->ctx = ctx;
-    int r = cimxml_read(body, len, &doc, NULL);
+    int r = xml_read(body, len, &doc, NULL);
     if (r < 0) {
-        bool big = r == -VR_E_LIMIT && len > CIMXML_REQUEST_MAX_BYTES;
+        bool big = r == -VR_E_LIMIT && len > FRONT_XML_MAX_BYTES;
         refuse(done, ctx, big ? 413 : 400, "request-not-well-formed");
         return;
     }

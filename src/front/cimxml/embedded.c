@@ -121,7 +121,7 @@ static const struct cim_instance *read_text(struct reader *r, const char *text)
     const struct cim_instance *i = NULL;
     if (++r->depth > CIMXML_EMBEDDED_DEPTH_MAX) {
         bad_value(r, "instances nested deeper than %d", CIMXML_EMBEDDED_DEPTH_MAX);
-    } else if (cimxml_read(text, strlen(text), &doc, &err) < 0) {
+    } else if (xml_read(text, strlen(text), &doc, &err) < 0) {
         wrong_type(r, "no embedded instance: %.120s", vr_err_text(&err));
     } else {
         i = read_instance(r, xmlDocGetRootElement(doc));

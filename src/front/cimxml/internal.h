@@ -1,32 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the files of this folder: scan (limits), parse (nodes to values), write (values to
+/* Shared by the files of this folder: parse (nodes to values), write (values to
  * text), dispatch. */
 #pragma once
-#include <libxml/tree.h>
-
 #include "front/cimxml/cimxml.h"
+#include "front/xml/xml.h"
 #include "util/buf.h"
 
-/* Length of the UTF-8 character at p that XML 1.0 allows, 0 when there is none. */
-size_t cimxml_char_len(const unsigned char *p, const unsigned char *end);
-
-/*
- * Counts before anything is built. LIMIT (size, depth, attributes, elements), INVALID (not UTF-8, a
- * foreign encoding declared, a DOCTYPE or other declaration, unbalanced). *p and *n lose a byte
- * order mark.
- */
-VR_MUST_CHECK int cimxml_scan(const char **p, size_t *n, struct vr_err *err);
-
 /* --- nodes --- */
-bool node_is(const xmlNode *n, const char *name);
-xmlNode *node_first(const xmlNode *n); /* first child element */
-xmlNode *node_next(const xmlNode *n);  /* next sibling element */
-/* The only child element, or NULL. */
-xmlNode *node_only(const xmlNode *n);
-/* NULL: no such attribute. */
-const char *node_attr(struct cim_arena *a, const xmlNode *n, const char *name);
-/* NULL: it has elements inside. */
-const char *node_text(struct cim_arena *a, const xmlNode *n);
 /* LOCALNAMESPACEPATH as "a/b/c"; NULL: malformed. */
 const char *node_namespace(struct cim_arena *a, const xmlNode *n);
 /* INSTANCENAME, or CLASSNAME for a path without keys. False: malformed. */
@@ -35,9 +15,6 @@ bool node_path(struct cim_arena *a, const xmlNode *n, struct cim_path *ret);
 bool node_local_path(struct cim_arena *a, const xmlNode *n, struct cim_path *ret);
 /* VALUE.REFERENCE in any form; hosts and namespaces in it are not kept. */
 bool node_reference(struct cim_arena *a, const xmlNode *n, struct cim_path *ret);
-/* A text that is one XML document of our limits; free with xmlFreeDoc. */
-VR_MUST_CHECK int cimxml_read(const char *p, size_t n, xmlDoc **ret, struct vr_err *err);
-
 /* --- values by what the class declares: embedded.c --- */
 /* A PARAMVALUE. False: malformed (CIM 4). What does not fit is said in ret: wrong_type, bad_value,
  * why. */
@@ -69,10 +46,6 @@ struct cimxml_options {
     const char *const *list;    /* property names */
     size_t nlist;
 };
-void put_escaped(struct vr_buf *b, const char *s);
-void put_open(struct vr_buf *b, const char *tag); /* without '>', for attributes to follow */
-void put_close(struct vr_buf *b, const char *tag);
-void put_attr(struct vr_buf *b, const char *name, const char *value); /* ' name="value"' */
 void put_instance_name(struct vr_buf *b, const struct cim_path *p);
 void put_instance(struct vr_buf *b, const struct cim_instance *i, const struct cimxml_options *o);
 /* The same for many: what all instances of a class have in common is put together once, for one

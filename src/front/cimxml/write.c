@@ -1,77 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CIM values to XML text. What XML 1.0 cannot carry is written as U+FFFD. */
+/* CIM values to XML text. */
 #include <string.h>
 
 #include "front/cimxml/internal.h"
-
-#define REPLACEMENT "\xef\xbf\xbd"
-
-/* Named references where there are names: a client's own small parser may know no others. */
-static const char *reference_of(unsigned char c, bool in_attr)
-{
-    switch (c) {
-    case '&':
-        return "&amp;";
-    case '<':
-        return "&lt;";
-    case '>':
-        return "&gt;";
-    case '"':
-        return "&quot;";
-    case '\r':
-        return "&#13;";
-    case '\n': /* a parser turns white space in attributes into blanks */
-        return in_attr ? "&#10;" : NULL;
-    case '\t':
-        return in_attr ? "&#9;" : NULL;
-    default:
-        return NULL;
-    }
-}
-
-/* ASCII that is written as it is, in an attribute, too; NUL is not. */
-static bool is_plain(unsigned char c)
-{
-    static const bool special[256] = {['&'] = true, ['<'] = true, ['>'] = true, ['"'] = true};
-    return c >= 0x20 && c < 0x7f && !special[c];
-}
-
-static void put_chars(struct vr_buf *b, const char *s, bool in_attr)
-{
-    const unsigned char *p = (const unsigned char *)s;
-    for (;;) {
-        const unsigned char *from = p;
-        while (is_plain(*p)) {
-            p++;
-        }
-        vr_buf_bytes(b, from, (size_t)(p - from));
-        if (!*p) {
-            return;
-        }
-        size_t n = cimxml_char_len(p, p + strnlen((const char *)p, 4));
-        const char *ref = n == 0 ? REPLACEMENT : reference_of(*p, in_attr);
-        if (ref) {
-            vr_buf_text(b, ref);
-        } else {
-            vr_buf_bytes(b, p, n);
-        }
-        p += n ? n : 1;
-    }
-}
-
-void put_escaped(struct vr_buf *b, const char *s)
-{
-    put_chars(b, s, false);
-}
-
-void put_attr(struct vr_buf *b, const char *name, const char *value)
-{
-    vr_buf_u8(b, ' ');
-    vr_buf_text(b, name);
-    vr_buf_text(b, "=\"");
-    put_chars(b, value, true);
-    vr_buf_u8(b, '"');
-}
 
 static void put_namespace(struct vr_buf *b, const char *ns)
 {
@@ -171,7 +102,7 @@ void put_object_with_path(struct vr_buf *b,
 static void put_embedded(struct vr_buf *b, const struct cim_instance *i)
 {
     struct vr_buf inner;
-    vr_buf_init(&inner, CIMXML_REQUEST_MAX_BYTES);
+    vr_buf_init(&inner, FRONT_XML_MAX_BYTES);
     put_instance(&inner, i, &(struct cimxml_options){0});
     const char *text = vr_buf_cstr(&inner);
     if (text) {
@@ -200,19 +131,6 @@ static void put_scalar(struct vr_buf *b, const struct cim_value *v)
         put_escaped(b, cim_value_text(v, num, sizeof num));
     }
     vr_buf_text(b, "</VALUE>");
-}
-
-void put_open(struct vr_buf *b, const char *tag)
-{
-    vr_buf_u8(b, '<');
-    vr_buf_text(b, tag);
-}
-
-void put_close(struct vr_buf *b, const char *tag)
-{
-    vr_buf_text(b, "</");
-    vr_buf_text(b, tag);
-    vr_buf_u8(b, '>');
 }
 
 void put_value(struct vr_buf *b, const struct cim_value *v)

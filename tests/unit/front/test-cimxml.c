@@ -274,29 +274,29 @@ static void bomb(struct fixture *f,
 static void test_limits(void **state)
 {
     struct fixture f = {0};
-    bomb(&f, "<CIM", NULL, "", CIMXML_ATTRS_MAX, "/>");
+    bomb(&f, "<CIM", NULL, "", FRONT_XML_ATTRS_MAX, "/>");
     expect_http(&f, 400, "request-not-valid");
-    bomb(&f, "<CIM", NULL, "", CIMXML_ATTRS_MAX + 1, "/>");
+    bomb(&f, "<CIM", NULL, "", FRONT_XML_ATTRS_MAX + 1, "/>");
     expect_http(&f, 400, "request-not-well-formed");
     bomb(&f, "<CIM", NULL, "", 90000, "/>");
     expect_http(&f, 400, "request-not-well-formed");
-    bomb(&f, "", "<X>", "</X>", CIMXML_DEPTH_MAX, "");
+    bomb(&f, "", "<X>", "</X>", FRONT_XML_DEPTH_MAX, "");
     expect_http(&f, 400, "request-not-valid");
-    bomb(&f, "", "<X>", "</X>", CIMXML_DEPTH_MAX + 1, "");
+    bomb(&f, "", "<X>", "</X>", FRONT_XML_DEPTH_MAX + 1, "");
     expect_http(&f, 400, "request-not-well-formed");
-    bomb(&f, "<X>", "<X/>", "", CIMXML_ELEMENTS_MAX - 1, "</X>");
+    bomb(&f, "<X>", "<X/>", "", FRONT_XML_ELEMENTS_MAX - 1, "</X>");
     expect_http(&f, 400, "request-not-valid");
-    bomb(&f, "<X>", "<X/>", "", CIMXML_ELEMENTS_MAX, "</X>");
+    bomb(&f, "<X>", "<X/>", "", FRONT_XML_ELEMENTS_MAX, "</X>");
     expect_http(&f, 400, "request-not-well-formed");
-    bomb(&f, "<X>", "<?a?>", "", CIMXML_ELEMENTS_MAX - 1, "</X>");
+    bomb(&f, "<X>", "<?a?>", "", FRONT_XML_ELEMENTS_MAX - 1, "</X>");
     expect_http(&f, 400, "request-not-valid");
-    bomb(&f, "<X>", "<?a?>", "", CIMXML_ELEMENTS_MAX, "</X>");
+    bomb(&f, "<X>", "<?a?>", "", FRONT_XML_ELEMENTS_MAX, "</X>");
     expect_http(&f, 400, "request-not-well-formed");
-    bomb(&f, "<X>", "<!---->", "", CIMXML_ELEMENTS_MAX, "</X>");
+    bomb(&f, "<X>", "<!---->", "", FRONT_XML_ELEMENTS_MAX, "</X>");
     expect_http(&f, 400, "request-not-well-formed");
-    bomb(&f, "<X>", "0123456789", "", CIMXML_REQUEST_MAX_BYTES / 10 - 10, "</X>");
+    bomb(&f, "<X>", "0123456789", "", FRONT_XML_MAX_BYTES / 10 - 10, "</X>");
     expect_http(&f, 400, "request-not-valid");
-    bomb(&f, "<X>", "0123456789", "", CIMXML_REQUEST_MAX_BYTES / 10, "</X>");
+    bomb(&f, "<X>", "0123456789", "", FRONT_XML_MAX_BYTES / 10, "</X>");
     expect_http(&f, 413, "request-not-well-formed");
     fixture_deinit(&f);
 }

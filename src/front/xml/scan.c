@@ -2,9 +2,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "front/cimxml/internal.h"
+#include "front/xml/xml.h"
 
-size_t cimxml_char_len(const unsigned char *p, const unsigned char *end)
+size_t xml_char_len(const unsigned char *p, const unsigned char *end)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t n = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
@@ -61,8 +61,8 @@ static int scan_tag(struct scan *s)
         } else if (*s->p == '<') {
             break;
         }
-        if (attrs > CIMXML_ATTRS_MAX) {
-            return vr_fail(s->err, VR_E_LIMIT, "XML: more than %d attributes", CIMXML_ATTRS_MAX);
+        if (attrs > FRONT_XML_ATTRS_MAX) {
+            return vr_fail(s->err, VR_E_LIMIT, "XML: more than %d attributes", FRONT_XML_ATTRS_MAX);
         }
     }
     if (s->p >= s->end || *s->p != '>') {
@@ -71,8 +71,8 @@ static int scan_tag(struct scan *s)
     s->depth += s->p[-1] == '/' ? 0 : 1;
     s->p++;
     s->elements++;
-    if (s->depth > CIMXML_DEPTH_MAX) {
-        return vr_fail(s->err, VR_E_LIMIT, "XML: deeper than %d", CIMXML_DEPTH_MAX);
+    if (s->depth > FRONT_XML_DEPTH_MAX) {
+        return vr_fail(s->err, VR_E_LIMIT, "XML: deeper than %d", FRONT_XML_DEPTH_MAX);
     }
     return 0;
 }
@@ -80,8 +80,8 @@ static int scan_tag(struct scan *s)
 static int scan_markup(struct scan *s)
 {
     /* comments and the like become nodes, too */
-    if (!starts(s, "</") && ++s->nodes > CIMXML_ELEMENTS_MAX) {
-        return vr_fail(s->err, VR_E_LIMIT, "XML: more than %d elements", CIMXML_ELEMENTS_MAX);
+    if (!starts(s, "</") && ++s->nodes > FRONT_XML_ELEMENTS_MAX) {
+        return vr_fail(s->err, VR_E_LIMIT, "XML: more than %d elements", FRONT_XML_ELEMENTS_MAX);
     }
     if (starts(s, "<!--")) {
         s->p += 4;
@@ -124,10 +124,10 @@ static int check_declaration(const struct scan *s)
     return 0;
 }
 
-int cimxml_scan(const char **p, size_t *n, struct vr_err *err)
+int xml_scan(const char **p, size_t *n, struct vr_err *err)
 {
-    if (*n > CIMXML_REQUEST_MAX_BYTES) {
-        return vr_fail(err, VR_E_LIMIT, "XML: more than %d bytes", CIMXML_REQUEST_MAX_BYTES);
+    if (*n > FRONT_XML_MAX_BYTES) {
+        return vr_fail(err, VR_E_LIMIT, "XML: more than %d bytes", FRONT_XML_MAX_BYTES);
     }
     if (*n >= 3 && memcmp(*p, "\xef\xbb\xbf", 3) == 0) {
         *p += 3;
@@ -136,7 +136,7 @@ int cimxml_scan(const char **p, size_t *n, struct vr_err *err)
     struct scan s = {.p = *p, .end = *p + *n, .err = err};
     for (const unsigned char *c = (const unsigned char *)s.p, *end = (const unsigned char *)s.end;
          c < end;) {
-        size_t len = cimxml_char_len(c, end);
+        size_t len = xml_char_len(c, end);
         if (len == 0) {
             return vr_fail(err, VR_E_INVALID, "XML: not UTF-8, or a character XML forbids");
         }
