@@ -231,14 +231,13 @@ static int serve(struct core *c,
                  struct rel_entry **ret,
                  struct vr_err *err)
 {
-    if (req->op == VR_PEER_TEST) {
-        return 0;
-    }
     int r = service_check_open(c, err);
     if (r < 0) {
         return r;
     }
     switch (req->op) {
+    case VR_PEER_TEST: /* could a relationship be made? What ENABLE asks first */
+        return check_auth(c, identity, err);
     case VR_PEER_ENABLE:
         return serve_enable(c, identity, req, reply, ret, err);
     case VR_PEER_DISABLE:

@@ -155,7 +155,7 @@ bound() {
 closed_host() {
     says 0 h2 admin ModifyServiceSettings "$(settings "$(prop RecoveryServerEnabled boolean FALSE)")"
     setting h2 RecoveryServerEnabled FALSE
-    cm 0 h1 operator "TestReplicationConnection.RecoveryConnectionPoint=h2.localhost,RecoveryServerPortNumber=$H2_PORT"
+    cm 32768 h1 operator "TestReplicationConnection.RecoveryConnectionPoint=h2.localhost,RecoveryServerPortNumber=$H2_PORT"
     resync_h1 10 'RecoveryServerEnabled is false'
     host kill h2
     host start h2

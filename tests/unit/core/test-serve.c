@@ -36,9 +36,10 @@ static struct fake *replica(enum vr_rel_state s)
 static void test_enable(void **state)
 {
     struct fake *f = fake_new();
-    assert_int_equal(serve(f, "b.example", VR_PEER_TEST), 0);
+    assert_int_equal(serve(f, "b.example", VR_PEER_TEST), -VR_E_DENIED);
     assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), -VR_E_DENIED);
     allow(f, "*.example");
+    assert_int_equal(serve(f, "b.example", VR_PEER_TEST), 0);
     assert_int_equal(serve(f, "x.b.example", VR_PEER_ENABLE), -VR_E_DENIED); /* one label */
     f->create_result = -VR_E_NOSPACE;
     assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), -VR_E_NOSPACE);
