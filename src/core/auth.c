@@ -96,10 +96,6 @@ static int check_entry(struct core *c,
     if (!is_text(e->trust_group)) {
         return vr_fail(err, VR_E_INVALID, "the trust group has control characters in it");
     }
-    int r = check_storage(e->storage, err);
-    if (r < 0) {
-        return r;
-    }
     bool known = core_auth(c, e->host) != NULL;
     if (known && how == CORE_AUTH_ADD) {
         return vr_fail(err, VR_E_INVALID,
@@ -113,7 +109,7 @@ static int check_entry(struct core *c,
         return vr_fail(err, VR_E_LIMIT, "%d authorization entries are the most there can be",
                        CORE_AUTHS_MAX);
     }
-    return 0;
+    return check_storage(e->storage, err);
 }
 
 void core_auth_put(struct core *c,

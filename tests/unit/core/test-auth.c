@@ -93,7 +93,7 @@ static void test_add_modify_put(void **state)
     assert_int_equal(f->answer.code, 32769);
     core_auth_put(f->c, &admin, CORE_AUTH_ADD, &e, fake_done, f);
     assert_int_equal(f->answer.code, 32773);
-    assert_int_equal(put(f, CORE_AUTH_MODIFY, "b.example", "/r"), 32773);
+    assert_int_equal(put(f, CORE_AUTH_MODIFY, "b.example", ""), 32773);
     assert_non_null(strstr(f->answer.text, "no authorization entry"));
     assert_int_equal(add(f, "B.example"), 0);
     assert_int_equal(add(f, "b.EXAMPLE"), 32773); /* the same one */
