@@ -86,20 +86,32 @@ read_change(struct provider_call *call, const struct cim_instance *i, struct vr_
     return code;
 }
 
-/* Host and port in one text, as core knows a connection point; "": not said. */
-static uint32_t
-read_peer(struct provider_call *call, const struct cim_instance *i, char ret[static VR_HOST_MAX])
+/* Host and port in one text, as core knows a connection point; "": not said. Of one that is there
+ * already, now, what is not said stays. */
+static uint32_t read_peer(struct provider_call *call,
+                          const struct cim_instance *i,
+                          const char *now,
+                          char ret[static VR_HOST_MAX])
 {
     const struct cim_value *point = said(i, "RecoveryConnectionPoint");
     const struct cim_value *port = said(i, "RecoveryServerPortNumber");
-    const char *host = point ? point->str : "";
-    bool bare_v6 = strchr(host, ':') && strchr(host, ':') != strrchr(host, ':') && host[0] != '[';
-    int n = port && port->u != 0
-                ? snprintf(ret, VR_HOST_MAX, bare_v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)port->u)
-                : snprintf(ret, VR_HOST_MAX, bare_v6 ? "[%s]" : "%s", host);
-    if (!host[0]) {
-        ret[0] = '\0';
+    char now_host[VR_HOST_MAX] = "";
+    uint16_t now_port = 0;
+    ret[0] = '\0';
+    if (!point && !port) {
+        return 0;
     }
+    if (now && !vr_host_split(now, now_host, sizeof now_host, &now_port)) {
+        now_host[0] = '\0';
+    }
+    const char *host = point ? point->str : now_host;
+    unsigned number = port ? (unsigned)port->u : strcasecmp(host, now_host) == 0 ? now_port : 0;
+    if (!host[0]) {
+        return 0;
+    }
+    bool bare_v6 = strchr(host, ':') && strchr(host, ':') != strrchr(host, ':') && host[0] != '[';
+    int n = number ? snprintf(ret, VR_HOST_MAX, bare_v6 ? "[%s]:%u" : "%s:%u", host, number)
+                   : snprintf(ret, VR_HOST_MAX, bare_v6 ? "[%s]" : "%s", host);
     return n < VR_HOST_MAX ? 0
                            : provider_refuse(call, VR_RC_INVALID_PARAMETER,
                                              "RecoveryConnectionPoint is too long");
@@ -111,19 +123,30 @@ static bool same_text(const struct cim_value *v, const struct vr_uuid *vm)
     return vr_uuid_parse(v->str, &id) && vr_uuid_eq(&id, vm);
 }
 
-/* The settings may say whose they are. */
-static uint32_t
-check_owner(struct provider_call *call, const struct cim_instance *i, const struct vr_uuid *vm)
+/* The settings may say whose they are; number -1: of a relationship that is not there yet. */
+static uint32_t check_owner(struct provider_call *call,
+                            const struct cim_instance *i,
+                            const struct vr_uuid *vm,
+                            int number)
 {
     const struct cim_value *id = said(i, "InstanceID"), *vs = said(i, "VirtualSystemIdentifier");
     struct vr_uuid of;
-    uint8_t number;
+    uint8_t said_number;
+    bool id_said = id && id->str[0];
     bool id_ok =
-        !id || !id->str[0] || (provider_rel_id_parse(id->str, &of, &number) && vr_uuid_eq(&of, vm));
+        !id_said || (provider_rel_id_parse(id->str, &of, &said_number) && vr_uuid_eq(&of, vm));
     bool vs_ok = !vs || !vs->str[0] || same_text(vs, vm);
-    return id_ok && vs_ok ? 0
-                          : provider_refuse(call, VR_RC_INVALID_PARAMETER,
-                                            SETTING " is that of another virtual machine");
+    if (!id_ok || !vs_ok) {
+        return provider_refuse(call, VR_RC_INVALID_PARAMETER,
+                               SETTING " is that of another virtual machine");
+    }
+    if (id_said && number >= 0 && said_number != number) {
+        return provider_refuse(call, VR_RC_INVALID_PARAMETER,
+                               SETTING " is that of relationship %u; what this host sends is "
+                                       "relationship %d",
+                               said_number, number);
+    }
+    return 0;
 }
 
 /* --- disks --- */
@@ -191,9 +214,10 @@ uint32_t provider_read_settings(struct provider_call *call, struct provider_args
     const struct vr_rel *rel = core_rel(call->p->core, &args->vm_id, args->number);
     struct vr_setting now = rel ? rel->setting : vr_setting_default(), next;
     struct vr_err err = VR_ERR_INIT;
-    uint32_t code = check_owner(call, i, &args->vm_id);
+    bool modify = args->method == VR_METHOD_ModifyReplicationSettings;
+    uint32_t code = check_owner(call, i, &args->vm_id, modify ? args->number : -1);
     code = code ? code : read_change(call, i, &s->change);
-    code = code ? code : read_peer(call, i, s->peer);
+    code = code ? code : read_peer(call, i, modify && rel ? rel->peer : NULL, s->peer);
     code = code ? code : read_disks(call, i, &args->vm_id, s);
     if (code) {
         return code;

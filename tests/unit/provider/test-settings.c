@@ -316,7 +316,37 @@ static void test_modify(void **state)
     cim_set(t->i, "RecoveryConnectionPoint", cim_str("c.example"));
     assert_int_equal(call(t, MODIFY), 32773);
     assert_non_null(strstr(t->reason, "stays there"));
+    fresh(t);
+    cim_set(t->i, "InstanceID", cim_str("Microsoft:" VM_GUID "\\HVR\\1"));
+    assert_int_equal(call(t, MODIFY), 32773);
+    assert_non_null(strstr(t->reason, "relationship 1"));
     assert_int_equal(t->f->saves, saves);
+}
+
+/* Of host and port each stays when only the other is said. */
+static void test_modify_the_port(void **state)
+{
+    static const struct {
+        const char *point;
+        int port;
+        const char *peer;
+    } cases[] = {
+        {NULL, 9000, "b.example:9000"},       {"B.example", -1, "B.example:9000"},
+        {"b.example:77", -1, "b.example:77"}, {NULL, -1, "b.example:77"},
+        {"b.example", 78, "b.example:78"},    {NULL, 0, "b.example"},
+    };
+    struct fixture *t = *state;
+    assert_int_equal(call(t, CREATE), 4096);
+    for (size_t i = 0; i < VR_COUNT(cases); i++) {
+        fresh(t);
+        cim_set(t->i, "RecoveryConnectionPoint", cim_str(cases[i].point));
+        if (cases[i].port >= 0) {
+            cim_set(t->i, "RecoveryServerPortNumber",
+                    cim_uint(CIM_UINT16, (uint64_t)cases[i].port));
+        }
+        assert_int_equal(call(t, MODIFY), 4096);
+        assert_string_equal(fake_get(t->f, 0)->peer, cases[i].peer);
+    }
 }
 
 int main(void)
@@ -328,6 +358,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test(test_disks),
         cmocka_unit_test_setup_teardown(test_modify, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_modify_the_port, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
