@@ -230,7 +230,7 @@ bool node_param(struct cim_arena *a,
         return false;
     }
     if (type && !type_matches(decl, type)) {
-        wrong_type(&r, "%s is %s, not %.30s", decl->name, cim_type_text(decl->type), type);
+        wrong_type(&r, "it is %s, not %.30s", cim_type_text(decl->type), type);
     }
     bool readable = !v || ret->wrong_type || read_value(&r, v, decl, &value);
     if (readable && !ret->wrong_type && !ret->bad_value) {
