@@ -130,7 +130,7 @@ def run(bench):
     def one(case, request):
         bench.add(case, "vmreplica", **server.rate(bench, request, seconds))
 
-    bench.interleave([(bench.rounds(3), case, lambda case=case, request=request: one(case, request))
+    bench.interleave([bench.task(3, "vmreplica", case, lambda case=case, request=request: one(case, request))
                       for case, request in cases.items()])
     bench.drop("management")
     for path in disks.values():
