@@ -255,6 +255,16 @@ static int verify(void *ctx, const char *user, const char *password, enum vr_rol
     return r;
 }
 
+static int recall(void *ctx, const char *user, const char *password, enum vr_role *ret_role)
+{
+    int role;
+    int r = ctx ? users_recall(ctx, user, password, vr_mono_ms(), &role, NULL) : -VR_E_AUTH;
+    if (r == 0) {
+        *ret_role = (enum vr_role)role;
+    }
+    return r;
+}
+
 static int load_served(const struct daemon_config *c, struct served *s, struct vr_err *err)
 {
     int r = 0;
@@ -277,6 +287,7 @@ static int open_front(struct wire *w, struct served *s, struct vr_err *err)
                              .tls_cert_pem = s->cert,
                              .tls_key_pem = s->key,
                              .verify = verify,
+                             .recall = recall,
                              .verify_ctx = s->users,
                              .post = post,
                              .post_ctx = d->control};

@@ -37,6 +37,7 @@ static void server_unref(struct http_server *s)
     }
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->wake);
+    guard_free(s->guard);
     free(s);
 }
 
@@ -317,9 +318,8 @@ static enum MHD_Result refuse(struct http_request *r,
 {
     r->status = status;
     r->response = error_response(r, status, detail);
-    if (r->response && status == MHD_HTTP_UNAUTHORIZED) {
-        MHD_add_response_header(r->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
-                                "Basic realm=\"vmreplica\", charset=\"UTF-8\"");
+    if (r->response) {
+        http_auth_headers(r);
     }
     return queue(r, connection);
 }
@@ -331,6 +331,8 @@ static const char *refusal_detail(unsigned status)
         return "the body is larger than 1 MiB";
     case MHD_HTTP_UNAUTHORIZED:
         return "authentication required";
+    case MHD_HTTP_TOO_MANY_REQUESTS:
+        return "too many wrong passwords from this address: wait as Retry-After says";
     case MHD_HTTP_BAD_REQUEST:
         return "the Host header is missing";
     default:
@@ -520,6 +522,11 @@ static struct http_server *server_new(const struct http_config *config)
 {
     struct http_server *s = calloc(1, sizeof(*s));
     if (!s) {
+        return NULL;
+    }
+    s->guard = guard_new();
+    if (!s->guard) {
+        free(s);
         return NULL;
     }
     s->config = *config;

@@ -80,7 +80,10 @@ struct http_config {
     uint32_t deadline_ms; /* 0: HTTP_DEADLINE_MS */
     /* Is this the user's password? 0 and *ret_role, or -VR_E_KIND. Called by several threads. */
     int (*verify)(void *ctx, const char *user, const char *password, enum vr_role *ret_role);
-    void *verify_ctx;
+    /* The same from memory alone, quickly, for users at whose names somebody guesses (guard.h).
+     * NULL: nothing is remembered. */
+    int (*recall)(void *ctx, const char *user, const char *password, enum vr_role *ret_role);
+    void *verify_ctx; /* of both */
     /* Runs fn(arg) on the control thread, soon; false: too much is waiting (the client gets 503).
      * NULL: runs at once in the HTTP thread. */
     bool (*post)(void *ctx, void (*fn)(void *arg), void *arg);

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is calling. TCP: HTTP Basic (RFC 7617) against config.verify. Unix socket: the peer's
- * credentials as the kernel knows them, which no client can forge: uid 0 and the daemon's own user
- * are administrators, members of the socket's group operators, nobody else gets in.
+ * Who is calling. TCP: HTTP Basic (RFC 7617) against config.verify, as often as guard.h allows.
+ * Unix socket: the peer's credentials as the kernel knows them, which no client can forge: uid 0
+ * and the daemon's own user are administrators, members of the socket's group operators, nobody
+ * else gets in.
  */
 #include "front/http_impl.h"
 
+#include <arpa/inet.h>
+#include <netdb.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "util/log.h"
+#include "util/vtime.h"
 
 #define GROUPS_MAX 256
 #define PASSWORD_MAX 1024
@@ -74,20 +80,95 @@ static void free_secret(char *secret)
     }
 }
 
-static unsigned authenticate_basic(const struct http_config *config,
-                                   struct http_request *r,
-                                   struct MHD_Connection *connection)
+/* "203.0.113.7", "2001:db8::1" */
+static const char *address_text(const struct sockaddr *sa, char *buf, size_t cap)
 {
-    char *password = NULL;
-    char *user = MHD_basic_auth_get_username_password(connection, &password);
+    if (getnameinfo(sa,
+                    sa->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                              : sizeof(struct sockaddr_in),
+                    buf, (socklen_t)cap, NULL, 0, NI_NUMERICHOST) != 0) {
+        snprintf(buf, cap, "?");
+    }
+    return buf;
+}
+
+static void log_attempt(enum vr_log_level level,
+                        const char *id,
+                        const struct sockaddr *sa,
+                        const char *user,
+                        const char *what)
+{
+    char address[INET6_ADDRSTRLEN + 20], quoted[2 * VR_NAME_MAX];
+    vr_log(level, id, "from=%s user=\"%s\" %s", address_text(sa, address, sizeof(address)),
+           vr_log_quote(user, quoted, sizeof(quoted)), what);
+}
+
+static void note_nobody(struct http_server *s,
+                        const struct http_request *r,
+                        const struct sockaddr *sa,
+                        const struct guard_source *from)
+{
+    char address[INET6_ADDRSTRLEN + 20], path[256];
+    uint64_t n;
+    if (guard_note(s->guard, from, vr_mono_ms(), &n)) {
+        vr_log(VR_LOG_NOTICE, "unauthenticated",
+               "from=%s requests=%llu: without a usable name and password, the last for \"%s\"",
+               address_text(sa, address, sizeof(address)), (unsigned long long)n,
+               vr_log_quote(r->path, path, sizeof(path)));
+    }
+}
+
+static unsigned check(struct http_server *s,
+                      struct http_request *r,
+                      const struct sockaddr *sa,
+                      const struct guard_source *from,
+                      const char *user,
+                      const char *password)
+{
+    const struct http_config *c = &s->config;
     enum vr_role role = VR_ROLE_NONE;
-    unsigned status = MHD_HTTP_UNAUTHORIZED;
-    if (user && password && *user && strlen(user) < sizeof(r->user) &&
-        strlen(password) <= PASSWORD_MAX &&
-        config->verify(config->verify_ctx, user, password, &role) == 0 && role > VR_ROLE_NONE) {
+    bool first;
+    enum guard_verdict verdict = guard_ask(s->guard, from, user, vr_mono_ms(), &r->wait_s, &first);
+    if (first) {
+        log_attempt(VR_LOG_WARNING, "passwords-limited", sa, user,
+                    "too many wrong passwords: further ones get 429 for a while");
+    }
+    int e = -VR_E_AUTH;
+    if (verdict == GUARD_HASH) {
+        e = c->verify(c->verify_ctx, user, password, &role);
+    } else if (verdict == GUARD_RECALL && c->recall) {
+        e = c->recall(c->verify_ctx, user, password, &role);
+    }
+    if (e == 0 && role > VR_ROLE_NONE) {
+        guard_right(s->guard, from, user, verdict, vr_mono_ms());
         r->role = role;
         snprintf(r->user, sizeof(r->user), "%s", user);
-        status = 0;
+        return 0;
+    }
+    if (verdict != GUARD_HASH) {
+        return MHD_HTTP_TOO_MANY_REQUESTS;
+    }
+    log_attempt(VR_LOG_WARNING, "wrong-password", sa, user, "no such user or wrong password");
+    return MHD_HTTP_UNAUTHORIZED;
+}
+
+static unsigned
+authenticate_basic(struct http_server *s, struct http_request *r, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct guard_source from;
+    if (!info || !info->client_addr || !guard_source_of(info->client_addr, &from)) {
+        return MHD_HTTP_FORBIDDEN;
+    }
+    char *password = NULL;
+    char *user = MHD_basic_auth_get_username_password(connection, &password);
+    unsigned status = MHD_HTTP_UNAUTHORIZED;
+    if (user && password && *user && strlen(user) < sizeof(r->user) &&
+        strlen(password) <= PASSWORD_MAX) {
+        status = check(s, r, info->client_addr, &from, user, password);
+    } else {
+        note_nobody(s, r, info->client_addr, &from);
     }
     free_secret(password);
     free_secret(user);
@@ -101,5 +182,20 @@ unsigned http_authenticate(struct http_listener *l,
     if (l->kind == HTTP_UNIX) {
         return authenticate_peer(l, r, connection);
     }
-    return authenticate_basic(&l->server->config, r, connection);
+    return authenticate_basic(l->server, r, connection);
+}
+
+void http_auth_headers(struct http_request *r)
+{
+    if (r->status == MHD_HTTP_UNAUTHORIZED) {
+        MHD_add_response_header(r->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+                                "Basic realm=\"vmreplica\", charset=\"UTF-8\"");
+    }
+    if (r->status == MHD_HTTP_TOO_MANY_REQUESTS) {
+        char seconds[16];
+        snprintf(seconds, sizeof(seconds), "%u", r->wait_s);
+        MHD_add_response_header(r->response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+        /* so that each further guess costs a connection */
+        MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
 }

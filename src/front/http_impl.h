@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "front/guard.h"
 #include "front/http.h"
 #include "util/buf.h"
 
@@ -28,6 +29,7 @@ struct http_request {
     enum vr_role role;
     char user[VR_NAME_MAX];
     unsigned refused; /* status decided while reading; 0: none */
+    unsigned wait_s;  /* with 429 */
 
     /* the answer */
     http_handler handler;
@@ -39,6 +41,7 @@ struct http_request {
 
 struct http_server {
     struct http_config config;
+    struct guard *guard;
     atomic_uint refs;     /* http_start's and one per request */
     pthread_mutex_t lock; /* taken before the HTTP library's own locks */
     pthread_cond_t wake;
@@ -75,7 +78,10 @@ void http_completed(void *cls,
 VR_MUST_CHECK int http_listener_open(struct http_server *s, size_t i, struct vr_err *err);
 void http_listener_close(struct http_listener *l);
 
-/* http_auth.c: fills role and user, or returns the status of the refusal (401, 403). */
+/* http_auth.c: fills role and user, or returns the status of the refusal (401, 403, 429 and
+ * wait_s). */
 unsigned http_authenticate(struct http_listener *l,
                            struct http_request *r,
                            struct MHD_Connection *connection);
+/* What a refusal (r->status, r->response) says about authentication. */
+void http_auth_headers(struct http_request *r);

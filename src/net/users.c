@@ -30,7 +30,7 @@ struct user {
 
 struct remembered {
     uint8_t mac[MAC_BYTES]; /* of name and password */
-    uint64_t until_ms;      /* 0: free */
+    uint64_t at_ms;         /* when it was hashed; 0: free */
 };
 
 struct users {
@@ -255,13 +255,14 @@ static int mac_of(
     return r < 0 ? vr_fail(err, VR_E_INTERNAL, "HMAC: %s", gnutls_strerror(r)) : 0;
 }
 
-static bool is_remembered(struct users *u, const uint8_t *mac, uint64_t now_ms)
+/* For `ms` after the hash. */
+static bool is_remembered(struct users *u, const uint8_t *mac, uint64_t ms, uint64_t now_ms)
 {
     bool found = false;
     pthread_mutex_lock(&u->lock);
     for (size_t i = 0; i < REMEMBERED_MAX; i++) {
         const struct remembered *m = &u->remembered[i];
-        if (m->until_ms > now_ms && gnutls_memcmp(m->mac, mac, MAC_BYTES) == 0) {
+        if (m->at_ms && m->at_ms + ms > now_ms && gnutls_memcmp(m->mac, mac, MAC_BYTES) == 0) {
             found = true;
         }
     }
@@ -270,18 +271,21 @@ static bool is_remembered(struct users *u, const uint8_t *mac, uint64_t now_ms)
     return found;
 }
 
-/* In the place of the one that ends first. */
+/* In its own place, or that of the oldest. */
 static void remember(struct users *u, const uint8_t *mac, uint64_t now_ms)
 {
     pthread_mutex_lock(&u->lock);
     struct remembered *oldest = &u->remembered[0];
-    for (size_t i = 1; i < REMEMBERED_MAX; i++) {
-        if (u->remembered[i].until_ms < oldest->until_ms) {
-            oldest = &u->remembered[i];
+    for (size_t i = 0; i < REMEMBERED_MAX; i++) {
+        struct remembered *m = &u->remembered[i];
+        if (m->at_ms && gnutls_memcmp(m->mac, mac, MAC_BYTES) == 0) {
+            oldest = m;
+            break;
         }
+        oldest = m->at_ms < oldest->at_ms ? m : oldest;
     }
     memcpy(oldest->mac, mac, MAC_BYTES);
-    oldest->until_ms = now_ms + USERS_REMEMBER_MS;
+    oldest->at_ms = VR_MAX(now_ms, 1u);
     pthread_mutex_unlock(&u->lock);
 }
 
@@ -322,7 +326,7 @@ int users_verify_at(struct users *u,
         if (r < 0) {
             return r;
         }
-        if (is_remembered(u, mac, now_ms)) {
+        if (is_remembered(u, mac, USERS_REMEMBER_MS, now_ms)) {
             *ret_role = user->role;
             return 0;
         }
@@ -336,6 +340,26 @@ int users_verify_at(struct users *u,
         return vr_fail(err, VR_E_AUTH, "no such user or wrong password");
     }
     remember(u, mac, now_ms);
+    *ret_role = user->role;
+    return 0;
+}
+
+int users_recall(struct users *u,
+                 const char *name,
+                 const char *password,
+                 uint64_t now_ms,
+                 int *ret_role,
+                 struct vr_err *err)
+{
+    uint8_t mac[MAC_BYTES];
+    const struct user *user = name_ok(name) && password_ok(password) ? find(u, name) : NULL;
+    int r = user ? mac_of(u, name, password, mac, err) : 0;
+    if (r < 0) {
+        return r;
+    }
+    if (!user || !is_remembered(u, mac, USERS_RECALL_MS, now_ms)) {
+        return vr_fail(err, VR_E_AUTH, "no password that was right lately");
+    }
     *ret_role = user->role;
     return 0;
 }

@@ -95,6 +95,26 @@ static void test_remembered_for_a_minute(void **state)
     assert_int_equal(remembered, 1);
 }
 
+static void test_recalled_for_an_hour(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    _cleanup_(users_freep) struct users *u = load_one();
+    int role = 0;
+    uint64_t hashed, remembered;
+    CHECK_FAILS(users_recall(u, "ann", "secret", 1, &role, &err), &err, VR_E_AUTH, "lately");
+    CHECK_OK(users_verify_at(u, "ann", "secret", 1000, &role, &err), &err);
+    role = 0;
+    CHECK_OK(users_recall(u, "ann", "secret", 999 + USERS_RECALL_MS, &role, &err), &err);
+    assert_int_equal(role, USERS_OPERATOR);
+    CHECK_FAILS(users_recall(u, "ann", "wrong", 1000, &role, &err), &err, VR_E_AUTH, "");
+    CHECK_FAILS(users_recall(u, "bob", "secret", 1000, &role, &err), &err, VR_E_AUTH, "");
+    CHECK_FAILS(users_recall(u, "ann", "", 1000, &role, &err), &err, VR_E_AUTH, "");
+    CHECK_FAILS(users_recall(u, "ann", "secret", 1000 + USERS_RECALL_MS, &role, &err), &err,
+                VR_E_AUTH, "");
+    users_counters(u, &hashed, &remembered);
+    assert_int_equal(hashed, 1);
+}
+
 static void *verify_main(void *arg)
 {
     struct vr_err err;
@@ -221,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {T(test_verify),
                                        T(test_every_refusal_costs_a_hash),
                                        T(test_remembered_for_a_minute),
+                                       T(test_recalled_for_an_hour),
                                        T(test_threads),
                                        T(test_bad_files),
                                        T(test_add_list_remove),
