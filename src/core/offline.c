@@ -200,7 +200,7 @@ static void stopped(struct core *c,
         return;
     }
     uint32_t code = cmd == CMD_ABORT ? VR_RC_FAILED : vr_retcode_of_error(res->result);
-    job_finish(c, e, VR_JEV_FAIL, code, text);
+    job_fail(c, e, code, res->result, text);
 }
 
 void offline_end(struct core *c, struct job_entry *e, const struct core_transfer_result *res)
@@ -215,7 +215,7 @@ void offline_end(struct core *c, struct job_entry *e, const struct core_transfer
     } else if (res->result == 0 && rel) {
         exported(c, e, rel);
     } else if (res->result == 0) {
-        job_finish(c, e, VR_JEV_FAIL, VR_RC_INVALID_STATE, "the relationship was removed");
+        job_fail(c, e, VR_RC_INVALID_STATE, -VR_E_STATE, "the relationship was removed");
     } else {
         stopped(c, e, rel, res, cmd);
     }

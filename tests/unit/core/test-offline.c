@@ -176,6 +176,7 @@ static void test_import(void **state)
     assert_int_equal(import(f, &admin, "/mnt"), 32774);
     end(f, -VR_E_CORRUPT, (struct vr_uuid){{0}});
     assert_int_equal(fake_job(f, id)->state, VR_JOB_EXCEPTION);
+    assert_int_equal(fake_job(f, id)->error_kind, VR_E_CORRUPT);
     assert_int_equal(fake_get(f, 0)->state, VR_REL_INITIAL);
     assert_int_equal(import(f, &admin, "/mnt"), 4096);
     end(f, 0, uuid_of(0x55));
