@@ -82,7 +82,7 @@ int setup(void **state)
         .verify_ctx = f,
         .post = post,
         .post_ctx = f,
-        .deadline_ms = 150};
+        .deadline_ms = HEAR_MS};
     struct front_handlers h = {
         .cimxml = on_cimxml, .cimxml_ctx = f, .rest = on_rest, .rest_ctx = f};
     struct vr_err err = VR_ERR_INIT;
@@ -101,14 +101,18 @@ int teardown(void **state)
     return 0;
 }
 
-int dial(const struct fixture *f)
+int dial_port(uint16_t port)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_port = htons(front_port(f->front, 0)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
     return fd;
+}
+
+int dial(const struct fixture *f)
+{
+    return dial_port(front_port(f->front, 0));
 }
 
 int dial_unix(const struct fixture *f)
@@ -130,7 +134,7 @@ int hear(int fd, char *buf, size_t cap)
     size_t n = 0;
     for (;;) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        if (poll(&p, 1, 5000) != 1) {
+        if (poll(&p, 1, HEAR_MS) != 1) {
             fail_msg("no answer");
         }
         ssize_t got = recv(fd, buf + n, cap - 1 - n, 0);

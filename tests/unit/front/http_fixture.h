@@ -11,6 +11,7 @@
 #define AUTH "Authorization: Basic YWRtaW46c2VjcmV0\r\n"  /* admin:secret */
 #define WRONG "Authorization: Basic YWRtaW46d3Jvbmc=\r\n" /* admin:wrong */
 #define HOST "Host: test\r\n"
+#define HEAR_MS 60000 /* a bound for what comes at once; a busy machine may take its time */
 
 struct fixture {
     struct front *front;
@@ -25,6 +26,7 @@ struct fixture {
 
 int setup(void **state);
 int teardown(void **state);
+int dial_port(uint16_t port);
 int dial(const struct fixture *f);
 int dial_unix(const struct fixture *f);
 void say(int fd, const char *text);

@@ -3,6 +3,7 @@
 #include "tests/unit/front/http_fixture.h"
 
 #include "front/cimxml/http.h"
+#include "front/http_impl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -136,6 +137,24 @@ static void test_body_limit(void **state)
     free(big);
 }
 
+static http_handler
+route_all(void *ctx, const struct http_request *r, void **ret_ctx, unsigned *ret_status)
+{
+    *ret_ctx = ctx;
+    return on_rest;
+}
+
+/* What the server holds of bodies comes to `wanted`. Not to be found out by asking: what the
+ * question itself takes may be what somebody else is refused for. */
+static void await_bodies(const struct http_server *s, size_t wanted)
+{
+    size_t held = 0;
+    for (int i = 0; i < HEAR_MS / 5 && (held = atomic_load(&s->body_bytes)) != wanted; i++) {
+        usleep(5000);
+    }
+    assert_int_equal(held, wanted);
+}
+
 /* Sixteen bodies that never end fill what all requests may hold; the next one is refused, and
  * served once they are gone. */
 static void test_bodies_limit(void **state)
@@ -144,35 +163,39 @@ static void test_bodies_limit(void **state)
         N = HTTP_BODIES_MAX / HTTP_BODY_MAX
     };
     struct fixture *f = *state;
+    struct http_config config = f->config;
+    struct http_server *server;
+    struct vr_err err = VR_ERR_INIT;
     static const char small[] =
         "POST /api/v1/x HTTP/1.1\r\n" HOST AUTH "Content-Length: 100\r\n\r\n%0100d";
     char buf[4096], request[512], *big = malloc(HTTP_BODY_MAX);
-    int fds[N], status = 0;
+    int fds[N];
     assert_non_null(big);
     snprintf(request, sizeof(request), small, 0);
     memset(big, 'x', HTTP_BODY_MAX);
     big[HTTP_BODY_MAX - 1] = '\0';
+    config.nlistens = 1;
+    config.route = route_all;
+    config.route_ctx = f;
+    CHECK_OK(http_start(&config, &server, &err), &err);
     for (int i = 0; i < N; i++) {
-        fds[i] = dial(f);
+        fds[i] = dial_port(http_port(server, 0));
         say(fds[i], "POST /api/v1/x HTTP/1.1\r\n" HOST AUTH "Content-Length: 1048576\r\n\r\n");
         say(fds[i], big);
     }
-    int fd = dial(f);
-    for (int i = 0; i < 2000 && status != 503; i++) {
-        usleep(5000); /* the server may still be reading, on a busy machine for long */
-        status = ask(fd, request, buf, sizeof(buf));
-    }
-    assert_int_equal(status, 503);
+    await_bodies(server, (size_t)N * (HTTP_BODY_MAX - 1));
+    int fd = dial_port(http_port(server, 0));
+    assert_int_equal(ask(fd, request, buf, sizeof(buf)), 503);
+    assert_int_equal(f->handled, 0);
     for (int i = 0; i < N; i++) {
         close(fds[i]);
     }
-    for (int i = 0; i < 2000 && status != 200; i++) {
-        usleep(5000);
-        status = ask(fd, request, buf, sizeof(buf));
-    }
-    assert_int_equal(status, 200);
+    await_bodies(server, 0);
+    assert_int_equal(ask(fd, request, buf, sizeof(buf)), 200);
+    assert_int_equal(f->handled, 1);
     close(fd);
     free(big);
+    http_stop(server);
 }
 
 /* Who sends on and on without a password is cut off. */
@@ -208,10 +231,21 @@ static void test_long_headers(void **state)
     free(request);
 }
 
+static void restart(struct fixture *f, unsigned deadline_ms)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct front_handlers h = {.rest = on_rest, .rest_ctx = f};
+    front_stop(f->front);
+    f->config.deadline_ms = deadline_ms;
+    CHECK_OK(front_start(&f->config, &h, &f->front, &err), &err);
+}
+
 static void test_deadline(void **state)
 {
     struct fixture *f = *state;
     char buf[4096];
+    int status = 0;
+    restart(f, 150);
     f->keep = true;
     int fd = dial(f);
     assert_int_equal(ask(fd, "GET /api/v1/ HTTP/1.1\r\n" HOST AUTH "\r\n", buf, sizeof(buf)), 503);
@@ -219,7 +253,11 @@ static void test_deadline(void **state)
     assert_non_null(f->kept);
     answer(f, f->kept, "late"); /* goes nowhere */
     f->keep = false;
-    assert_int_equal(ask(fd, "GET /api/v1/ HTTP/1.1\r\n" HOST AUTH "\r\n", buf, sizeof(buf)), 200);
+    for (int i = 0; i < 100 && status != 200; i++) { /* on a busy machine it may be late again */
+        status = ask(fd, "GET /api/v1/ HTTP/1.1\r\n" HOST AUTH "\r\n", buf, sizeof(buf));
+    }
+    assert_int_equal(status, 200);
+    assert_non_null(strstr(buf, "rest GET"));
     close(fd);
     /* the client is gone before the answer */
     f->keep = true;
@@ -251,9 +289,6 @@ static void test_stop_while_waiting(void **state)
     struct vr_err err = VR_ERR_INIT;
     struct front_handlers h = {.rest = on_rest, .rest_ctx = f};
     f->keep = true;
-    front_stop(f->front);
-    f->config.deadline_ms = 20000;
-    CHECK_OK(front_start(&f->config, &h, &f->front, &err), &err);
     int fd = dial(f);
     say(fd, "GET /api/v1/ HTTP/1.1\r\n" HOST AUTH "\r\n");
     while (!f->kept) {
