@@ -2,6 +2,9 @@
 /* Our locks against real QEMU tools, in both directions. */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,28 +41,54 @@ static pid_t start(const char *const *argv)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         execvp(argv[0], (char *const *)(uintptr_t)argv);
         _exit(127);
     }
     return pid;
 }
 
+/* By a signal that cannot be missed: qemu-nbd loses a SIGTERM that comes before its main loop. */
 static void stop(pid_t pid)
 {
-    kill(pid, SIGTERM);
+    kill(pid, SIGKILL);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-/* The other program needs a moment until it holds its lock. */
-static int lock_until_busy(int fd, enum image_lock_mode mode, struct vr_err *err)
+/* The other program has its lock and goes on. Not to be found out by trying to lock: the program
+ * would find the image in use at that moment, and give up. */
+static void await_other(pid_t pid, bool (*is_there)(const char *), const char *path)
 {
-    int r = 0;
-    for (int i = 0; i < 500 && r == 0; i++) {
-        r = image_lock(fd, mode, "disk.img", err);
-        image_unlock(fd);
+    bool there = false;
+    for (int i = 0; i < 6000 && !(there = is_there(path)); i++) {
+        assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
         usleep(10000);
     }
-    return r;
+    assert_true(there);
+}
+
+/* qemu-io wrote, so it has the lock. */
+static bool is_written(const char *path)
+{
+    char byte = 0;
+    int fd = open_fd(path);
+    assert_int_equal(pread(fd, &byte, 1, 0), 1);
+    close(fd);
+    return byte == 7;
+}
+
+/* qemu-nbd greets, so it has opened the image. */
+static bool is_greeting(const char *path)
+{
+    char magic[8] = "";
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    bool greets = connect(fd, (struct sockaddr *)&un, sizeof un) == 0 &&
+                  recv(fd, magic, sizeof magic, MSG_WAITALL) == (ssize_t)sizeof magic;
+    close(fd);
+    return greets && memcmp(magic, "NBDMAGIC", sizeof magic) == 0;
 }
 
 static void test_read_lock_keeps_writers_out(void **state)
@@ -114,9 +143,11 @@ static void test_qemu_writer_is_seen(void **state)
 {
     struct vr_err err;
     int fd = open_fd(raw);
-    const char *argv[] = {"qemu-io", "-f", "raw", "-c", "sleep 20000", raw, NULL};
+    const char *argv[] = {"qemu-io", "-f",           "raw", "-c", "write -q -P 7 0 512",
+                          "-c",      "sleep 600000", raw,   NULL};
     pid_t pid = start(argv);
-    assert_int_equal(lock_until_busy(fd, IMAGE_LOCK_READ, &err), -VR_E_BUSY);
+    await_other(pid, is_written, raw);
+    CHECK_FAILS(image_lock(fd, IMAGE_LOCK_READ, "w", &err), &err, VR_E_BUSY, "'w'");
     CHECK_FAILS(image_lock(fd, IMAGE_LOCK_EXCLUSIVE, "w", &err), &err, VR_E_BUSY, "'w'");
     stop(pid);
     CHECK_OK(image_lock(fd, IMAGE_LOCK_EXCLUSIVE, raw, &err), &err);
@@ -131,7 +162,8 @@ static void test_qemu_nbd_reader_is_seen(void **state)
     int fd = open_fd(qcow2);
     const char *argv[] = {"qemu-nbd", "-t", "-r", "-f", "qcow2", "-k", sock, qcow2, NULL};
     pid_t pid = start(argv);
-    assert_int_equal(lock_until_busy(fd, IMAGE_LOCK_EXCLUSIVE, &err), -VR_E_BUSY);
+    await_other(pid, is_greeting, sock);
+    CHECK_FAILS(image_lock(fd, IMAGE_LOCK_EXCLUSIVE, "n", &err), &err, VR_E_BUSY, "'n'");
     CHECK_OK(image_lock(fd, IMAGE_LOCK_READ, qcow2, &err), &err);
     stop(pid);
     close(fd);
