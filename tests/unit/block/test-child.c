@@ -60,7 +60,7 @@ static void test_nothing_else_is_inherited(void **state)
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
     struct child c = start_sleep();
     close(fd);
-    for (int i = 0; i < 100 && is_locked(); i++) { /* until its exec */
+    for (int i = 0; i < 3000 && is_locked(); i++) { /* until its exec */
         usleep(20000);
     }
     assert_false(is_locked());

@@ -287,7 +287,7 @@ static void test_wrong_answers_end_the_device(void **state)
     check_ends(HALF, VR_E_IO, 20000);
     check_ends(STRANGER, VR_E_IO, 20000);
     check_ends(GARBAGE, VR_E_IO, 20000);
-    check_ends(HALF_STUCK, VR_E_TIMEOUT, 50);
+    check_ends(HALF_STUCK, VR_E_TIMEOUT, 250);
 }
 
 static void test_a_bad_sector_fails_only_who_reads_it(void **state)

@@ -32,7 +32,7 @@ static struct block_dev *serve(const char *const *tail, unsigned flags)
     }
     struct vr_err err = VR_ERR_INIT;
     struct block_dev *dev = NULL;
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 6000; i++) {
         int r = access(sock, F_OK) == 0 ? block_nbd_open_unix(sock, flags, 20000, &dev, &err) : -1;
         if (r == 0 || r == -VR_E_UNSUPPORTED || r == -VR_E_DENIED) {
             break;
@@ -309,14 +309,14 @@ static void test_dead_server_is_an_error(void **state)
 static void test_silent_server_times_out(void **state)
 {
     struct vr_err err;
-    const char *tail[] = {"--filter=delay", "memory", "8M", "rdelay=5", NULL};
+    const char *tail[] = {"--filter=delay", "memory", "8M", "rdelay=60", NULL};
     struct block_dev *dev = serve(tail, BLOCK_READ_ONLY);
     assert_non_null(dev);
     block_nbd_set_deadline(dev, 100);
     uint64_t t = vr_mono_ms();
     CHECK_FAILS(block_read(dev, buf, 4096, 0, &err), &err, VR_E_TIMEOUT, "in time");
     CHECK_FAILS(block_read(dev, buf, 4096, 0, &err), &err, VR_E_TIMEOUT, "in time");
-    assert_true(vr_mono_ms() - t < 2000);
+    assert_true(vr_mono_ms() - t < 30000);
     block_close(dev);
 }
 
@@ -434,7 +434,7 @@ static void test_qemu_nbd_dies_with_us(void **state)
     pid_t child = 0;
     assert_int_equal(read(fds[0], &child, sizeof child), sizeof child);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-    for (int i = 0; i < 200 && !is_over(child); i++) {
+    for (int i = 0; i < 6000 && !is_over(child); i++) {
         usleep(10000);
     }
     assert_true(is_over(child));
