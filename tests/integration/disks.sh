@@ -19,7 +19,7 @@ watch_opens() { # HOST: its system calls are written down from now on
         >"$work/$1.strace" 2>&1 &
     remember $!
     echo $! >>"$work/tracers"
-    for ((i = 0; i < 50; i++)); do
+    for ((i = 0; i < JOB_S * 10; i++)); do
         vr "$1" vms >/dev/null
         ! grep -q "TracerPid:.*[1-9]" "/proc/$(hvar "$1" PID)/status" || return 0
         sleep 0.1

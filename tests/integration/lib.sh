@@ -12,7 +12,7 @@ unset VMREPLICA_SOCKET
 failed=0
 L=/nonexistent
 NS=root/virtualization/v2
-JOB_S=30
+JOB_S=90 # a bound, for what ends soon
 
 need() { # TOOL...
     local tool

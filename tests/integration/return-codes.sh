@@ -140,8 +140,8 @@ writer() {
     local i
     qemu-nbd --persistent --format raw --socket "$work/nbd" "$H1_DISK_0" &
     remember $!
-    for ((i = 0; i < 50; i++)); do
-        [ ! -S "$work/nbd" ] || break
+    for ((i = 0; i < JOB_S * 10; i++)); do # until it answers: its socket is there before it has the lock
+        ! qemu-img info "nbd+unix:///?socket=$work/nbd" >/dev/null 2>&1 || break
         sleep 0.1
     done
     says 32774 h1 operator "$(vm_param)"

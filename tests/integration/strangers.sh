@@ -21,7 +21,7 @@ host restart h1 || exit 1
 # Starts a daemon that must not start, and give this reason.
 refuses_to_start() { # CONFIGURATION REASON
     local r=0
-    timeout 10 vmreplicad --config "$1" >"$work/said" 2>&1 || r=$?
+    timeout 60 vmreplicad --config "$1" >"$work/said" 2>&1 || r=$?
     cat "$work/said"
     [[ $r != 0 && $r != 124 ]] || die "exit status $r"
     grep -q -- "$2" "$work/said" || die "it did not say: $2"
@@ -37,12 +37,13 @@ peer_says() { # REASON COMMAND...: on h1, fails
 }
 
 no_certificate() {
+    local i
     openssl s_client -connect "127.0.0.1:${H2_PEER##*:}" -servername h2.localhost -CAfile "$H1_CA" -tls1_3 \
         >"$work/said" 2>&1 </dev/null || true
     openssl s_client -connect "127.0.0.1:${H2_PEER##*:}" -servername h2.localhost -tls1_2 >"$work/said2" 2>&1 \
         </dev/null && die 'TLS 1.2 was accepted'
     # In TLS 1.3 the refusal comes after the handshake: the daemon's log has it.
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
+    for ((i = 0; i < JOB_S * 5; i++)); do
         ! grep -qi 'certificate' "$L/h2/log" || return 0
         sleep 0.2
     done
@@ -190,7 +191,7 @@ other_size() {
 reload_says() { # REASON
     local i
     kill -HUP "$H1_PID"
-    for ((i = 0; i < 50; i++)); do
+    for ((i = 0; i < JOB_S * 10; i++)); do
         ! tail -n 1 "$L/h1/log" | grep -q "$1" || return 0
         sleep 0.1
     done

@@ -107,7 +107,7 @@ event_follow() {
     vr h1 verify "$VM_NAME" --wait
     host restart h1
     vr h1 resync "$VM_NAME" --wait
-    for ((i = 0; i < 100; i++)); do
+    for ((i = 0; i < JOB_S * 10; i++)); do
         [ "$(grep -c '"event_id":29244' "$work/follow")" -lt 2 ] || break
         sleep 0.1
     done

@@ -6,6 +6,7 @@ it ends; its folder goes away unless KEEP is set.
 """
 import atexit
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,7 @@ import traceback
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), '..', '..', '..'))
 LETTERS = 'abcdefgh'
 START_S = 60
+RELEASED_S = 60
 MIB = 1 << 20
 BLOCK = 64 << 10
 
@@ -53,6 +56,29 @@ def await_true(what, fn, seconds=60.0, step=0.02):
         if time.monotonic() > until:
             raise Failure(f'not within {seconds:.0f} s: {what}')
         time.sleep(step)
+
+
+def is_locked(path):
+    """Does anybody hold one of QEMU's locks? Asked without taking one, which others might run into."""
+    with open(path, 'rb') as f:
+        for first in (100, 200):  # what is in use, and what is not shared
+            lock = struct.pack('hhqqi4x', fcntl.F_WRLCK, os.SEEK_SET, first, 8, 0)
+            if struct.unpack('hhqqi4x', fcntl.fcntl(f, fcntl.F_OFD_GETLK, lock))[0] != fcntl.F_UNLCK:
+                return True
+    return False
+
+
+def run_when_released(path, *command):
+    """As run, for an image that a daemon may still have open: a job has failed, or is suspended, for one host before
+    the other one's qemu-nbd has ended; and it may be tried again."""
+    until = time.monotonic() + RELEASED_S
+    while True:
+        await_true(f'nobody has {path} open', lambda: not is_locked(path), RELEASED_S)
+        try:
+            return run(*command)
+        except Failure as e:
+            if 'Failed to get' not in str(e) or time.monotonic() > until:
+                raise
 
 
 class Test:
@@ -327,8 +353,12 @@ class Lab:
         if form == 'raw':
             return file_digest(path)
         plain = os.path.join(self.test.work, 'plain')
-        run('qemu-img', 'convert', '--image-opts', '-O', 'raw',
-            f'driver={form},file.driver=file,file.locking={locking},file.filename={path}', plain)
+        command = ('qemu-img', 'convert', '--image-opts', '-O', 'raw',
+                   f'driver={form},file.driver=file,file.locking={locking},file.filename={path}', plain)
+        if locking == 'on':
+            run_when_released(path, *command)
+        else:
+            run(*command)
         try:
             return file_digest(plain)
         finally:
@@ -343,7 +373,8 @@ class Lab:
             expect(d['file'] in names, f'image {d["file"]} is missing: {names}')
             expect(d['file'] + '.unready' not in names, f'{d["file"]} is there twice: {names}')
             if d['format'] == 'qcow2':
-                run('qemu-img', 'check', '-q', os.path.join(self.replica_dir(host), d['file']))
+                image = os.path.join(self.replica_dir(host), d['file'])
+                run_when_released(image, 'qemu-img', 'check', '-q', image)
         return sc
 
     def recover(self, host='h2'):

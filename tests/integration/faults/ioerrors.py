@@ -33,7 +33,7 @@ class Injector:
         open(self.log, 'w', encoding='ascii').close()
         self.child = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                       stderr=subprocess.PIPE, text=True)
-        await_true('strace is attached', self.attached, 20)
+        await_true('strace is attached', self.attached)
         return self
 
     def attached(self):

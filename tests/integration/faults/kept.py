@@ -41,7 +41,7 @@ class Keeper:
         expect(self.lab.contents('h2') == self.lab.contents('h1'), 'the disks are not equal')
 
     def none_left(self):
-        await_true('no connection is left', lambda: not self.proxy.sockets, 30)
+        await_true('no connection is left', lambda: not self.proxy.sockets)
 
     def one_connection(self):
         self.resync()

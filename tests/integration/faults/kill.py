@@ -143,7 +143,7 @@ class Killer:
             h1.kick()
             h1.await_end(self.job)
         self.count['rounds'] += 1
-        await_true('the relationship is replicating', lambda: h1.rel()['state'] == 3, 5)
+        await_true('the relationship is replicating', lambda: h1.rel()['state'] == 3)
         self.ledger.completed()
 
 

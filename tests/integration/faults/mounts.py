@@ -59,7 +59,7 @@ class Disk:
     def cut(self, host):
         """The host stops where it is, what is not on the disk is lost, and then it is gone."""
         os.kill(host.pid, signal.SIGSTOP)
-        await_true('stopped', lambda: stopped(host.pid), 10, 0.001)
+        await_true('stopped', lambda: stopped(host.pid), step=0.001)
         fd = os.open(self.at, os.O_RDONLY)
         fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack('I', NO_LOG_FLUSH))
         os.close(fd)

@@ -71,7 +71,7 @@ class Resumer:
 
     def half_way(self, job):
         half = DISK_MIB * MIB // 2
-        self.h1.await_job(job, lambda j: j['progress']['bytes_sent'] >= half, 'half is sent', 30, 0.005)
+        self.h1.await_job(job, lambda j: j['progress']['bytes_sent'] >= half, 'half is sent', step=0.005)
 
     # --- interruptions: each leaves the job waiting, or paused, or h1 down ---
 
@@ -94,7 +94,7 @@ class Resumer:
     def cut(self, job):
         cuts = self.proxy.cuts
         self.proxy.cut_at = DISK_MIB * MIB // 2
-        await_true('the connection is cut', lambda: self.proxy.cuts > cuts, 30)
+        await_true('the connection is cut', lambda: self.proxy.cuts > cuts)
         self.h1.await_job(job, lambda j: j['state'] == 3, 'it waits for the link')
         return lambda: None
 
