@@ -26,6 +26,7 @@
 #include "net/users.h"
 #include "util/fdio.h"
 #include "util/log.h"
+#include "util/num.h"
 #include "util/vtime.h"
 #include "vr_config.h"
 
@@ -33,6 +34,7 @@
 
 #define MMAP_THRESHOLD (128 << 10)
 #define LOCK_TRIES 100
+#define FILES_MAX 16384
 #define LOCK_TRY_MS 50
 
 struct options {
@@ -142,12 +144,17 @@ static int check_config(const struct daemon_config *c, struct vr_err *err)
 
 static int harden(struct vr_err *err)
 {
-    struct rlimit none = {0, 0};
+    struct rlimit none = {0, 0}, files;
     /* Files of ours say their mode; a replica's images belong to the group of its storage location,
      * too. */
     umask(007);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    /* Thousands of slow strangers must not use up the descriptors (front/http_conns.h). */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES_MAX) {
+        files.rlim_cur = VR_MIN(files.rlim_max, (rlim_t)FILES_MAX);
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
     /* Keys and guests' data are in our memory. */
     if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0) {
         return vr_fail_errno(err, VR_E_INTERNAL, "cannot forbid core dumps");

@@ -308,6 +308,9 @@ static enum MHD_Result queue(struct http_request *r, struct MHD_Connection *conn
     if (!r->response) {
         return MHD_NO; /* no memory for an answer: cut the connection */
     }
+    if (r->chunked) {
+        MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
     return MHD_queue_response(connection, r->status, r->response);
 }
 
@@ -319,7 +322,7 @@ static enum MHD_Result refuse(struct http_request *r,
     r->status = status;
     r->response = error_response(r, status, detail);
     if (r->response) {
-        http_auth_headers(r);
+        http_refusal_headers(r);
     }
     return queue(r, connection);
 }
@@ -333,24 +336,27 @@ static const char *refusal_detail(unsigned status)
         return "authentication required";
     case MHD_HTTP_TOO_MANY_REQUESTS:
         return "too many wrong passwords from this address: wait as Retry-After says";
-    case MHD_HTTP_BAD_REQUEST:
-        return "the Host header is missing";
     default:
         return NULL;
     }
 }
 
 /* Headers are there. Decides early what can be, so that a body nobody wants is not kept. */
-static enum MHD_Result
-begin(struct http_listener *l, struct http_request *r, struct MHD_Connection *connection)
+static enum MHD_Result begin(struct http_listener *l,
+                             struct http_request *r,
+                             struct MHD_Connection *connection,
+                             const char *fault)
 {
     uint64_t length = 0;
     const char *text = lookup(&r->headers, "", MHD_HTTP_HEADER_CONTENT_LENGTH);
-    r->refused = http_authenticate(l, r, connection);
-    if (!r->refused && r->http11 && !lookup(&r->headers, "", MHD_HTTP_HEADER_HOST)) {
-        r->refused = MHD_HTTP_BAD_REQUEST;
+    if (fault) {
+        return refuse(r, connection, MHD_HTTP_BAD_REQUEST, fault);
     }
-    if (text && (!vr_parse_u64(text, 0, UINT64_MAX, &length) || length > HTTP_BODY_MAX)) {
+    r->refused = http_authenticate(l, r, connection);
+    if (text && !vr_parse_u64(text, 0, UINT64_MAX, &length)) {
+        return refuse(r, connection, MHD_HTTP_BAD_REQUEST, "Content-Length is not a number");
+    }
+    if (length > HTTP_BODY_MAX) {
         r->refused = r->refused ? r->refused : MHD_HTTP_CONTENT_TOO_LARGE;
         return refuse(r, connection, r->refused, refusal_detail(r->refused));
     }
@@ -446,7 +452,8 @@ enum MHD_Result http_access(void *cls,
     if (!r) {
         r = request_new(l->server, connection, url, method, version);
         *con_cls = r;
-        return r ? begin(l, r, connection) : MHD_NO;
+        return r ? begin(l, r, connection, http_framing_fault(r, connection, method, version))
+                 : MHD_NO;
     }
     if (*data_size) {
         return take_body(r, data, data_size);
@@ -466,6 +473,7 @@ void http_completed(void *cls,
     struct http_request *r = *con_cls;
     *con_cls = NULL;
     if (r) {
+        http_conn_go_on(&r->server->conns, http_conn_of(connection), false);
         request_unref(r);
     }
 }
@@ -525,7 +533,8 @@ static struct http_server *server_new(const struct http_config *config)
         return NULL;
     }
     s->guard = guard_new();
-    if (!s->guard) {
+    if (!s->guard || !http_conns_start(&s->conns, config)) {
+        guard_free(s->guard);
         free(s);
         return NULL;
     }
@@ -582,10 +591,6 @@ void http_stop(struct http_server *s)
     for (size_t i = 0; i < HTTP_LISTENERS_MAX; i++) {
         http_listener_close(&s->listeners[i]);
     }
+    http_conns_stop(&s->conns);
     server_unref(s);
-}
-
-uint16_t http_port(const struct http_server *s, size_t i)
-{
-    return i < HTTP_LISTENERS_MAX ? s->listeners[i].port : 0;
 }

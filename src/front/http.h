@@ -22,8 +22,12 @@
 #define HTTP_CONNECTION_MEMORY                                                                     \
     (16 * 1024)                   /* line, headers and buffers of one connection; more: 431 */
 #define HTTP_CONNECTIONS_MAX 4096 /* per listener */
-#define HTTP_TIMEOUT_S 15         /* without a byte */
-#define HTTP_DEADLINE_MS 30000    /* for an answer */
+#define HTTP_ADDRESS_CONNECTIONS_MAX 3584 /* of them from one address */
+#define HTTP_STRANGERS_MAX 3072 /* connections without an authenticated request; the oldest go */
+#define HTTP_STRANGER_MS 20000  /* until the first authenticated request */
+#define HTTP_EXCHANGE_MS 300000 /* for a request of a known client and its answer */
+#define HTTP_TIMEOUT_S 15       /* without a byte */
+#define HTTP_DEADLINE_MS 30000  /* for an answer */
 #define HTTP_LISTENERS_MAX 8
 
 struct http_server;
@@ -78,6 +82,8 @@ struct http_config {
     const char *tls_cert_pem,
         *tls_key_pem;     /* text, not paths; needed by HTTP_TLS. Borrowed until stop */
     uint32_t deadline_ms; /* 0: HTTP_DEADLINE_MS */
+    uint32_t stranger_ms, exchange_ms; /* 0: as above */
+    size_t strangers_max;              /* 0: as above */
     /* Is this the user's password? 0 and *ret_role, or -VR_E_KIND. Called by several threads. */
     int (*verify)(void *ctx, const char *user, const char *password, enum vr_role *ret_role);
     /* The same from memory alone, quickly, for users at whose names somebody guesses (guard.h).

@@ -179,13 +179,15 @@ unsigned http_authenticate(struct http_listener *l,
                            struct http_request *r,
                            struct MHD_Connection *connection)
 {
-    if (l->kind == HTTP_UNIX) {
-        return authenticate_peer(l, r, connection);
+    unsigned status = l->kind == HTTP_UNIX ? authenticate_peer(l, r, connection)
+                                           : authenticate_basic(l->server, r, connection);
+    if (status == 0) {
+        http_conn_go_on(&l->server->conns, http_conn_of(connection), true);
     }
-    return authenticate_basic(l->server, r, connection);
+    return status;
 }
 
-void http_auth_headers(struct http_request *r)
+void http_refusal_headers(struct http_request *r)
 {
     if (r->status == MHD_HTTP_UNAUTHORIZED) {
         MHD_add_response_header(r->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
@@ -195,7 +197,11 @@ void http_auth_headers(struct http_request *r)
         char seconds[16];
         snprintf(seconds, sizeof(seconds), "%u", r->wait_s);
         MHD_add_response_header(r->response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
-        /* so that each further guess costs a connection */
+    }
+    if (!r->chunked &&
+        (r->status == MHD_HTTP_TOO_MANY_REQUESTS || r->status == MHD_HTTP_BAD_REQUEST ||
+         r->status == MHD_HTTP_CONTENT_TOO_LARGE)) {
+        /* each further guess costs a connection; what follows a bad request is not read as one */
         MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONNECTION, "close");
     }
 }

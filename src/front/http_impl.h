@@ -8,6 +8,7 @@
 
 #include "front/guard.h"
 #include "front/http.h"
+#include "front/http_conns.h"
 #include "util/buf.h"
 
 #define HTTP_REPLY_HEADERS_MAX 8192
@@ -22,7 +23,7 @@ struct http_request {
 
     char *method, *path;
     char prefix[4]; /* M-POST: "NN-" */
-    bool m_post, http11;
+    bool m_post, http11, chunked;
     struct vr_buf headers, query; /* name NUL value NUL ... */
     struct vr_buf body;
     size_t discarded;
@@ -42,6 +43,7 @@ struct http_request {
 struct http_server {
     struct http_config config;
     struct guard *guard;
+    struct http_conns conns;
     atomic_uint refs;     /* http_start's and one per request */
     pthread_mutex_t lock; /* taken before the HTTP library's own locks */
     pthread_cond_t wake;
@@ -77,11 +79,19 @@ void http_completed(void *cls,
 /* http_listen.c */
 VR_MUST_CHECK int http_listener_open(struct http_server *s, size_t i, struct vr_err *err);
 void http_listener_close(struct http_listener *l);
+/* The connection's entry in server->conns. */
+struct http_conn *http_conn_of(struct MHD_Connection *connection);
 
 /* http_auth.c: fills role and user, or returns the status of the refusal (401, 403, 429 and
  * wait_s). */
 unsigned http_authenticate(struct http_listener *l,
                            struct http_request *r,
                            struct MHD_Connection *connection);
-/* What a refusal (r->status, r->response) says about authentication. */
-void http_auth_headers(struct http_request *r);
+/* What a refusal (r->status, r->response) says about authentication and the connection. */
+void http_refusal_headers(struct http_request *r);
+
+/* http_framing.c: what makes it doubtful where the request ends or who calls; NULL: nothing. */
+const char *http_framing_fault(struct http_request *r,
+                               struct MHD_Connection *connection,
+                               const char *method,
+                               const char *version);

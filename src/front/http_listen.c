@@ -14,7 +14,7 @@
 
 #include "util/cleanup.h"
 
-#define BACKLOG 256
+#define BACKLOG 1024
 #define POOL_THREADS 2 /* so that one password check does not hold everybody up */
 #define TLS_PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
 
@@ -130,6 +130,29 @@ open_unix(const struct http_listen *listen_on, struct http_listener *l, struct v
     return TAKE_FD(fd);
 }
 
+struct http_conn *http_conn_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void on_connection(void *cls,
+                          struct MHD_Connection *connection,
+                          void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http_listener *l = cls;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *socket_context = info ? http_conn_begin(&l->server->conns, info->connect_fd) : NULL;
+        return;
+    }
+    http_conn_end(&l->server->conns, *socket_context);
+    *socket_context = NULL;
+}
+
 static struct MHD_Daemon *start_daemon(struct http_server *s, struct http_listener *l, int fd)
 {
     const struct http_config *c = &s->config;
@@ -147,7 +170,9 @@ static struct MHD_Daemon *start_daemon(struct http_server *s, struct http_listen
         (unsigned)POOL_THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)HTTP_CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, http_completed, l,
-        MHD_OPTION_ARRAY, tls ? tls_items : none, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        l->kind == HTTP_UNIX ? 0u : (unsigned)HTTP_ADDRESS_CONNECTIONS_MAX, MHD_OPTION_ARRAY,
+        tls ? tls_items : none, MHD_OPTION_END);
 }
 
 int http_listener_open(struct http_server *s, size_t i, struct vr_err *err)
@@ -185,4 +210,9 @@ void http_listener_close(struct http_listener *l)
         unlink(l->path);
         l->path[0] = '\0';
     }
+}
+
+uint16_t http_port(const struct http_server *s, size_t i)
+{
+    return i < HTTP_LISTENERS_MAX ? s->listeners[i].port : 0;
 }
