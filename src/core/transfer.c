@@ -30,8 +30,8 @@ static enum vr_transfer_kind kind_of(const struct vr_job *j, const struct vr_rel
         return VR_TRANSFER_VERIFY;
     }
     bool holds = !vr_uuid_is_nil(&rel->generation.uuid); /* a first transfer whose end was lost */
-    if (job_is_initial(j) && !holds) {
-        return j->seeded ? VR_TRANSFER_SEEDED : VR_TRANSFER_INITIAL;
+    if (job_is_initial(j) && !holds) { /* history: an older export may have been imported */
+        return j->seeded || rel->nhistory > 0 ? VR_TRANSFER_SEEDED : VR_TRANSFER_INITIAL;
     }
     /* A resync after a first transfer that never completed: compare with whatever is there. */
     return holds || rel->nhistory > 0 ? VR_TRANSFER_RESYNC : VR_TRANSFER_SEEDED;

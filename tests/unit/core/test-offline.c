@@ -142,6 +142,24 @@ static void test_given_up(void **state)
     fake_free(f);
 }
 
+/* Exported once more, but the first export is what the replica imported. */
+static void test_older_export(void **state)
+{
+    struct fake *f = exported();
+    struct vr_uuid u = uuid_of(0x56);
+    struct core_start_args a = {.vm_id = f->vm.id, .rel_number = -1, .type = CORE_START_NETWORK};
+    assert_int_equal(fake_state(f, 9), 0);
+    assert_int_equal(export(f, &admin, "/mnt/other"), 4096);
+    core_on_proposed(f->c, f->offline.job_id, &u);
+    end(f, -VR_E_IO, (struct vr_uuid){{0}});
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_READY);
+    f->reply.generation.uuid = uuid_of(0x55);
+    core_start_replication(f->c, &operator_, &a, fake_done, f);
+    assert_int_equal(f->answer.code, 4096);
+    assert_int_equal(f->started.kind, VR_TRANSFER_SEEDED); /* not one that needs an empty replica */
+    fake_free(f);
+}
+
 static void test_restart_during_export(void **state)
 {
     struct fake *f = fake_new();
@@ -210,6 +228,7 @@ int main(void)
         T(test_export_fails_or_is_cancelled),
         T(test_found_again),
         T(test_given_up),
+        T(test_older_export),
         T(test_restart_during_export),
         T(test_import),
         T(test_restart_during_import),
