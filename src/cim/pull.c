@@ -195,7 +195,7 @@ struct cim_pull *cim_pull_find(struct cim_pulls *s,
     for (size_t i = 0; i < CIM_PULLS_MAX; i++) {
         struct cim_pull *p = s->all[i];
         if (p && strcmp(p->id, id) == 0 && strcmp(p->user, who->user) == 0 &&
-            cim_ns_eq(p->ns, ns) && (kind < 0 || p->kind == (enum cim_pull_kind)kind)) {
+            (!ns || cim_ns_eq(p->ns, ns)) && (kind < 0 || p->kind == (enum cim_pull_kind)kind)) {
             p->ends_ms = s->now_ms() + p->timeout_ms;
             return p;
         }
@@ -220,6 +220,11 @@ const struct cim_instance *cim_pull_next(struct cim_pull *p)
     p->first = item->next;
     p->left--;
     return item->instance;
+}
+
+const struct cim_instance *cim_pull_peek(const struct cim_pull *p)
+{
+    return p->first ? p->first->instance : NULL;
 }
 
 uint64_t cim_pull_left(const struct cim_pull *p)

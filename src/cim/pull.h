@@ -18,7 +18,8 @@
 enum cim_pull_kind {
     CIM_PULL_WITH_PATH,
     CIM_PULL_PATHS, /* instances have their path and nothing else: no values */
-    CIM_PULL_INSTANCES
+    CIM_PULL_INSTANCES,
+    CIM_PULL_WSMAN /* of WS-Management, which asks for one of the above in its own way */
 };
 
 struct cim_pulls;
@@ -44,7 +45,7 @@ struct cim_arena *cim_pull_arena(struct cim_pull *p);
 void cim_pull_set_data(struct cim_pull *p, const void *data);
 const void *cim_pull_data(const struct cim_pull *p);
 
-/* By its id; its time begins anew. NULL: INVALID_ENUMERATION_CONTEXT. kind < 0: any. */
+/* By its id; its time begins anew. NULL: INVALID_ENUMERATION_CONTEXT. ns NULL, kind < 0: any. */
 struct cim_pull *cim_pull_find(struct cim_pulls *s,
                                const struct cim_caller *who,
                                const char *ns,
@@ -54,5 +55,7 @@ struct cim_pull *cim_pull_find(struct cim_pulls *s,
 const char *cim_pull_id(const struct cim_pull *p);
 /* Borrowed until the pull ends; NULL: that was all. */
 const struct cim_instance *cim_pull_next(struct cim_pull *p);
+/* The same, and it stays the next. */
+const struct cim_instance *cim_pull_peek(const struct cim_pull *p);
 uint64_t cim_pull_left(const struct cim_pull *p);
 void cim_pull_close(struct cim_pulls *s, struct cim_pull *p);

@@ -79,7 +79,10 @@ static void test_snapshot(void **state)
     assert_true(cim_pull_filled(p, &w->st));
     cim_arena_reset(&w->arena);
     assert_int_equal(cim_pull_left(p), 2);
+    const struct cim_instance *first = cim_pull_peek(p);
+    assert_int_equal(cim_pull_left(p), 2);
     const struct cim_instance *i = cim_pull_next(p);
+    assert_ptr_equal(i, first);
     assert_string_equal(cim_get(i, "Text")->str, "one");
     assert_string_equal(cim_path_key(&i->path, "Id")->str, "1");
     assert_string_equal(cim_path_key(cim_get(i, "Peer")->ref, "Id")->str, "1");
@@ -87,6 +90,7 @@ static void test_snapshot(void **state)
     i = cim_pull_next(p);
     assert_true(cim_get(i, "Text")->is_null);
     assert_int_equal(cim_pull_left(p), 0);
+    assert_null(cim_pull_peek(p));
     assert_null(cim_pull_next(p));
 }
 
@@ -109,6 +113,7 @@ static void test_owner_and_kind(void **state)
     assert_false(is_there(w, &anna, id, CIM_PULL_PATHS));
     assert_false(is_there(w, &anna, "", -1));
     assert_null(cim_pull_find(w->pulls, &anna, "root/y", id, -1, &w->st));
+    assert_non_null(cim_pull_find(w->pulls, &anna, NULL, id, -1, &w->st));
     struct cim_pull *p = cim_pull_find(w->pulls, &anna, "Root\\X", id, -1, &w->st);
     char copy[64];
     snprintf(copy, sizeof copy, "%s", id);
