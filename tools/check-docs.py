@@ -8,8 +8,8 @@
 Compared: options in --help with the man pages; keys and defaults of src/daemon/config.c and keys of
 src/inventory/static.c with vmreplicad.conf(5); frame types and limits of src/transport/msg.h with the protocol's two
 descriptions; numbered invariants (INV-n) in src/ with docs/on-disk.md; paths and links in the *.md files with the tree;
-the cases docs/cim-xml.md names with the tests; CIM namespaces with docs/namespaces.md and the man page, and the properties
-of root/cimv2 that are filled with that page.
+the cases docs/cim-xml.md and docs/wsman.md name with the tests; CIM namespaces with docs/namespaces.md and the man page,
+and the properties of root/cimv2 that are filled with that page.
 """
 import os
 import re
@@ -209,13 +209,16 @@ def check_cases(root):
     tests = ''
     for where, _, names in os.walk(os.path.join(root, 'tests')):
         tests += ''.join(read(os.path.join(where, n)) for n in names if n.endswith(('.c', '.sh', '.py')))
-    cases = cases_of_doc(read(os.path.join(root, 'docs/cim-xml.md')))
-    known = {c for c in cases if re.search(r'\bvoid ' + re.escape(c) + r'\(', tests)
-             or f"scenario '{c}'" in tests or f'@case("{c}")' in tests}
-    problems = [] if cases else ['docs/cim-xml.md: found no cases: has the table changed its form?']
-    problems += [f'docs/cim-xml.md: no test has the case "{c}"' for c in sorted(cases - known)]
+    problems, all_cases = [], set()
+    for doc in ('docs/cim-xml.md', 'docs/wsman.md'):
+        cases = cases_of_doc(read(os.path.join(root, doc)))
+        known = {c for c in cases if re.search(r'\bvoid ' + re.escape(c) + r'\(', tests)
+                 or f"scenario '{c}'" in tests or f'@case("{c}")' in tests}
+        problems += [] if cases else [f'{doc}: found no cases: has the table changed its form?']
+        problems += [f'{doc}: no test has the case "{c}"' for c in sorted(cases - known)]
+        all_cases |= cases
     numbered = set(re.findall(r'@case\("(\d+: [^"]+)"\)', tests))
-    return problems + [f'docs/cim-xml.md: does not tell case "{c}"' for c in sorted(numbered - cases)]
+    return problems + [f'docs/cim-xml.md: does not tell case "{c}"' for c in sorted(numbered - all_cases)]
 
 
 def markdown(root):

@@ -9,6 +9,7 @@
 #include "front/cimxml/http.h"
 #include "front/front.h"
 #include "front/rest/rest.h"
+#include "front/wsman/http.h"
 #include "net/users.h"
 #include "provider/api.h"
 #include "provider/provider.h"
@@ -294,7 +295,9 @@ static int open_front(struct wire *w, struct served *s, struct vr_err *err)
     struct front_handlers handlers = {.rest = rest_handle,
                                       .rest_ctx = &w->rest,
                                       .cimxml = cimxml_http_handle,
-                                      .cimxml_ctx = provider_broker(w->cim)};
+                                      .cimxml_ctx = provider_broker(w->cim),
+                                      .wsman = wsman_http_handle,
+                                      .wsman_ctx = provider_broker(w->cim)};
     int r = add_listeners(&d->config, s, &hc, err);
     return r < 0 ? r : front_start(&hc, &handlers, &s->front, err);
 }

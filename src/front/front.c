@@ -18,6 +18,20 @@ static bool is_xml(const char *content_type)
            (n == 8 && strncasecmp(content_type, "text/xml", n) == 0);
 }
 
+static bool is_soap(const char *content_type)
+{
+    content_type += strspn(content_type, " \t");
+    size_t n = strcspn(content_type, "; \t");
+    const char *charset = strcasestr(content_type + n, "charset=");
+    if (n != 20 || strncasecmp(content_type, "application/soap+xml", n) != 0 || !charset) {
+        return n == 20 && strncasecmp(content_type, "application/soap+xml", n) == 0;
+    }
+    charset += 8;
+    charset += *charset == '"' || *charset == '\'' ? 1 : 0;
+    n = strcspn(charset, "\"'; \t");
+    return n == 5 && strncasecmp(charset, "utf-8", n) == 0;
+}
+
 /* A page of another site must not act with a browser's remembered password. */
 static bool is_cross_site(const struct http_request *r)
 {
@@ -55,6 +69,13 @@ route(void *ctx, const struct http_request *r, void **ret_ctx, unsigned *ret_sta
         return NULL;
     }
     const char *type = http_header(r, "Content-Type");
+    if (strcmp(path, "/wsman") == 0 || strcmp(path, "/wsman/") == 0) {
+        if (!type || !is_soap(type)) {
+            *ret_status = 415;
+            return NULL;
+        }
+        return pick(h->wsman, h->wsman_ctx, ret_ctx, ret_status);
+    }
     if (type ? !is_xml(type) : !http_header(r, "CIMOperation")) {
         *ret_status = 415;
         return NULL;

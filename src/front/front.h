@@ -3,6 +3,7 @@
  * The front: one HTTP server and the routes of its services. Handlers run on the control thread
  * (http_config.post).
  *     POST, M-POST of application/xml or text/xml, to any other path   cimxml
+ *     POST of application/soap+xml to /wsman, /wsman/                  wsman
  *     /api/v1/...                                                      rest
  *     GET /metrics                                                     metrics
  */
@@ -10,8 +11,8 @@
 #include "front/http.h"
 
 struct front_handlers {
-    http_handler cimxml, rest, metrics; /* NULL: 404 */
-    void *cimxml_ctx, *rest_ctx, *metrics_ctx;
+    http_handler cimxml, wsman, rest, metrics; /* NULL: 404 */
+    void *cimxml_ctx, *wsman_ctx, *rest_ctx, *metrics_ctx;
 };
 
 struct front;

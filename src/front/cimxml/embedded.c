@@ -238,3 +238,14 @@ bool node_param(struct cim_arena *a,
     }
     return readable;
 }
+
+void cimxml_param_text(struct cim_arena *a,
+                       const struct cim_schema *schema,
+                       const char *text,
+                       const struct cim_feature *decl,
+                       struct cim_value *ret,
+                       struct cim_param *said)
+{
+    struct reader r = {.a = a, .schema = schema, .param = said};
+    read_scalar(&r, text, decl, ret);
+}

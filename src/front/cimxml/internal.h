@@ -24,6 +24,14 @@ bool node_param(struct cim_arena *a,
                 const struct cim_feature *decl,
                 struct cim_param *ret);
 
+/* One value that is a text; what does not fit is said in `said`. */
+void cimxml_param_text(struct cim_arena *a,
+                       const struct cim_schema *schema,
+                       const char *text,
+                       const struct cim_feature *decl,
+                       struct cim_value *ret,
+                       struct cim_param *said);
+
 /* --- the call --- */
 struct cimxml_call {
     struct cim_broker *broker;
@@ -73,6 +81,8 @@ void put_object_with_path(struct vr_buf *b,
                           const struct cimxml_options *o);
 void put_qualifier_declaration(struct vr_buf *b, const struct cim_qualifier_decl *d);
 void put_class(struct vr_buf *b, const struct cim_class *c, const struct cimxml_options *said);
+/* An instance as the text that a string with EmbeddedInstance is. */
+void put_embedded(struct vr_buf *b, const struct cim_instance *i);
 void put_value(struct vr_buf *b, const struct cim_value *v);
 void put_return_value(struct vr_buf *b, const struct cim_value *v);
 void put_param(struct vr_buf *b, const struct cim_param *p);

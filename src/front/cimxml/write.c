@@ -99,7 +99,7 @@ void put_object_with_path(struct vr_buf *b,
 }
 
 /* The embedded instance's XML, escaped once more. */
-static void put_embedded(struct vr_buf *b, const struct cim_instance *i)
+void put_embedded(struct vr_buf *b, const struct cim_instance *i)
 {
     struct vr_buf inner;
     vr_buf_init(&inner, FRONT_XML_MAX_BYTES);

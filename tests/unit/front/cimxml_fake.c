@@ -192,10 +192,8 @@ void fixture_deinit(struct fixture *f)
     free(f->body);
 }
 
-void send_raw(struct fixture *f, const struct cimxml_headers *h, const char *body, size_t len)
+struct cim_broker *fixture_broker(struct fixture *f)
 {
-    struct cim_caller who = {.user = f->as_user ? f->as_user : "anna", .role = 2};
-    unsigned before = f->answered;
     f->broker = (struct cim_broker){.ops = &fake, .schema = schema, .server = "alpha"};
     now = f->now_ms;
     if (!f->pulls) {
@@ -203,9 +201,17 @@ void send_raw(struct fixture *f, const struct cimxml_headers *h, const char *bod
         assert_non_null(f->pulls);
     }
     f->broker.pulls = f->no_pulls ? NULL : f->pulls;
+    return &f->broker;
+}
+
+void send_raw(struct fixture *f, const struct cimxml_headers *h, const char *body, size_t len)
+{
+    struct cim_caller who = {.user = f->as_user ? f->as_user : "anna", .role = 2};
+    unsigned before = f->answered;
+    struct cim_broker *broker = fixture_broker(f);
     f->ref_class[0] = f->ref_name[0] = f->text[0] = '\0';
     f->nparams = 0;
-    cimxml_handle(&f->broker, &who, h, body, len, on_answer, f);
+    cimxml_handle(broker, &who, h, body, len, on_answer, f);
     assert_int_equal(f->answered, before + (f->later ? 0 : 1));
 }
 

@@ -68,6 +68,8 @@ struct fixture {
     char *body;
 };
 
+/* Ready for a request. */
+struct cim_broker *fixture_broker(struct fixture *f);
 /* Setup and teardown of the group. */
 int load_schema(void **state);
 int free_schema(void **state);

@@ -59,6 +59,13 @@ void on_cimxml(void *ctx, struct http_request *r)
     answer(f, r, "cimxml");
 }
 
+static void on_wsman(void *ctx, struct http_request *r)
+{
+    struct fixture *f = ctx;
+    f->handled++;
+    answer(f, r, "wsman");
+}
+
 static bool post(void *ctx, void (*fn)(void *), void *arg)
 {
     struct fixture *f = ctx;
@@ -86,8 +93,12 @@ int setup(void **state)
         .post = post,
         .post_ctx = f,
         .deadline_ms = HEAR_MS};
-    struct front_handlers h = {
-        .cimxml = on_cimxml, .cimxml_ctx = f, .rest = on_rest, .rest_ctx = f};
+    struct front_handlers h = {.cimxml = on_cimxml,
+                               .cimxml_ctx = f,
+                               .wsman = on_wsman,
+                               .wsman_ctx = f,
+                               .rest = on_rest,
+                               .rest_ctx = f};
     struct vr_err err = VR_ERR_INIT;
     CHECK_OK(front_start(&f->config, &h, &f->front, &err), &err);
     *state = f;

@@ -69,6 +69,36 @@ static void test_routes(void **state)
          "POST /cimom HTTP/1.1\r\n" HOST AUTH "Content-Type: text/plain\r\n"
          "Content-Length: 1\r\n\r\nx",
          ""},
+        {200,
+         "POST /wsman HTTP/1.1\r\n" HOST AUTH "Content-Type: application/soap+xml;charset=UTF-8\r\n"
+         "Content-Length: 1\r\n\r\nx",
+         "wsman POST /wsman"},
+        {200,
+         "POST /wsman/ HTTP/1.1\r\n" HOST AUTH
+         "Content-Type: Application/SOAP+xml ; charset=\"utf-8\"; action=\"x\"\r\n"
+         "Content-Length: 1\r\n\r\nx",
+         "wsman POST /wsman/"},
+        {200,
+         "POST /wsman HTTP/1.1\r\n" HOST AUTH "Content-Type: application/soap+xml\r\n"
+         "Content-Length: 1\r\n\r\nx",
+         "wsman POST"},
+        {415,
+         "POST /wsman HTTP/1.1\r\n" HOST AUTH
+         "Content-Type: application/soap+xml;charset=UTF-16\r\nContent-Length: 1\r\n\r\nx",
+         ""},
+        {415,
+         "POST /wsman HTTP/1.1\r\n" HOST AUTH "Content-Type: text/xml\r\n"
+         "Content-Length: 1\r\n\r\nx",
+         ""},
+        {415,
+         "POST /cimom HTTP/1.1\r\n" HOST AUTH "Content-Type: application/soap+xml\r\n"
+         "Content-Length: 1\r\n\r\nx",
+         ""},
+        {401,
+         "POST /wsman HTTP/1.1\r\n" HOST "WSMANIDENTIFY: unauthenticated\r\n"
+         "Content-Type: application/soap+xml\r\nContent-Length: 1\r\n\r\nx",
+         ""},
+        {404, "GET /wsman HTTP/1.1\r\n" HOST AUTH "\r\n", ""},
         {404, "GET /cimom HTTP/1.1\r\n" HOST AUTH "\r\n", ""},
         {404, "GET /metrics HTTP/1.1\r\n" HOST AUTH "\r\n", ""},
         {405, "DELETE /cimom HTTP/1.1\r\n" HOST AUTH "\r\n", ""},

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* WS-Management as a handler of the HTTP server: front_handlers.wsman = wsman_http_handle,
+ * wsman_ctx = the broker. */
+#pragma once
+#include "front/http.h"
+#include "front/wsman/wsman.h"
+
+/* ctx: struct cim_broker, which outlives every request. Control thread. */
+void wsman_http_handle(void *ctx, struct http_request *r);

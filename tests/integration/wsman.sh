@@ -1,0 +1,175 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# WS-Management against a real daemon: wsl, the client of Debian; and by hand what libvirt's hyperv driver, omicli and
+# go-wsman send, none of which Debian has.
+# shellcheck disable=SC2317 # scenarios are called by name
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+make_lab lab
+
+WMI=http://schemas.microsoft.com/wbem/wsman/1/wmi
+DMTF=http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2
+WSEN=http://schemas.xmlsoap.org/ws/2004/09/enumeration
+TRANSFER=http://schemas.xmlsoap.org/ws/2004/09/transfer
+ANONYMOUS=http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous
+WQL=http://schemas.microsoft.com/wbem/wsman/1/WQL
+
+selectors() { # NAME VALUE...
+    while [ $# -gt 1 ]; do
+        printf '<w:Selector Name="%s">%s</w:Selector>' "$1" "$2"
+        shift 2
+    done
+}
+
+envelope() { # ACTION RESOURCE-URI SELECTORS BODY
+    cat <<END
+<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing"
+ xmlns:n="$WSEN" xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"><s:Header>
+<a:To>HTTP://elsewhere:5985/wsman/</a:To><w:ResourceURI s:mustUnderstand="true">$2</w:ResourceURI>
+<a:ReplyTo><a:Address s:mustUnderstand="true">$ANONYMOUS</a:Address></a:ReplyTo>
+<a:Action s:mustUnderstand="true">$1</a:Action><w:MaxEnvelopeSize s:mustUnderstand="true">102400</w:MaxEnvelopeSize>
+<a:MessageID>uuid:7C942A82-60B9-0006-0000-000000010000</a:MessageID><w:OperationTimeout>PT1M30S</w:OperationTimeout>
+<w:OptionSet s:mustUnderstand="true"></w:OptionSet><w:SelectorSet>$3</w:SelectorSet></s:Header><s:Body>$4</s:Body></s:Envelope>
+END
+}
+
+# ask [USER]: what stands on stdin; the answer, well-formed, in $work/answer, its status in $work/status
+ask() {
+    local user=${1:-operator} password
+    password=${user^^}_PASSWORD
+    cat >"$work/request"
+    curl -sS --max-time 20 -u "$user:${!password}" -H 'Content-Type: application/soap+xml;charset=UTF-8' \
+        -o "$work/answer" -w '%{http_code}\n' --data-binary @"$work/request" "$(hvar h1 CIMXML)/wsman/" >"$work/status"
+    xmllint --noout "$work/answer"
+}
+
+status() {
+    cat "$work/status"
+}
+
+xpath() { # EXPRESSION: of the answer
+    xmllint --xpath "$1" "$work/answer" 2>/dev/null
+}
+
+value() { # ELEMENT
+    xpath "string((//*[local-name()='$1'])[1])"
+}
+
+wql() { # NAMESPACE QUERY: and its first Pull
+    envelope "$WSEN/Enumerate" "$WMI/$1/*" '' "<n:Enumerate><w:Filter Dialect=\"$WQL\">$2</w:Filter></n:Enumerate>" | ask
+    [ "$(status)" = 200 ]
+    envelope "$WSEN/Pull" "$WMI/$1/${3:-*}" '' \
+        "<n:Pull><n:EnumerationContext>$(value EnumerationContext)</n:EnumerationContext></n:Pull>" | ask
+    [ "$(status)" = 200 ]
+}
+
+identified() {
+    ask viewer <<'END'
+<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:i="http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd">
+<s:Header/><s:Body><i:Identify/></s:Body></s:Envelope>
+END
+    [ "$(status)" = 200 ]
+    [ "$(value ProtocolVersion)" = http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd ]
+}
+
+no_password() {
+    local code
+    code=$(curl -sS -o /dev/null -w '%{http_code}' -H 'WSMANIDENTIFY: unauthenticated' \
+        -H 'Content-Type: application/soap+xml' --data x "$(hvar h1 CIMXML)/wsman")
+    [ "$code" = 401 ]
+}
+
+as_libvirt() { # what its hyperv driver asks first
+    wql root/cimv2 'SELECT * FROM Win32_ComputerSystemProduct'
+    [ -n "$(value UUID)" ]
+    wql root/cimv2 'SELECT * FROM Win32_OperatingSystem'
+    [ -n "$(value Caption)" ]
+    wql root/virtualization/v2 'SELECT * FROM Msvm_ComputerSystem WHERE Name != __SERVER' Msvm_ComputerSystem
+    [ "$(value Name)" = "$VM_ID" ]
+    [ "$(xpath "count(//*[local-name()='Items']/*)")" = 1 ]
+}
+
+as_omicli() { # the other URIs, and the namespace in a selector
+    envelope "$TRANSFER/Get" "$DMTF/Msvm_ComputerSystem" \
+        "$(selectors __cimnamespace root/virtualization/v2 CreationClassName Msvm_ComputerSystem Name "$VM_ID")" '' | ask
+    [ "$(status)" = 200 ]
+    [ "$(value ElementName)" = "$VM_NAME" ]
+    [ "$(value RelatesTo)" = uuid:7C942A82-60B9-0006-0000-000000010000 ]
+    envelope "$WSEN/Enumerate" "$DMTF/Msvm_ComputerSystem" "$(selectors __cimnamespace root/virtualization/v2)" \
+        '<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>1000</w:MaxElements></n:Enumerate>' | ask
+    [ "$(xpath "count(//*[local-name()='Items']/*)")" = 2 ] # the host is one, too
+    [ "$(xpath "count(//*[local-name()='EndOfSequence'])")" = 1 ]
+}
+
+# resync [START-TIME] [USER]: as go-wsman, the service by one of its keys
+resync() {
+    local class=$WMI/root/virtualization/v2/Msvm_ReplicationService
+    envelope "$class/Resynchronize" "$class" "$(selectors CreationClassName Msvm_ReplicationService)" \
+        "<p:Resynchronize_INPUT xmlns:p=\"$class\"><p:ComputerSystem><a:EndpointReference><a:Address>$ANONYMOUS</a:Address><a:ReferenceParameters><w:ResourceURI>$WMI/root/virtualization/v2/Msvm_ComputerSystem</w:ResourceURI><w:SelectorSet>$(
+            selectors CreationClassName Msvm_ComputerSystem Name "$VM_ID")</w:SelectorSet></a:ReferenceParameters></a:EndpointReference></p:ComputerSystem>$(
+            [ -z "${1-}" ] || echo "<p:StartTime>$1</p:StartTime>")</p:Resynchronize_INPUT>" | ask "${2-}"
+    [ "$(status)" = 200 ]
+}
+
+job_state() { # INSTANCE-ID
+    wql root/virtualization/v2 "SELECT * FROM Msvm_ConcreteJob WHERE InstanceID = '$1'" Msvm_ConcreteJob
+    value JobState
+}
+
+resynchronized() {
+    local job i
+    damage "$H2_DISK_0"
+    ! equal_disks h1 h2 || die 'no damage was done'
+    resync "$(date -u -d '+1 second' +%Y-%m-%dT%H:%M:%SZ)"
+    [ "$(value ReturnValue)" = 4096 ]
+    job=$(xpath "string(/*[local-name()='Envelope']/*[local-name()='Body']/*/*[local-name()='Job']//*[@Name='InstanceID'])")
+    for ((i = 0; i < JOB_S * 5; i++)); do
+        [ "$(job_state "$job")" -lt 7 ] || break
+        sleep 0.2
+    done
+    [ "$(job_state "$job")" = 7 ]
+    equal_disks h1 h2
+}
+
+refused() {
+    resync soon
+    [ "$(value ReturnValue)" = 32776 ]
+    resync '' viewer
+    [ "$(value ReturnValue)" = 32769 ]
+    envelope "$TRANSFER/Get" "$WMI/root/virtualization/v2/Msvm_Nothing" "$(selectors Name x)" '' | ask
+    [ "$(status)" = 500 ]
+    [ "$(xpath "string(//*[local-name()='Subcode']/*)")" = a:DestinationUnreachable ]
+}
+
+wsl_client() { # COMMAND ARGUMENT...: its answer
+    mkdir -p "$work/wsl"
+    (
+        cd "$work/wsl" || exit 1
+        HOME=$work/wsl OUTPREFIX=$work/wsl KEEPHISTORY=0 OUTLEVEL=0 WSAUTOMATED=1 WSDONTASK=y WSNOSSL=1 \
+            WSENDPOINT=$(hvar h1 CIMXML | sed 's|http://||') WSUSER=operator WSPASS=$OPERATOR_PASSWORD "$@"
+    )
+    cp "$work/wsl/response.xml" "$work/answer"
+}
+
+by_wsl() {
+    local v2=$WMI/root/virtualization/v2
+    wsl_client wslid
+    [ "$(value ProductVendor)" = vmreplica ]
+    wsl_client wslget "$v2/Msvm_ComputerSystem" CreationClassName=Msvm_ComputerSystem Name="$VM_ID"
+    [ "$(value ElementName)" = "$VM_NAME" ]
+    wsl_client wslenum "$v2/Msvm_ReplicationRelationship"
+    [ "$(value ReplicationState)" = 3 ]
+}
+
+scenario 'identify' identified
+scenario 'without a password: 401, whatever is asked' no_password
+scenario 'libvirt: queries, one object a Pull' as_libvirt
+scenario 'omicli: the URIs of the DMTF, __cimnamespace' as_omicli
+scenario 'go-wsman: Resynchronize, the job to its end, equal disks' resynchronized
+scenario 'refusals are return values, the rest are faults' refused
+if command -v wslget >/dev/null; then
+    scenario 'wsl of Debian' by_wsl
+else
+    skip 'wsl of Debian' 'no wsl here'
+fi
+finish
