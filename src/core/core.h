@@ -92,6 +92,7 @@ struct core_enable_args {
     uint32_t nexcluded;
     uint64_t start_us; /* 0 = now */
     bool seeded, no_start;
+    bool keep_found; /* images at the replica's host stay; the start says whether it is seeded */
     bool background; /* with no_start: answered with 4096 and job 91 before the peer is asked */
     uint64_t bandwidth_bytes_s;
     struct vr_setting_change setting; /* from what every relationship begins with */

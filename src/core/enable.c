@@ -163,7 +163,9 @@ void core_enable(struct core *c,
     };
     struct vr_peer_request req;
     core_peer_request(&rel, &vm, VR_PEER_ENABLE, &req);
-    req.kind = args->seeded ? VR_TRANSFER_SEEDED : VR_TRANSFER_INITIAL;
+    req.kind = args->seeded       ? VR_TRANSFER_SEEDED
+               : args->keep_found ? VR_PEER_ENABLE_KEEPS
+                                  : VR_TRANSFER_INITIAL;
     if (args->background) {
         core_answer_code(done, ctx, VR_RC_JOB_STARTED, job.id, 0, NULL);
     }

@@ -178,10 +178,12 @@ static int env_peer_call(void *ctx,
 
 /*
  * A replica whose relationship was removed lies in the way. Its sidecar goes, its images stay: they
- * seed the new relationship, when that was asked for.
+ * seed the new relationship, when that was asked for or is still to be said.
  */
-static int
-clear_released(struct daemon *d, const struct vr_rel *rel, bool seeded, struct vr_err *err)
+static int clear_released(struct daemon *d,
+                          const struct vr_rel *rel,
+                          enum replica_images images,
+                          struct vr_err *err)
 {
     _cleanup_(replica_use_endp) struct replica_use *use = NULL;
     int r = replicas_write(d->replicas, rel, true, 0, &use, err);
@@ -192,7 +194,7 @@ clear_released(struct daemon *d, const struct vr_rel *rel, bool seeded, struct v
     if (replica_role(replica) != REPLICA_ROLE_RELEASED) {
         return vr_fail(err, VR_E_EXISTS, "'%s' holds a replica already", rel->storage);
     }
-    if (!seeded) {
+    if (images == REPLICA_IMAGES_REFUSED) {
         return vr_fail(
             err, VR_E_EXISTS,
             "'%.140s' holds images of a removed relationship: enable seeded to use them, "
@@ -216,12 +218,14 @@ static int make_replica(struct daemon *d,
     if (r < 0) {
         return r;
     }
-    bool seeded = req->kind == VR_TRANSFER_SEEDED;
+    enum replica_images images = req->kind == VR_TRANSFER_SEEDED     ? REPLICA_IMAGES_SEEDED
+                                 : req->kind == VR_PEER_ENABLE_KEEPS ? REPLICA_IMAGES_KEPT
+                                                                     : REPLICA_IMAGES_REFUSED;
     if (stor_exists(stor, REPLICA_SIDECAR)) {
-        r = clear_released(d, rel, seeded, err);
+        r = clear_released(d, rel, images, err);
     }
     if (r == 0) {
-        r = replica_create(stor, rel, req, NULL, seeded, err);
+        r = replica_create(stor, rel, req, NULL, images, err);
     }
     stor_close(stor);
     return r;

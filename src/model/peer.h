@@ -26,6 +26,10 @@ enum vr_transfer_kind {
     VR_TRANSFER_VERIFY = 4 /* compares, stages nothing */
 };
 
+/* The kind of an ENABLE that leaves it to the start: images that are there stay, and only a seeded
+ * transfer may use them. Who does not know it takes it for 1, and refuses when there are images. */
+#define VR_PEER_ENABLE_KEEPS VR_TRANSFER_RESYNC
+
 struct vr_peer_request {
     enum vr_peer_op op;
     struct vr_uuid vm_id;

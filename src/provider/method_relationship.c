@@ -22,6 +22,7 @@ void provider_create_relationship(struct provider_call *call, const struct provi
     struct core_enable_args enable = {.vm_id = args->vm_id,
                                       .nexcluded = s->nexcluded,
                                       .no_start = true,
+                                      .keep_found = true,
                                       .background = true,
                                       .setting = s->change};
     memcpy(enable.peer, s->peer, sizeof enable.peer);

@@ -66,6 +66,10 @@ int import_check(const struct replica *r, const struct manifest *m, struct vr_er
                            ? "the replica's relationship was removed"
                            : "the replica holds a generation already: resynchronize it");
     }
+    int x = replica_check_found(r, err);
+    if (x < 0) {
+        return x;
+    }
     if (!vr_uuid_eq(&m->vm_id, &sc->rel.vm_id) || m->rel_number != sc->rel.number) {
         char vm[VR_UUID_TEXT_LEN];
         return vr_fail(err, VR_E_INVALID, "the export is of relationship %u of VM %s ('%.60s')",

@@ -100,7 +100,7 @@ int replica_open_disk(
 static int plan_sidecar(const struct vr_rel *rel,
                         const struct vr_peer_request *req,
                         const char *format_override,
-                        bool seeded,
+                        bool own_images,
                         struct sidecar *sc,
                         struct vr_err *err)
 {
@@ -111,7 +111,7 @@ static int plan_sidecar(const struct vr_rel *rel,
     sc->rel = *rel;
     memset(&sc->rel.generation, 0, sizeof sc->rel.generation);
     sc->role = REPLICA_ROLE_REPLICA;
-    sc->own_images = !seeded;
+    sc->own_images = own_images;
     sc->vm.id = req->vm_id;
     sc->vm.is_replica = true;
     snprintf(sc->vm.name, sizeof sc->vm.name, "%s", req->vm_name);
@@ -131,12 +131,13 @@ static int plan_sidecar(const struct vr_rel *rel,
     return 0;
 }
 
-static int make_images(struct replica *r, bool seeded, struct vr_err *err)
+static int make_images(struct replica *r, enum replica_images images, struct vr_err *err)
 {
     for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
         char name[VR_NAME_MAX + 16];
         const struct vr_disk *d = &r->sc.vm.disks[i];
-        if (seeded) {
+        bool there = stor_exists(r->stor, d->path);
+        if (images == REPLICA_IMAGES_SEEDED) {
             _cleanup_(block_closep) struct block_dev *dev = NULL;
             int x = replica_open_disk(r, i, BLOCK_READ_ONLY, &dev, err);
             if (x < 0) {
@@ -144,7 +145,7 @@ static int make_images(struct replica *r, bool seeded, struct vr_err *err)
             }
             continue;
         }
-        if (stor_exists(r->stor, d->path)) {
+        if (there && images == REPLICA_IMAGES_REFUSED) {
             return vr_fail(err, VR_E_EXISTS,
                            "'%s' is there already: enable with --seeded to "
                            "compare with it, or remove it",
@@ -152,7 +153,10 @@ static int make_images(struct replica *r, bool seeded, struct vr_err *err)
         }
         hidden_name(r, i, name, sizeof name);
         int x = stor_unlink(r->stor, name, err); /* of an enable that did not finish */
-        if (x == 0) {
+        if (there) {
+            r->sc.own_images = false;
+            r->sc.found_images = true;
+        } else if (x == 0) {
             x = stor_create_image(r->stor, name, d->format, d->size_bytes, err);
         }
         if (x < 0) {
@@ -166,7 +170,7 @@ int replica_create(struct stor *stor,
                    const struct vr_rel *rel,
                    const struct vr_peer_request *req,
                    const char *format_override,
-                   bool seeded,
+                   enum replica_images images,
                    struct vr_err *err)
 {
     if (stor_exists(stor, REPLICA_SIDECAR)) {
@@ -177,9 +181,10 @@ int replica_create(struct stor *stor,
         return vr_fail_nomem(err);
     }
     r->stor = stor;
-    int x = plan_sidecar(rel, req, format_override, seeded, &r->sc, err);
+    bool own = images != REPLICA_IMAGES_SEEDED;
+    int x = plan_sidecar(rel, req, format_override, own, &r->sc, err);
     if (x == 0) {
-        x = make_images(r, seeded, err);
+        x = make_images(r, images, err);
     }
     if (x == 0) {
         x = sidecar_write(stor, &r->sc, err);
@@ -428,9 +433,10 @@ int replica_take_seeds(struct replica *r, struct vr_err *err)
     if (!any) {
         return 0;
     }
-    if (r->sc.own_images) {
+    if (r->sc.own_images || r->sc.found_images) {
         struct sidecar next = r->sc;
         next.own_images = false;
+        next.found_images = false; /* whoever asked knew of them: see replica_check_found */
         int x = sidecar_write(r->stor, &next, err);
         if (x < 0) {
             return x;
@@ -449,6 +455,17 @@ int replica_take_seeds(struct replica *r, struct vr_err *err)
     return stor_sync_dir(r->stor, err);
 }
 
+int replica_check_found(const struct replica *r, struct vr_err *err)
+{
+    if (!r->sc.found_images || !vr_uuid_is_nil(&r->sc.rel.generation.uuid)) {
+        return 0;
+    }
+    return vr_fail(err, VR_E_STATE,
+                   "the replica's directory held images before the relationship was made, and they "
+                   "are not overwritten unasked: start seeded to compare with them, or remove the "
+                   "relationship, move them away and create it again");
+}
+
 int replica_check(struct replica *r,
                   const struct vr_peer_request *req,
                   struct vr_peer_reply *reply,
@@ -465,6 +482,10 @@ int replica_check(struct replica *r,
     if (x == 0) {
         x = check_lineage(r, req, reply, err);
     }
+    bool seeded = req->kind == VR_TRANSFER_SEEDED;
+    if (x == 0 && !seeded && (req->op == VR_PEER_PREFLIGHT || req->op == VR_PEER_OPEN)) {
+        x = replica_check_found(r, err);
+    }
     if (x < 0) {
         return x;
     }
@@ -475,8 +496,7 @@ int replica_check(struct replica *r,
         }
     }
     /* Before anything is queued: the transfer itself compares with whatever is there. */
-    if (req->op == VR_PEER_PREFLIGHT && req->kind == VR_TRANSFER_SEEDED &&
-        vr_uuid_is_nil(&r->sc.rel.generation.uuid)) {
+    if (req->op == VR_PEER_PREFLIGHT && seeded && vr_uuid_is_nil(&r->sc.rel.generation.uuid)) {
         x = replica_check_seeds(r, err);
         if (x < 0) {
             return x;

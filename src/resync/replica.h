@@ -25,13 +25,20 @@ enum replica_role {
     REPLICA_ROLE_RELEASED = 3  /* belongs to no relationship any more */
 };
 
-/* Makes images (empty, allocated by us) and the sidecar in an empty directory. EXISTS: there is a
- * sidecar already. seeded: the images must be there already, of the right size; they are kept. */
+/* Images that lie in the directory before the replica is made. */
+enum replica_images {
+    REPLICA_IMAGES_REFUSED, /* EXISTS, when there is one under a public name */
+    REPLICA_IMAGES_SEEDED,  /* must be there, of the right size: the first transfer compares */
+    REPLICA_IMAGES_KEPT     /* stay as they are until a transfer says that it is seeded */
+};
+
+/* Makes images (empty, allocated by us) where none are, and the sidecar. EXISTS: there is a sidecar
+ * already. */
 VR_MUST_CHECK int replica_create(struct stor *stor,
                                  const struct vr_rel *rel,
                                  const struct vr_peer_request *req,
                                  const char *format_override,
-                                 bool seeded,
+                                 enum replica_images images,
                                  struct vr_err *err);
 
 /* Reads the sidecar; settles a begun commit (takes the lock itself for that). NOT_FOUND: no
@@ -67,8 +74,8 @@ VR_MUST_CHECK int replica_take_seeds(struct replica *r, struct vr_err *err);
  * May this request's transfer run on this replica? Fills reply (generation, staged, free,
  * proposed_done, changed_alone). LINEAGE: the replica's generation is none the source remembers,
  * its epoch is newer, or it was promoted (req->force overrides all but a promoted one that is in
- * use). INVALID: disks of different number, name or size. STATE: relationship released, or INITIAL
- * onto a replica that holds a generation.
+ * use). INVALID: disks of different number, name or size. STATE: relationship released, INITIAL
+ * onto a replica that holds a generation, or anything but SEEDED onto images that were kept.
  */
 VR_MUST_CHECK int replica_check(struct replica *r,
                                 const struct vr_peer_request *req,

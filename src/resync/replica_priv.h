@@ -21,6 +21,8 @@ struct replica {
 bool replica_is_hidden(struct replica *r, uint32_t disk);
 /* The name it has now, into buf. */
 const char *replica_image_name(struct replica *r, uint32_t disk, char *buf, size_t cap);
+/* STATE: there are images that were there before the relationship, and nobody asked for them. */
+VR_MUST_CHECK int replica_check_found(const struct replica *r, struct vr_err *err);
 /* Gives every image its hidden, or its public, name. Durable on return. */
 VR_MUST_CHECK int replica_hide_images(struct replica *r, struct vr_err *err);
 VR_MUST_CHECK int replica_show_images(struct replica *r, struct vr_err *err);

@@ -38,13 +38,13 @@ static json_t *intent_json(const struct sidecar *s)
 int sidecar_write(struct stor *stor, const struct sidecar *s, struct vr_err *err)
 {
     _cleanup_(json_decrefp) json_t *root = json_pack(
-        "{s:s, s:i, s:o, s:s, s:i, s:i, s:I, s:s, s:s, s:o, s:I, s:b, s:o, s:o}", "format",
+        "{s:s, s:i, s:o, s:s, s:i, s:i, s:I, s:s, s:s, s:o, s:I, s:b, s:b, s:o, s:o}", "format",
         "vmreplica-sidecar", "version", SIDECAR_VERSION, "vm", record_uuid(&s->rel.vm_id),
         "vm_name", s->vm.name, "relationship", (int)s->rel.number, "role", (int)s->role,
         "promoted_us", (json_int_t)s->promoted_us, "peer", s->rel.peer, "peer_identity",
         s->rel.peer_identity, "generation", record_generation(&s->rel.generation), "created_us",
-        (json_int_t)s->rel.created_us, "own_images", (int)s->own_images, "disks", disks_json(s),
-        "intent", intent_json(s));
+        (json_int_t)s->rel.created_us, "own_images", (int)s->own_images, "found_images",
+        (int)s->found_images, "disks", disks_json(s), "intent", intent_json(s));
     int r = record_write(stor, REPLICA_SIDECAR, root, SIDECAR_MAX_BYTES, err);
     return vr_wrap(err, r, "cannot write the sidecar");
 }
@@ -124,6 +124,7 @@ static bool decode(const json_t *o, struct sidecar *s)
     s->rel.number = (uint8_t)number;
     s->role = (enum replica_role)role;
     s->own_images = json_is_true(json_object_get(o, "own_images"));
+    s->found_images = json_is_true(json_object_get(o, "found_images")); /* of version 1, later */
     s->vm.id = s->rel.vm_id;
     s->vm.is_replica = true;
     return true;

@@ -25,6 +25,7 @@ struct sidecar {
     struct vr_vm vm;              /* disks: name, format, size; path = public file name */
     uint64_t stamp[VR_DISKS_MAX]; /* of the image after the last commit; 0: not known */
     bool own_images;              /* allocated by us: an initial transfer may write them directly */
+    bool found_images;            /* there before the relationship: only a seeded start uses them */
     bool intent;
     struct vr_generation next;      /* with intent: what the commit makes */
     struct run_name runs[RUNS_MAX]; /* with intent: what it is made from */

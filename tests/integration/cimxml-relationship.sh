@@ -118,6 +118,39 @@ remove() {
     says 32775 admin RemoveReplicationRelationshipEx "$(vm_param)$(relationship 0)"
 }
 
+start_type() { # TYPE
+    printf '<PARAMVALUE NAME="InitialReplicationType" PARAMTYPE="uint16"><VALUE>%s</VALUE></PARAMVALUE>' "$1"
+}
+
+images() {
+    (cd "$L/h2/replicas/$VM_ID" && find . -type f ! -name '*.sidecar' ! -name '*.unready' -exec sha256sum {} + | sort)
+}
+
+again() { # the host still has the images: they are used when that is said, and not overwritten otherwise
+    local before
+    before=$(images)
+    [ -n "$before" ]
+    if vr h1 enable "$VM_NAME" --to "$H2_PEER" --no-start >"$work/said" 2>&1; then
+        die 'nobody asked for the images'
+    fi
+    grep -q 'enable seeded' "$work/said"
+    none h1
+    job_of 91 7 CreateReplicationRelationship "$(vm_param)$(settings "$to_h2")"
+    [ "$(rel_get h1 .state)" = 1 ]
+    host restart h2
+    says 32775 operator StartReplication "$(vm_param)$(start_type 1)"
+    if vr h1 enable "$VM_NAME" --to "$H2_PEER" --wait >"$work/said" 2>&1; then
+        die 'nobody asked for the images'
+    fi
+    grep -q unasked "$work/said"
+    await_rel h1 '.state == 1 and .job == null'
+    [ "$(images)" = "$before" ]
+    job_of 117 7 StartReplication "$(vm_param)$(start_type 3)"
+    equal_disks h1 h2
+    [ "$(rel_get h1 .state)" = 3 ]
+    [ "$(job_get h1 "$(last_job h1)" .progress.bytes_sent)" -lt 65536 ]
+}
+
 scenario 'what is refused, with a reason' refused
 scenario 'a host that is not there: the job fails' nobody_there
 scenario 'a host that does not allow it: the job fails' not_allowed
@@ -125,4 +158,5 @@ scenario 'CreateReplicationRelationship' create
 scenario 'ModifyReplicationSettings' modify
 scenario 'the initial replication of what was created' transfer
 scenario 'RemoveReplicationRelationshipEx' remove
+scenario 'to the same host again, seeded with what it kept' again
 finish

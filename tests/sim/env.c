@@ -276,7 +276,7 @@ create_replica(void *ctx, struct vr_rel *rel, const struct vr_peer_request *req,
             stor_close(stor);
             continue;
         }
-        int r = replica_create(stor, rel, req, NULL, false, err);
+        int r = replica_create(stor, rel, req, NULL, REPLICA_IMAGES_REFUSED, err);
         stor_close(stor);
         if (r < 0) {
             return r;

@@ -32,7 +32,7 @@ static void fresh(uint32_t commit_wait_s)
     snprintf(req.disks[0].format, sizeof req.disks[0].format, "raw");
     req.disks[0].size_bytes = 1 << 20;
     CHECK_OK(stor_dir_open(rel.storage, true, dir, &stor, &err), &err);
-    CHECK_OK(replica_create(stor, &rel, &req, NULL, false, &err), &err);
+    CHECK_OK(replica_create(stor, &rel, &req, NULL, REPLICA_IMAGES_REFUSED, &err), &err);
     stor_close(stor);
     CHECK_OK(replicas_new(dir, commit_wait_s, &rs, &err), &err);
     preempted = 0;

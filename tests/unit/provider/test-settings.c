@@ -167,6 +167,8 @@ static void test_create(void **state)
     assert_int_equal(rel->setting.auto_end_s, 0);
     assert_int_equal(rel->nexcluded, 0);
     assert_int_equal(t->f->req.ndisks, 2);
+    /* whether the images there are to be used is said by StartReplication */
+    assert_int_equal(t->f->req.kind, VR_PEER_ENABLE_KEEPS);
 }
 
 /* What a VM without relationship shows is what creates one, as the public samples do it. */

@@ -53,7 +53,9 @@ static void setup_disks(struct fixture *f, bool seeded, const uint64_t *sizes, u
     }
     struct stor *s;
     CHECK_OK(stor_dir_open(f->dir, true, f->dir, &s, &err), &err);
-    CHECK_OK(replica_create(s, &f->rel, &f->req, NULL, seeded, &err), &err);
+    CHECK_OK(replica_create(s, &f->rel, &f->req, NULL,
+                            seeded ? REPLICA_IMAGES_SEEDED : REPLICA_IMAGES_REFUSED, &err),
+             &err);
     stor_close(s);
 }
 

@@ -154,7 +154,7 @@ static struct replica *setup(void)
     snprintf(req.disks[0].format, VR_FORMAT_MAX, "raw");
     req.disks[0].size_bytes = SIZE;
     CHECK_OK(stor_dir_open(dir, true, dir, &s, &err), &err);
-    CHECK_OK(replica_create(s, &rel, &req, NULL, false, &err), &err);
+    CHECK_OK(replica_create(s, &rel, &req, NULL, REPLICA_IMAGES_REFUSED, &err), &err);
     stor_close(s);
     CHECK_OK(open_replica(&r, &err), &err);
     CHECK_OK(replica_lock(r, &err), &err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Transfers from end to end: what arrives, what is refused, what a cut leaves. */
+#include "resync/import.h"
 #include "tests/unit/resync/fixture.h"
 
 static void test_initial_then_nothing_to_do(void **state)
@@ -149,6 +150,58 @@ static void test_seeds_take_the_place_of_our_images(void **state)
     teardown(&f);
 }
 
+/* Images were there when the replica was made, and nobody said what they are for. */
+static void test_found_images_are_only_for_a_seeded_start(void **state)
+{
+    static const struct {
+        enum vr_peer_op op;
+        enum vr_transfer_kind kind;
+    } refused[] = {{VR_PEER_PREFLIGHT, VR_TRANSFER_INITIAL},
+                   {VR_PEER_PREFLIGHT, VR_TRANSFER_RESYNC},
+                   {VR_PEER_OPEN, VR_TRANSFER_INITIAL}};
+    struct fixture f;
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_peer_reply reply = {0};
+    struct manifest none = {0};
+    struct stor *s;
+    bool done = false;
+    setup(&f, false);
+    fill(f.src[0], 8192, 4096, 3);
+    CHECK_OK(stor_dir_open(f.dir, true, f.dir, &s, &err), &err);
+    CHECK_OK(stor_unlink(s, REPLICA_SIDECAR, &err), &err);
+    CHECK_OK(stor_create_image(s, "vda.raw", "raw", SIZE_A, &err), &err);
+    CHECK_FAILS(replica_create(s, &f.rel, &f.req, NULL, REPLICA_IMAGES_REFUSED, &err), &err,
+                VR_E_EXISTS, "vda.raw");
+    CHECK_OK(replica_create(s, &f.rel, &f.req, NULL, REPLICA_IMAGES_KEPT, &err), &err);
+    assert_false(stor_exists(s, "vda.raw.unready"));
+    assert_true(stor_exists(s, "vdb.raw.unready"));
+    stor_close(s);
+    for (size_t i = 0; i < VR_COUNT(refused); i++) {
+        struct replica *r = open_replica(&f); /* it is remembered */
+        f.req.op = refused[i].op;
+        f.req.kind = refused[i].kind;
+        CHECK_FAILS(replica_check(r, &f.req, &reply, &err), &err, VR_E_STATE, "");
+        replica_close(r);
+    }
+    struct replica *r = open_replica(&f);
+    CHECK_FAILS(import_check(r, &none, &err), &err, VR_E_STATE, "unasked");
+    f.req.op = VR_PEER_PREFLIGHT;
+    CHECK_FAILS(replica_check(r, &f.req, &reply, &err), &err, VR_E_STATE, "unasked");
+    f.req.kind = VR_TRANSFER_SEEDED;
+    CHECK_FAILS(replica_check(r, &f.req, &reply, &err), &err, VR_E_NOT_FOUND, "vdb.raw");
+    CHECK_OK(stor_create_image(replica_stor(r), "vdb.raw", "raw", SIZE_B, &err), &err);
+    CHECK_OK(replica_check(r, &f.req, &reply, &err), &err);
+    replica_close(r);
+    damage(&f, "vda", 65536, "of the copy only");
+    CHECK_OK(transfer(&f, VR_TRANSFER_SEEDED, 100000, &done, &err), &err);
+    assert_true(done);
+    check_equal(&f);
+    r = open_replica(&f);
+    assert_int_equal(replica_generation(r)->sequence, 1);
+    replica_close(r);
+    teardown(&f);
+}
+
 static void test_promoted_replica_is_not_overwritten(void **state)
 {
     struct fixture f;
@@ -245,6 +298,7 @@ int main(void)
                                        T(test_cut_anywhere_then_resume),
                                        T(test_verify_finds_and_changes_nothing),
                                        T(test_seeds_take_the_place_of_our_images),
+                                       T(test_found_images_are_only_for_a_seeded_start),
                                        T(test_promoted_replica_is_not_overwritten),
                                        T(test_forced_over_a_promoted_replica_cut_anywhere),
                                        T(test_slow_link_is_not_taken_for_a_dead_one),
