@@ -5,6 +5,7 @@
  * not know is ignored.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "core/internal.h"
 
@@ -106,4 +107,10 @@ void core_on_peer_reply(struct core *c, uint64_t call_id, const struct vr_peer_r
         break;
     }
     free(call);
+}
+
+bool core_is_self(const struct core *c, const char *name)
+{
+    return name[0] && (strcasecmp(name, c->config.host_name) == 0 ||
+                       strcasecmp(name, c->config.certificate_name) == 0);
 }

@@ -18,10 +18,11 @@
 struct core;
 
 struct core_config {
-    char host_name[VR_HOST_MAX]; /* our certificate's SAN, how peers know us */
-    uint32_t transfers_max;      /* concurrent source transfers, default 2; see queue.c */
-    uint64_t job_keep_us;        /* finished jobs stay readable: at least 5 min */
-    uint64_t clock_slack_us;     /* StartTime this far in the past is still "now": 300 s */
+    char host_name[VR_HOST_MAX]; /* how we call ourselves: our certificate's name, or another */
+    char certificate_name[VR_HOST_MAX]; /* how peers know us; "": the same */
+    uint32_t transfers_max;             /* concurrent source transfers, default 2; see queue.c */
+    uint64_t job_keep_us;               /* finished jobs stay readable: at least 5 min */
+    uint64_t clock_slack_us;            /* StartTime this far in the past is still "now": 300 s */
     uint64_t sync_wait_us; /* Resynchronize waits so long for its end before it answers; 0: not */
     uint64_t schedule_max_us; /* 7 days */
     /* a lost link is tried again this soon, then after minutes; 0: minutes only */

@@ -19,7 +19,7 @@ static int check_peer(struct core *c, const char *point, char *ret_host, struct 
     if (!vr_host_split(c->config.host_name, own, sizeof(own), &port)) {
         core_text(own, sizeof(own), "%s", c->config.host_name);
     }
-    if (strcasecmp(own, ret_host) == 0) {
+    if (strcasecmp(own, ret_host) == 0 || core_is_self(c, ret_host)) {
         return vr_fail(err, VR_E_INVALID, "'%.128s' is this host itself", point);
     }
     return 0;
@@ -251,18 +251,20 @@ void enable_reply(struct core *c, const struct call *call, const struct vr_peer_
         return;
     }
     int r = reply->result;
-    if (r < 0) {
+    bool self = core_is_self(c, reply->host); /* by another name: it has refused */
+    if (self) {
+        r = vr_fail(&err, VR_E_INVALID, "'%.128s' is this host itself", call->enable.peer);
+    } else if (r < 0) {
         (void)vr_fail(&err, (enum vr_err_kind) - r, "%.90s: %.150s", call->enable.peer,
                       reply->text[0] ? reply->text : vr_kind_text(r));
-    } else if (strcasecmp(reply->host, c->config.host_name) == 0) {
-        r = vr_fail(&err, VR_E_INVALID, "'%.128s' is this host itself", call->enable.peer);
     }
     r = r < 0 ? r : describe(c, &call->enable, call->number, &rel, &err);
     bool older = r == 0 && replica_is_older(c, &rel, reply);
     r = r < 0 ? r : core_whole_vm(c, &call->vm, call->number, &vm, &err);
     r = r < 0 ? r : add_rel(c, &rel, &err);
     if (r < 0) {
-        uint32_t code = reply->result < 0 ? resync_peer_code(r) : vr_retcode_of_error(r);
+        bool theirs = reply->result < 0 && !self;
+        uint32_t code = theirs ? resync_peer_code(r) : vr_retcode_of_error(r);
         job_fail(c, e, code, r, vr_err_text(&err));
         core_answer_code(call->done, call->ctx, code, 0, r, vr_err_text(&err));
         return;

@@ -137,6 +137,8 @@ int core_rel_move(struct vr_rel *rel,
                   const char *reason,
                   struct vr_err *err);
 void core_text(char *dst, size_t cap, const char *fmt, ...) VR_PRINTF(3, 4);
+/* Is this the name of our certificate, or what we call ourselves? */
+bool core_is_self(const struct core *c, const char *name);
 /* Answers a verb; text may be NULL with 0 and 4096. */
 void core_answer_code(
     core_done done, void *ctx, uint32_t code, uint64_t job_id, int kind, const char *text);

@@ -153,6 +153,9 @@ static int serve_enable(struct core *c,
                         struct vr_err *err)
 {
     struct rel_entry *first = core_find_rel(c, &req->vm_id, 0);
+    if (core_is_self(c, identity)) { /* reached by an address, whatever the entries say */
+        return vr_fail(err, VR_E_INVALID, "'%.128s' is this host itself", identity);
+    }
     int r = check_auth(c, identity, err);
     if (r < 0) {
         return r;

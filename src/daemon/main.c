@@ -265,6 +265,7 @@ static int make_core(struct daemon *d, struct vr_err *err)
                              .sync_wait_us = d->config.sync_wait_s * 1000000ull,
                              .retry_first_us = d->config.retry_first_s * 1000000ull};
     snprintf(cc.host_name, sizeof cc.host_name, "%s", d->host_name);
+    snprintf(cc.certificate_name, sizeof cc.certificate_name, "%s", tls_creds_name(d->creds));
     int r = core_new(&cc, &daemon_env_ops, d, &d->core, err);
     if (r == 0) {
         r = recover_all(d, err);

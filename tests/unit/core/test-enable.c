@@ -128,6 +128,9 @@ static void test_peer_refuses(void **state)
     struct core_enable_args a = args_of(f);
     snprintf(f->reply.host, sizeof(f->reply.host), "a.example"); /* another name of ourselves */
     assert_int_equal(enable(f, &a), 32773);
+    f->reply.result = -VR_E_INVALID; /* we were asked, and refused */
+    assert_int_equal(enable(f, &a), 32773);
+    assert_string_equal(f->answer.text, "'b.example:9000' is this host itself");
     fake_free(f);
 }
 

@@ -62,6 +62,19 @@ static void test_enable(void **state)
     fake_free(f);
 }
 
+/* This host, by another name or address; an entry that allows every host does not help. */
+static void test_ourselves(void **state)
+{
+    struct fake *f = fake_new();
+    allow(f, "*.example");
+    f->log[0] = '\0';
+    assert_int_equal(serve(f, "A.example", VR_PEER_ENABLE), -VR_E_INVALID);
+    assert_non_null(strstr(reply.text, "this host itself"));
+    assert_null(core_rel_at(f->c, 0));
+    assert_string_equal(f->log, "");
+    fake_free(f);
+}
+
 static void test_identity_and_direction(void **state)
 {
     static const enum vr_peer_op ops[] = {VR_PEER_PREFLIGHT, VR_PEER_OPEN, VR_PEER_ADOPT,
@@ -170,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_enable),
+        T(test_ourselves),
         T(test_identity_and_direction),
         T(test_open),
         T(test_failed_over),
