@@ -234,6 +234,9 @@ static int serve(struct core *c,
                  struct rel_entry **ret,
                  struct vr_err *err)
 {
+    if (req->op == VR_PEER_DISABLE) { /* nothing comes with it: a closed host forgets, too */
+        return serve_disable(c, identity, req, err);
+    }
     int r = service_check_open(c, err);
     if (r < 0) {
         return r;
@@ -243,8 +246,6 @@ static int serve(struct core *c,
         return check_auth(c, identity, err);
     case VR_PEER_ENABLE:
         return serve_enable(c, identity, req, reply, ret, err);
-    case VR_PEER_DISABLE:
-        return serve_disable(c, identity, req, err);
     case VR_PEER_PREFLIGHT:
     case VR_PEER_OPEN:
         return serve_transfer(c, identity, req, reply, ret, err);

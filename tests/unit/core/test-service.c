@@ -126,7 +126,9 @@ static void test_a_closed_host(void **state)
     assert_int_equal(set(f, &admin, (struct vr_service_change){.fields = BIT(RECOVERY)}), 0);
     assert_int_equal(f->ended_sessions, 1);
     for (int op = VR_PEER_TEST; op <= VR_PEER_ADOPT; op++) {
-        assert_int_equal(serve(f, op, "RecoveryServerEnabled is false"), -VR_E_DENIED);
+        if (op != VR_PEER_DISABLE) {
+            assert_int_equal(serve(f, op, "RecoveryServerEnabled is false"), -VR_E_DENIED);
+        }
     }
     fake_restart(f);
     CHECK_OK(core_load_auth(f->c, &e, &err), &err);
@@ -135,6 +137,13 @@ static void test_a_closed_host(void **state)
     assert_int_equal(set(f, &admin, on), 0);
     assert_int_equal(serve(f, VR_PEER_OPEN, ""), 0);
     assert_int_equal(f->ended_sessions, 1);
+    fake_free(f);
+    f = fake_new(); /* forgetting is always possible */
+    CHECK_OK(core_load_auth(f->c, &e, &err), &err);
+    fake_rel(f, 0, false, VR_REL_REPLICATING);
+    assert_int_equal(set(f, &admin, (struct vr_service_change){.fields = BIT(RECOVERY)}), 0);
+    assert_int_equal(serve(f, VR_PEER_DISABLE, ""), 0);
+    assert_null(core_rel_at(f->c, 0));
     fake_free(f);
 }
 
