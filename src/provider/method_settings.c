@@ -2,9 +2,9 @@
 /*
  * An embedded Msvm_ReplicationSettingData as what core is asked for. What is NULL was not said.
  * Accepted and not looked at, as documented for a provider that has no such thing:
- * CertificateThumbPrint, RootCertificateThumbPrint, BypassProxyServer, ReplicateHostKvpItems, and
- * the names of hosts that only we can know (PrimaryConnectionPoint, PrimaryHostSystem,
- * RecoveryHostSystem).
+ * CertificateThumbPrint, RootCertificateThumbPrint, BypassProxyServer, ReplicateHostKvpItems,
+ * LogDataRoot, names that follow from others (ElementName), and the names of hosts that only we can
+ * know (PrimaryConnectionPoint, PrimaryHostSystem, RecoveryHostSystem).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,8 +179,13 @@ static uint32_t read_disks(struct provider_call *call,
 {
     const struct cim_value *v = said(i, "IncludedDisks");
     bool included[VR_DISKS_MAX] = {0};
-    if (!v || v->count == 0) {
+    if (!v) {
         return 0;
+    }
+    if (v->count == 0) {
+        return provider_refuse(call, VR_RC_INVALID_PARAMETER,
+                               "IncludedDisks is empty: name the disks that take part, or leave it "
+                               "out for all of them");
     }
     _cleanup_(vr_freep) struct vr_vm *vm = calloc(1, sizeof *vm);
     if (!vm) {

@@ -21,6 +21,8 @@ relationship() { # NUMBER
 
 to_h2=$(prop RecoveryConnectionPoint string h2.localhost)$(prop RecoveryServerPortNumber uint16 "$H2_PORT")
 
+no_disks='<PROPERTY.ARRAY NAME="IncludedDisks" TYPE="string"><VALUE.ARRAY></VALUE.ARRAY></PROPERTY.ARRAY>'
+
 # says CODE ROLE METHOD PARAMETERS
 says() {
     local password=${2^^}_PASSWORD answer
@@ -60,6 +62,7 @@ refused() {
     says 32776 admin CreateReplicationRelationship "$(vm_param)$(settings "$to_h2$(prop RecoveryHistory string 1)")"
     says 32770 admin CreateReplicationRelationship "$(vm_param)$(settings "$to_h2$(prop RecoveryHistory uint16 1)")"
     says 32773 admin CreateReplicationRelationship "$(vm_param)$(settings "$to_h2$(prop ReplicationInterval uint16 60)")"
+    says 32773 admin CreateReplicationRelationship "$(vm_param)$(settings "$to_h2$no_disks")"
     says 32775 admin ModifyReplicationSettings "$(vm_param)$(settings '')"
     says 32775 admin RemoveReplicationRelationship "$(vm_param)"
     says 32770 admin CommitFailover "$(vm_param)"

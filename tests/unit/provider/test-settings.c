@@ -263,7 +263,6 @@ static void test_disks(void **state)
         {{DISK(VM_GUID, "vda")}, 1, "vdb"},
         {{DISK_PATH(VM_GUID, "vdb")}, 1, "vda"},
         {{DISK_PATH(VM_GUID, "vdb"), DISK(VM_GUID, "vda")}, 2, ""},
-        {{0}, 0, ""},
     };
     static const char *const bad[] = {DISK(VM_GUID, "vdz"), DISK(OTHER_GUID, "vda"), "vda", "",
                                       "Microsoft:"};
@@ -283,6 +282,8 @@ static void test_disks(void **state)
         set_disks(t, &bad[i], 1);
         expect(t, 32773, "IncludedDisks[0]");
     }
+    set_disks(t, bad, 0);
+    expect(t, 32773, "IncludedDisks is empty");
     t->f->vm.disks[1].excluded = true; /* by the inventory */
     static const char *const never[] = {DISK(VM_GUID, "vda"), DISK(VM_GUID, "vdb")};
     set_disks(t, never, 2);
@@ -303,6 +304,9 @@ static void test_modify(void **state)
     fresh(t);
     cim_set(t->i, "RecoveryConnectionPoint", cim_null(CIM_STRING));
     cim_set(t->i, "ReplicationInterval", cim_uint(CIM_UINT16, 900));
+    set_disks(t, one, 0);
+    assert_int_equal(call(t, MODIFY), 32773);
+    assert_non_null(strstr(t->reason, "IncludedDisks is empty"));
     set_disks(t, one, 1); /* as it is */
     assert_int_equal(call(t, MODIFY), 4096);
     const struct vr_rel *rel = fake_get(t->f, 0);
