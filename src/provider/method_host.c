@@ -5,6 +5,7 @@
  * it is.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "core/auth.h"
 #include "core/service.h"
@@ -75,9 +76,33 @@ static uint32_t read_monitoring_start(struct provider_call *call,
     return 0;
 }
 
+/* The settings may say whose they are. */
+static uint32_t check_service(struct provider_call *call, const struct cim_value *settings)
+{
+    const struct cim_value *said = member(settings, "InstanceID");
+    struct cim_arena a;
+    cim_arena_init(&a, PROVIDER_INSTANCE_MAX_BYTES);
+    const struct cim_path *path = provider_ref_service_settings(call->p, &a);
+    const struct cim_value *ours = path ? cim_path_key(path, "InstanceID") : NULL;
+    uint32_t code = 0;
+    if (!ours) {
+        code = provider_refuse(call, VR_RC_OUT_OF_MEMORY, "out of memory");
+    } else if (said && said->str[0] && strcasecmp(said->str, ours->str) != 0) {
+        code = provider_refuse(
+            call, VR_RC_INVALID_PARAMETER,
+            "the InstanceID of SettingData is not that of this service, '%.150s'", ours->str);
+    }
+    cim_arena_deinit(&a);
+    return code;
+}
+
 static uint32_t read_settings(struct provider_call *call, struct vr_service_change *ch)
 {
     const struct cim_value *settings = provider_param(call, "SettingData");
+    uint32_t code = check_service(call, settings);
+    if (code != 0) {
+        return code;
+    }
     uint64_t enabled = 0, authentication = 0, https = 0, http = 0, interval = 0;
     read_number(settings, "RecoveryServerEnabled", VR_SERVICE_RECOVERY, ch, &enabled);
     read_number(settings, "AllowedAuthenticationType", VR_SERVICE_AUTHENTICATION, ch,
@@ -93,8 +118,8 @@ static uint32_t read_settings(struct provider_call *call, struct vr_service_chan
     if (member(settings, "CertificateThumbPrint")) {
         ch->fields |= 1u << VR_SERVICE_THUMBPRINT;
     }
-    uint32_t code = read_text(call, settings, "CertificateThumbPrint", ch->to.thumbprint,
-                              sizeof ch->to.thumbprint);
+    code = read_text(call, settings, "CertificateThumbPrint", ch->to.thumbprint,
+                     sizeof ch->to.thumbprint);
     return code ? code : read_monitoring_start(call, settings, ch);
 }
 

@@ -50,6 +50,9 @@ static void test_settings(void **state)
     assert_int_equal(modify(t, VR_ROLE_ADMIN, "HttpsPort", cim_uint(CIM_UINT16, 443)), 32770);
     assert_non_null(strstr(t->reason, "vmreplicad.conf"));
     assert_int_equal(modify(t, VR_ROLE_ADMIN, "CertificateThumbPrint", cim_str("AA")), 32773);
+    assert_int_equal(modify(t, VR_ROLE_ADMIN, "InstanceID", cim_str("Microsoft:b.example\\x")),
+                     32773);
+    assert_non_null(strstr(t->reason, "Microsoft:a.example\\ReplicationServiceSettings"));
     char longest[200];
     memset(longest, 'A', sizeof(longest) - 1);
     longest[sizeof(longest) - 1] = '\0';
