@@ -242,7 +242,10 @@ static void invoke(struct provider_call *call)
         change_state(call);
         return;
     }
-    provider_return(call, VR_RC_NOT_SUPPORTED); /* power is the hypervisor's */
+    provider_return(call, provider_refuse(call, VR_RC_NOT_SUPPORTED,
+                                          "%s is not offered: switching a machine on and off is "
+                                          "its hypervisor's",
+                                          call->in->method->name));
 }
 
 const struct provider_class provider_system = {

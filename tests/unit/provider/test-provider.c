@@ -175,7 +175,7 @@ struct fixture {
     uint32_t code;
     int cim_code;
     uint32_t nout;
-    char out_name[32], job[96], message[128];
+    char out_name[32], job[96], message[128], reason[CIM_TEXT_MAX];
     bool out_null;
     unsigned listed;
     char names[1024];
@@ -226,6 +226,7 @@ static void on_done(void *ctx, const struct cim_invoke_result *res)
     f->code = (uint32_t)res->value.u;
     f->nout = f->cim_code ? 0 : res->nout;
     f->job[0] = f->message[0] = '\0';
+    snprintf(f->reason, sizeof f->reason, "%s", res->reason);
     if (f->nout == 0) {
         return;
     }
@@ -493,6 +494,10 @@ static void test_state_change(void **state)
     begin(f, SYSTEM("alpha"), "RequestReplicationStateChange", VR_ROLE_ADMIN);
     param(f, "RequestedState", cim_uint(CIM_UINT16, 7));
     run(f, 32770);
+    begin(f, SYSTEM(VM_ID), "RequestStateChange", VR_ROLE_ADMIN);
+    param(f, "RequestedState", cim_uint(CIM_UINT16, 2));
+    run(f, 32770);
+    assert_non_null(strstr(f->reason, "hypervisor"));
     assert_int_equal(core.changes, 1);
 }
 
