@@ -120,3 +120,16 @@ const struct cim_param *cim_invoke_param(const struct cim_invoke *call, const ch
     }
     return NULL;
 }
+
+const char *cim_code_text(int code)
+{
+    switch (code) {
+#define X(name, value, text)                                                                       \
+    case CIM_ERR_##name:                                                                           \
+        return text;
+        CIM_STATUS_CODES(X)
+#undef X
+    default:
+        return "";
+    }
+}

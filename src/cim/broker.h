@@ -16,28 +16,36 @@
 #define CIM_TEXT_MAX 256
 #define CIM_INSTANCE_MAX_BYTES (1024 * 1024) /* memory of one instance while it is looked at */
 
-/* DSP0200 "CIM status codes". */
+/* DSP0200 "CIM status codes". X(name, code, what it means) */
+#define CIM_STATUS_CODES(X)                                                                        \
+    X(FAILED, 1, "a general error occurred")                                                       \
+    X(ACCESS_DENIED, 2, "access was not available to the client")                                  \
+    X(INVALID_NAMESPACE, 3, "the namespace does not exist")                                        \
+    X(INVALID_PARAMETER, 4, "a parameter value is invalid")                                        \
+    X(INVALID_CLASS, 5, "the class does not exist")                                                \
+    X(NOT_FOUND, 6, "the object cannot be found")                                                  \
+    X(NOT_SUPPORTED, 7, "the operation is not supported")                                          \
+    X(ALREADY_EXISTS, 11, "the object exists already")                                             \
+    X(NO_SUCH_PROPERTY, 12, "the property does not exist")                                         \
+    X(TYPE_MISMATCH, 13, "the value does not fit the type")                                        \
+    X(QUERY_LANGUAGE_NOT_SUPPORTED, 14, "the query language is not supported")                     \
+    X(INVALID_QUERY, 15, "the query is not valid")                                                 \
+    X(METHOD_NOT_AVAILABLE, 16, "the method cannot be run")                                        \
+    X(METHOD_NOT_FOUND, 17, "the method does not exist")                                           \
+    X(INVALID_ENUMERATION_CONTEXT, 21, "the enumeration is not open")                              \
+    X(INVALID_OPERATION_TIMEOUT, 22, "the timeout is not valid")                                   \
+    X(FILTERED_ENUMERATION_NOT_SUPPORTED, 25, "filters in enumerations are not supported")         \
+    X(CONTINUATION_ON_ERROR_NOT_SUPPORTED, 26, "continuation on error is not supported")           \
+    X(SERVER_LIMITS_EXCEEDED, 27, "a limit of the server was exceeded")
+
 enum cim_code {
     CIM_OK = 0,
-    CIM_ERR_FAILED = 1,
-    CIM_ERR_ACCESS_DENIED = 2,
-    CIM_ERR_INVALID_NAMESPACE = 3,
-    CIM_ERR_INVALID_PARAMETER = 4,
-    CIM_ERR_INVALID_CLASS = 5,
-    CIM_ERR_NOT_FOUND = 6,
-    CIM_ERR_NOT_SUPPORTED = 7,
-    CIM_ERR_NO_SUCH_PROPERTY = 12,
-    CIM_ERR_TYPE_MISMATCH = 13,
-    CIM_ERR_QUERY_LANGUAGE_NOT_SUPPORTED = 14,
-    CIM_ERR_INVALID_QUERY = 15,
-    CIM_ERR_METHOD_NOT_AVAILABLE = 16,
-    CIM_ERR_METHOD_NOT_FOUND = 17,
-    CIM_ERR_INVALID_ENUMERATION_CONTEXT = 21,
-    CIM_ERR_INVALID_OPERATION_TIMEOUT = 22,
-    CIM_ERR_FILTERED_ENUMERATION_NOT_SUPPORTED = 25,
-    CIM_ERR_CONTINUATION_ON_ERROR_NOT_SUPPORTED = 26,
-    CIM_ERR_SERVER_LIMITS_EXCEEDED = 27
+#define X(name, code, text) CIM_ERR_##name = (code),
+    CIM_STATUS_CODES(X)
+#undef X
 };
+
+const char *cim_code_text(int code); /* "" for an unknown code */
 
 struct cim_status {
     int code; /* enum cim_code */

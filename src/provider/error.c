@@ -34,6 +34,6 @@ struct cim_instance *provider_error(struct provider *p,
     }
     int status = kind ? vr_kind_cim_status(kind) : CIM_ERR_FAILED;
     cim_set(i, "CIMStatusCode", cim_uint(CIM_UINT32, (uint64_t)status));
-    cim_set(i, "CIMStatusCodeDescription", cim_str(vr_retcode_text(code)));
+    cim_set(i, "CIMStatusCodeDescription", cim_str(cim_code_text(status)));
     return i;
 }

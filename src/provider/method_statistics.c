@@ -91,6 +91,7 @@ build_issue(const struct provider *p, const struct vr_rel *rel, struct cim_arena
     cim_set(i, "ErrorSource", cim_str(source ? cim_path_text(a, source) : NULL));
     cim_set(i, "ErrorSourceFormat", cim_uint(CIM_UINT16, 2));
     cim_set(i, "CIMStatusCode", cim_uint(CIM_UINT32, CIM_ERR_FAILED));
+    cim_set(i, "CIMStatusCodeDescription", cim_str(cim_code_text(CIM_ERR_FAILED)));
     return i;
 }
 

@@ -608,7 +608,8 @@ static void test_errors(void **state)
         has(e, "MessageID", vr_kind_name(k));
         has(e, "OwningEntity", "vmreplica");
         has(e, "ProbableCauseDescription", vr_kind_text(k));
-        has(e, "CIMStatusCodeDescription", vr_retcode_text(vr_retcode_of_error(k)));
+        has(e, "CIMStatusCodeDescription", cim_code_text(vr_kind_cim_status(k)));
+        assert_string_not_equal(cim_get(e, "CIMStatusCodeDescription")->str, "");
         has(e, "OtherErrorType", advice.error_type == 1 ? vr_kind_text(k) : "NULL");
         has(e, "ErrorSourceFormat", "2");
         has(e, "OtherErrorSourceFormat", "NULL");
