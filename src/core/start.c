@@ -19,6 +19,15 @@ static bool was_settled(const struct vr_job *j, const struct vr_rel *rel)
     return j->state == VR_JOB_STARTING && j->started_us != 0 && has_completed(j, rel);
 }
 
+/* What a transfer died of whose job was not saved any more. */
+static int kind_of_end(const struct vr_rel *rel)
+{
+    if (rel->needs_decision) {
+        return VR_E_LINEAGE;
+    }
+    return rel->state == VR_REL_CRITICAL ? VR_E_CORRUPT : VR_E_CANCELED; /* 8: the proof failed */
+}
+
 /* The relationship says that it was over: only the job's last save is missing. */
 static void finish_ended(struct core *c, struct job_entry *e, const struct vr_rel *rel)
 {
@@ -31,8 +40,8 @@ static void finish_ended(struct core *c, struct job_entry *e, const struct vr_re
     } else if (rel->state == VR_REL_REPLICATING) {
         job_finish(c, e, VR_JEV_CANCEL, 0, "cancelled");
     } else {
-        job_finish(c, e, VR_JEV_FAIL, VR_RC_FAILED,
-                   rel->reason[0] ? rel->reason : "ended when the host stopped");
+        job_fail(c, e, VR_RC_FAILED, kind_of_end(rel),
+                 rel->reason[0] ? rel->reason : "ended when the host stopped");
     }
 }
 
@@ -67,7 +76,7 @@ static void start_transfer_job(struct core *c, struct job_entry *e)
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
     bool verify = e->j.type == VR_JOBTYPE_VERIFY;
     if (!rel) {
-        job_finish(c, e, VR_JEV_FAIL, VR_RC_INVALID_STATE, "the relationship is gone");
+        job_fail(c, e, VR_RC_INVALID_STATE, VR_E_STATE, "the relationship is gone");
         return;
     }
     bool active =
@@ -83,7 +92,7 @@ static void start_transfer_job(struct core *c, struct job_entry *e)
     struct vr_rel next = rel->r;
     struct vr_err err = VR_ERR_INIT;
     if (!active && core_rel_move(&next, transfer_start_event(&e->j), "", &err) < 0) {
-        job_finish(c, e, VR_JEV_FAIL, VR_RC_INVALID_STATE, vr_err_text(&err));
+        job_fail(c, e, VR_RC_INVALID_STATE, (int)err.kind, vr_err_text(&err));
         return;
     }
     if (!active) {

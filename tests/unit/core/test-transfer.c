@@ -332,6 +332,35 @@ static void test_pause_is_durable(void **state)
     fake_free(f);
 }
 
+/* The store was told of the relationship's new state and not of the failed job's end: the job says
+ * what kind of failure it was all the same. */
+static void test_failed_half_stored(void **state)
+{
+    static const struct {
+        enum vr_rel_state state;
+        bool needs_decision;
+        int kind;
+    } rows[] = {{VR_REL_RESYNC_REQUIRED, false, VR_E_CANCELED},
+                {VR_REL_CRITICAL, false, VR_E_CORRUPT},
+                {VR_REL_CRITICAL, true, VR_E_LINEAGE}};
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        struct fake *f = running(VR_REL_RESYNC_REQUIRED);
+        f->rels[0].state = rows[i].state;
+        f->rels[0].needs_decision = rows[i].needs_decision;
+        fake_restart(f);
+        assert_int_equal(fake_job(f, 1)->state, VR_JOB_EXCEPTION);
+        assert_int_equal(fake_job(f, 1)->error_code, 32768);
+        assert_int_equal(fake_job(f, 1)->error_kind, rows[i].kind);
+        fake_free(f);
+    }
+    struct fake *f = running(VR_REL_RESYNC_REQUIRED);
+    f->nrels = 0;
+    fake_restart(f);
+    assert_int_equal(fake_job(f, 1)->error_code, 32775);
+    assert_int_equal(fake_job(f, 1)->error_kind, VR_E_STATE);
+    fake_free(f);
+}
+
 /* The store was told of the cancelled job's end and not of the relationship's new state. */
 static void test_cancelled_half_stored(void **state)
 {
@@ -455,6 +484,7 @@ int main(void)
         T(test_pause_resume),
         T(test_resumed_too_soon),
         T(test_pause_is_durable),
+        T(test_failed_half_stored),
         T(test_cancelled_half_stored),
         T(test_pause_save_fails),
         T(test_cancel),
