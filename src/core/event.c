@@ -23,12 +23,17 @@ struct vr_event core_event_of(enum core_event ev, uint64_t time_us)
     return e;
 }
 
-/* The name a person knows the VM by, when only its id is at hand: that of its latest job. */
+/* The name a person knows the VM by, when only its id is at hand: that of its latest job, or of the
+ * replica that is here. */
 static const char *name_of(struct core *c, const struct vr_uuid *vm)
 {
     const char *name = "";
     for (struct job_entry *e = jobs_of(c, vm); e; e = jobs_of_next(e)) {
         name = e->j.vm_name;
+    }
+    for (uint8_t n = 0; !*name && n <= 1; n++) {
+        const struct rel_entry *rel = core_find_rel(c, vm, n);
+        name = rel ? rel->r.vm_name : "";
     }
     return name;
 }

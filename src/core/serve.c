@@ -199,8 +199,10 @@ static int serve_disable(struct core *c,
     r = c->ops->release_replica(c->ctx, &rel->r, err);
     r = r < 0 ? r : c->ops->delete_rel(c->ctx, &req->vm_id, req->rel_number, err);
     if (r == 0) {
+        char name[VR_NAME_MAX];
+        core_text(name, sizeof(name), "%s", rel->r.vm_name[0] ? rel->r.vm_name : req->vm_name);
         core_remove_rel(c, rel);
-        core_event(c, CORE_EV_DISABLED, &req->vm_id, req->vm_name,
+        core_event(c, CORE_EV_DISABLED, &req->vm_id, name[0] ? name : NULL,
                    "%s removed the relationship; the replica's images stay", identity);
     }
     return r;
@@ -270,7 +272,9 @@ void core_serve_peer(struct core *c,
     core_text(reply->host, sizeof(reply->host), "%s", c->config.host_name);
     core_text(reply->text, sizeof(reply->text), "%s", r < 0 ? vr_err_text(&err) : "");
     if (r < 0) {
-        core_event(c, CORE_EV_PEER_REFUSED, &req->vm_id, NULL, "%.96s: %.140s", peer_identity,
+        bool ours = core_find_rel(c, &req->vm_id, 0) || core_find_rel(c, &req->vm_id, 1);
+        core_event(c, CORE_EV_PEER_REFUSED, &req->vm_id,
+                   ours || !req->vm_name[0] ? NULL : req->vm_name, "%.96s: %.140s", peer_identity,
                    reply->text);
     }
     if (ret_rel) {

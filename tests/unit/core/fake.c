@@ -149,6 +149,7 @@ static void event(void *ctx, const struct vr_event *e)
     struct fake *f = ctx;
     size_t n = strlen(f->events);
     snprintf(f->events + n, sizeof(f->events) - n, "%u %s: %s\n", e->event_id, e->id, e->text);
+    memcpy(f->event_vm, e->vm_name, sizeof(f->event_vm));
 }
 
 static int find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err)

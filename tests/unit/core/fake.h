@@ -22,6 +22,7 @@ struct fake {
     unsigned saves, reports, fail_from, fail_count, injected;
     char log[8192]; /* what was asked of the world, in order: "save_job 1;start 1;..." */
     char events[8192];
+    char event_vm[VR_NAME_MAX]; /* of the latest event */
     /* inventory and disks */
     struct vr_vm vm;
     int find_result, disks_result, replica_vm_result;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The replica side: who may ask what, and what a target's end changes. */
 #include "core/auth.h"
+#include "core/service.h"
 #include "fake.h"
 #include "util/num.h"
 
@@ -72,6 +73,39 @@ static void test_ourselves(void **state)
     assert_non_null(strstr(reply.text, "this host itself"));
     assert_null(core_rel_at(f->c, 0));
     assert_string_equal(f->log, "");
+    fake_free(f);
+}
+
+/* The replica's host has no inventory and no jobs to know the name from. */
+static void test_events_name_the_vm(void **state)
+{
+    struct fake *f = fake_new();
+    struct vr_peer_request req = {
+        .op = VR_PEER_ENABLE, .vm_id = f->vm.id, .ndisks = 1, .kind = 1, .vm_name = "web-1"};
+    struct core_transfer_result res = {.generation = {.uuid = uuid_of(0x10), .sequence = 1}};
+    core_serve_peer(f->c, "b.example", &req, &reply, &rel);
+    assert_int_equal(reply.result, -VR_E_DENIED);
+    assert_string_equal(f->event_vm, "web-1"); /* as the peer calls it */
+    allow(f, "*.example");
+    core_serve_peer(f->c, "b.example", &req, &reply, &rel);
+    assert_int_equal(reply.result, 0);
+    memset(req.vm_name, 0, sizeof(req.vm_name));
+    f->event_vm[0] = '\0';
+    core_serve_peer(f->c, "c.example", &req, &reply, &rel);
+    assert_non_null(strstr(f->events, "29316 peer-refused"));
+    assert_string_equal(f->event_vm, "web-1");
+    f->event_vm[0] = '\0';
+    core_on_target_end(f->c, &f->vm.id, 0, &res);
+    assert_non_null(strstr(f->events, "29309 relationship-state"));
+    assert_string_equal(f->event_vm, "web-1");
+    f->event_vm[0] = '\0';
+    core_stats_reset(f->c, &admin, &f->vm.id, 0, fake_done, f);
+    assert_non_null(strstr(f->events, "29331 statistics-reset"));
+    assert_string_equal(f->event_vm, "web-1");
+    f->event_vm[0] = '\0';
+    assert_int_equal(serve(f, "b.example", VR_PEER_DISABLE), 0);
+    assert_non_null(strstr(f->events, "29312 replication-disabled"));
+    assert_string_equal(f->event_vm, "web-1");
     fake_free(f);
 }
 
@@ -184,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_enable),
         T(test_ourselves),
+        T(test_events_name_the_vm),
         T(test_identity_and_direction),
         T(test_open),
         T(test_failed_over),
