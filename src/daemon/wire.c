@@ -41,6 +41,10 @@ static void api_vm_name(void *ctx, const struct vr_rel *rel, char ret[static VR_
 {
     struct daemon *d = ctx;
     const char *name = inventory_name(d->inventory, &rel->vm_id);
+    const struct vr_rel *held = core_rel(d->core, &rel->vm_id, 0);
+    if (rel->is_source && held && !held->is_source) {
+        rel = held; /* what is sent on is the replica that is here */
+    }
     if (!name && !rel->is_source && !rel->vm_name[0]) {
         vr_uuid_text(&rel->vm_id, ret); /* its name is in the sidecar that could not be read */
         return;

@@ -140,6 +140,7 @@ extended() {
     damage "$H3_DISK_0"
     wbem_job h2 Resynchronize "ComputerSystem=$VM_REF"
     equal_disks h1 h3
+    [ "$(rel_get h2 .vm_name 1)" = "$VM_NAME" ] || die "the host in the middle calls it $(rel_get h2 .vm_name 1)"
 }
 
 # The way a client that may do less fares.
