@@ -114,3 +114,17 @@ bool core_is_self(const struct core *c, const char *name)
     return name[0] && (strcasecmp(name, c->config.host_name) == 0 ||
                        strcasecmp(name, c->config.certificate_name) == 0);
 }
+
+void core_peer_text(char *dst, size_t cap, const char *point, const struct vr_peer_reply *reply)
+{
+    char host[VR_HOST_MAX];
+    uint16_t port;
+    const char *text = reply->text[0] ? reply->text : vr_kind_text(reply->result);
+    bool answered = reply->host[0] != '\0';
+    bool named = vr_host_split(point, host, sizeof(host), &port) && strstr(text, host);
+    if (named && !answered) {
+        core_text(dst, cap, "%s", text);
+    } else {
+        core_text(dst, cap, "%.96s: %s", point, text);
+    }
+}

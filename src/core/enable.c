@@ -255,8 +255,9 @@ void enable_reply(struct core *c, const struct call *call, const struct vr_peer_
     if (self) {
         r = vr_fail(&err, VR_E_INVALID, "'%.128s' is this host itself", call->enable.peer);
     } else if (r < 0) {
-        (void)vr_fail(&err, (enum vr_err_kind) - r, "%.90s: %.150s", call->enable.peer,
-                      reply->text[0] ? reply->text : vr_kind_text(r));
+        char text[VR_TEXT_MAX];
+        core_peer_text(text, sizeof(text), call->enable.peer, reply);
+        (void)vr_fail(&err, (enum vr_err_kind) - r, "%s", text);
     }
     r = r < 0 ? r : describe(c, &call->enable, call->number, &rel, &err);
     bool older = r == 0 && replica_is_older(c, &rel, reply);

@@ -137,6 +137,8 @@ int core_rel_move(struct vr_rel *rel,
                   const char *reason,
                   struct vr_err *err);
 void core_text(char *dst, size_t cap, const char *fmt, ...) VR_PRINTF(3, 4);
+/* Why the host at this connection point did not do it; the host is named once. */
+void core_peer_text(char *dst, size_t cap, const char *point, const struct vr_peer_reply *reply);
 /* Is this the name of our certificate, or what we call ourselves? */
 bool core_is_self(const struct core *c, const char *name);
 /* Answers a verb; text may be NULL with 0 and 4096. */

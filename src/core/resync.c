@@ -189,8 +189,7 @@ void resync_judge_peer(struct core *c,
     if (reply->result == 0 || (reply->result == -VR_E_LINEAGE && force)) {
         return;
     }
-    core_text(text, sizeof(text), "%.96s: %s", rel->r.peer,
-              reply->text[0] ? reply->text : vr_kind_text(reply->result));
+    core_peer_text(text, sizeof(text), rel->r.peer, reply);
     verdict_refuse(v, resync_peer_code(reply->result), reply->result, text);
     if (reply->result == -VR_E_LINEAGE) {
         transfer_lineage(c, rel, text);

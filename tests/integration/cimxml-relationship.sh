@@ -76,7 +76,8 @@ refused() {
 nobody_there() {
     job_of 91 10 CreateReplicationRelationship \
         "$(vm_param)$(settings "$(prop RecoveryConnectionPoint string h2.localhost)$(prop RecoveryServerPortNumber uint16 1)")"
-    [ -n "$(cim_job h1 "$(cat "$work/job")" ErrorDescription)" ]
+    cim_job h1 "$(cat "$work/job")" ErrorDescription >"$work/said"
+    [ "$(grep -o h2.localhost "$work/said" | wc -l)" = 1 ] || die "it is named once: $(cat "$work/said")"
     none h1
 }
 

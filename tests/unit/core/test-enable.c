@@ -118,7 +118,10 @@ static void test_peer_refuses(void **state)
         struct fake *f = fake_new();
         struct core_enable_args a = args_of(f);
         f->reply.result = rows[i].result;
+        f->reply.host[0] = '\0'; /* nobody answered: it is our own side's text */
+        snprintf(f->reply.text, sizeof(f->reply.text), "'b.example' port 9000: no");
         assert_int_equal(enable(f, &a), rows[i].code);
+        assert_string_equal(f->answer.text, "'b.example' port 9000: no"); /* named once */
         assert_null(core_rel(f->c, &f->vm.id, 0));
         assert_int_equal(fake_job(f, 1)->state, VR_JOB_EXCEPTION);
         assert_int_equal(fake_job(f, 1)->error_code, rows[i].code);
