@@ -70,6 +70,17 @@ void job_answer_waiter(struct job_entry *e, uint32_t code, int kind, const char 
 
 /* --- proposed generation --- */
 
+/* Was it this job that sent the generation of which nobody knows whether it was committed? An
+ * export proposes one, too, and may be imported while a later transfer is under way. A record of an
+ * older version does not say: then it is who was ever started. */
+static bool proposed_by(const struct vr_rel *rel, const struct vr_job *job)
+{
+    if (vr_uuid_is_nil(&rel->proposed) || job_is_verify(job)) {
+        return false;
+    }
+    return rel->proposed_job ? rel->proposed_job == job->id : job->started_us != 0;
+}
+
 void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer_reply *reply)
 {
     if (vr_uuid_is_nil(&rel->r.proposed)) {
@@ -107,6 +118,7 @@ void core_on_proposed(struct core *c, uint64_t job_id, const struct vr_uuid *pro
             core_rel_remember(&next, &next.proposed);
         }
         next.proposed = *proposed;
+        next.proposed_job = job_id;
         r = core_rel_save(c, rel, &next, &err);
     }
     if (r < 0) {
@@ -378,8 +390,8 @@ void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_tra
     }
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
     enum job_cmd cmd = e->cmd;
-    bool settled = rel && !job_is_verify(&e->j) && !vr_uuid_is_nil(&rel->r.proposed) &&
-                   vr_uuid_eq(&rel->r.proposed, &res->generation.uuid);
+    bool settled =
+        rel && proposed_by(&rel->r, &e->j) && vr_uuid_eq(&rel->r.proposed, &res->generation.uuid);
     e->lane = false;
     e->cmd = CMD_NONE;
     if (res->result == 0) {
@@ -524,10 +536,10 @@ void transfer_settle_reply(struct core *c,
     e->asked = true;
     if (reply->result == 0 && reply->proposed_done) {
         struct vr_job next = e->j;
+        /* One that did not send it was asked for a later instant, and goes on. */
+        bool done = proposed_by(&rel->r, &e->j);
         transfer_settle(c, rel, reply);
-        /* What completed is what an earlier job sent. This one is done only when it was that job:
-         * one that never sent anything was asked for a later instant. */
-        if (next.started_us) {
+        if (done) {
             (void)!job_move(c, &next, VR_JEV_START, NULL);
             e->j = next;
             end_completed(c, e, NULL, &rel->r.generation);

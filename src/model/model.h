@@ -71,6 +71,7 @@ struct vr_rel {
     struct vr_generation generation; /* what the replica holds, as last known here */
     /* sent with COMMIT, not yet acknowledged; nil = none */
     struct vr_uuid proposed;
+    uint64_t proposed_job; /* the job that sent it, 0 = not known */
     /* source: former generations of the replica, newest first */
     struct vr_uuid history[VR_HISTORY_MAX];
     uint32_t nhistory;

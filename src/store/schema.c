@@ -85,6 +85,8 @@ static const char *const steps[] = {
     "ALTER TABLE job ADD COLUMN error_kind INTEGER NOT NULL DEFAULT 0;",
     /* 7 */
     "ALTER TABLE rel ADD COLUMN exported INTEGER NOT NULL DEFAULT 0;",
+    /* 8 */
+    "ALTER TABLE rel ADD COLUMN proposed_job INTEGER NOT NULL DEFAULT 0;",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

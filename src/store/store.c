@@ -27,6 +27,7 @@ static const struct col rel_cols[] = {
     R(storage, COL_TEXT),
     GENERATION_COLS(struct vr_rel),
     R(proposed, COL_UUID),
+    R(proposed_job, COL_U64),
     R(created_us, COL_U64),
     R(last_sync_us, COL_U64),
     R(bandwidth_bytes_s, COL_U64),

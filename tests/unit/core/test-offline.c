@@ -160,6 +160,39 @@ static void test_older_export(void **state)
     fake_free(f);
 }
 
+/* Given up and started over the network, imported all the same while that runs: what the replica
+ * holds then is older than what the transfer was asked for. */
+static void test_imported_during_a_transfer(void **state)
+{
+    for (int restart = 0; restart < 2; restart++) {
+        struct fake *f = exported();
+        struct core_start_args a = {
+            .vm_id = f->vm.id, .rel_number = -1, .type = CORE_START_NETWORK};
+        assert_int_equal(fake_state(f, 9), 0);
+        core_start_replication(f->c, &operator_, &a, fake_done, f);
+        assert_int_equal(f->answer.code, 4096);
+        uint64_t id = f->answer.job_id;
+        int starts = f->starts;
+        struct core_transfer_result res = {.result = -VR_E_PEER,
+                                           .generation = {.uuid = uuid_of(0x55)}};
+        f->reply.generation.uuid = uuid_of(0x55);
+        f->reply.proposed_done = true;
+        if (restart) {
+            fake_restart(f);
+        } else {
+            core_on_transfer_end(f->c, id, &res);
+            assert_int_not_equal(fake_job(f, id)->state, VR_JOB_COMPLETED);
+            f->now += 3600 * 1000000ull;
+            core_tick(f->c);
+        }
+        assert_int_equal(f->starts, starts + 1);
+        assert_int_equal(fake_job(f, id)->state, VR_JOB_RUNNING);
+        assert_true(vr_uuid_is_nil(&fake_get(f, 0)->proposed));
+        assert_true(vr_uuid_eq(&fake_get(f, 0)->generation.uuid, &f->reply.generation.uuid));
+        fake_free(f);
+    }
+}
+
 static void test_restart_during_export(void **state)
 {
     struct fake *f = fake_new();
@@ -229,6 +262,7 @@ int main(void)
         T(test_found_again),
         T(test_given_up),
         T(test_older_export),
+        T(test_imported_during_a_transfer),
         T(test_restart_during_export),
         T(test_import),
         T(test_restart_during_import),

@@ -58,6 +58,7 @@ static struct vr_rel some_rel(void)
         .last_sync_us = INT64_MAX,
         .bandwidth_bytes_s = 77,
         .exported = true,
+        .proposed_job = 12,
         .needs_decision = true,
         .stats = {.now = {.start_us = 10,
                           .end_us = 11,
@@ -409,6 +410,7 @@ static void test_a_database_of_version_1(void **state)
     assert_int_equal(g.rel.generation.sequence, 7);
     assert_int_equal(g.rel.nexcluded, 1);
     assert_false(g.rel.exported);
+    assert_int_equal(g.rel.proposed_job, 0);
     assert_int_equal(g.rel.nhistory, 1);
     struct vr_setting as_it_was = vr_setting_default();
     assert_int_equal(g.rel.setting.compression, as_it_was.compression);
