@@ -145,6 +145,34 @@ static int make_replica(struct core *c,
     return 0;
 }
 
+static int forget(struct core *c,
+                  const char *identity,
+                  const struct vr_peer_request *req,
+                  struct rel_entry *rel,
+                  struct vr_err *err)
+{
+    c->ops->end_target_sessions(c->ctx, &req->vm_id, req->rel_number);
+    int r = c->ops->release_replica(c->ctx, &rel->r, err);
+    r = r < 0 ? r : c->ops->delete_rel(c->ctx, &req->vm_id, req->rel_number, err);
+    if (r == 0) {
+        char name[VR_NAME_MAX];
+        core_text(name, sizeof(name), "%s", rel->r.vm_name[0] ? rel->r.vm_name : req->vm_name);
+        core_remove_rel(c, rel);
+        core_event(c, CORE_EV_DISABLED, &req->vm_id, name[0] ? name : NULL,
+                   "%s removed the relationship; the replica's images stay", identity);
+    }
+    return r;
+}
+
+/* A removal that a crash cut off: the sidecar says so, our record is still there. */
+static bool half_removed(struct core *c, const struct rel_entry *rel)
+{
+    struct vr_peer_request req = {.op = VR_PEER_ADOPT, .vm_id = rel->r.vm_id};
+    struct vr_peer_reply reply = {0};
+    (void)!c->ops->inspect_replica(c->ctx, &rel->r, &req, &reply, NULL);
+    return reply.released;
+}
+
 static int serve_enable(struct core *c,
                         const char *identity,
                         const struct vr_peer_request *req,
@@ -168,7 +196,15 @@ static int serve_enable(struct core *c,
         return vr_fail(err, VR_E_STATE, "%.128s is the primary of this virtual machine",
                        c->config.host_name);
     }
-    if (!core_find_rel(c, &req->vm_id, req->rel_number)) {
+    struct rel_entry *rel = core_find_rel(c, &req->vm_id, req->rel_number);
+    if (rel && !rel->r.is_source && half_removed(c, rel)) {
+        r = forget(c, rel->r.peer_identity, req, rel, err);
+        rel = NULL;
+    }
+    if (r < 0) {
+        return r;
+    }
+    if (!rel) {
         return make_replica(c, identity, core_find_auth(c, identity), req, ret, err);
     }
     r = find_ours(c, identity, req, ret, err);
@@ -195,17 +231,7 @@ static int serve_disable(struct core *c,
     if (r < 0) {
         return r;
     }
-    c->ops->end_target_sessions(c->ctx, &req->vm_id, req->rel_number);
-    r = c->ops->release_replica(c->ctx, &rel->r, err);
-    r = r < 0 ? r : c->ops->delete_rel(c->ctx, &req->vm_id, req->rel_number, err);
-    if (r == 0) {
-        char name[VR_NAME_MAX];
-        core_text(name, sizeof(name), "%s", rel->r.vm_name[0] ? rel->r.vm_name : req->vm_name);
-        core_remove_rel(c, rel);
-        core_event(c, CORE_EV_DISABLED, &req->vm_id, name[0] ? name : NULL,
-                   "%s removed the relationship; the replica's images stay", identity);
-    }
-    return r;
+    return forget(c, identity, req, rel, err);
 }
 
 static int serve_adopt(struct core *c,

@@ -474,7 +474,8 @@ int replica_check(struct replica *r,
     struct run_name runs[RUNS_MAX];
     size_t n;
     reply->generation = r->sc.rel.generation;
-    if (r->sc.role == REPLICA_ROLE_RELEASED) {
+    reply->released = r->sc.role == REPLICA_ROLE_RELEASED;
+    if (reply->released) {
         return vr_fail(err, VR_E_STATE, "the replica's relationship was removed");
     }
     /* ADOPT only asks which generation is here. */

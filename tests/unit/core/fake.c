@@ -237,6 +237,7 @@ static int inspect_replica(void *ctx,
 {
     struct fake *f = ctx;
     reply->generation = f->replica_generation;
+    reply->released = f->released;
     return f->inspect_result < 0
                ? vr_fail(err, (enum vr_err_kind) - f->inspect_result, "the sidecar disagrees")
                : 0;

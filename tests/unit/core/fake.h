@@ -41,6 +41,7 @@ struct fake {
     unsigned starts;
     /* replica side */
     int create_result, inspect_result;
+    bool released; /* what the sidecar says */
     struct vr_generation replica_generation;
     unsigned ended_sessions;
     uint64_t sync_wait_us, retry_first_us; /* taken at the next fake_restart */

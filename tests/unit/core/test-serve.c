@@ -34,6 +34,27 @@ static struct fake *replica(enum vr_rel_state s)
     return f;
 }
 
+/* A crash between the sidecar and our record: the relationship is gone, and can be made again. */
+static void test_enable_half_removed(void **state)
+{
+    struct fake *f = fake_new();
+    allow(f, "*.example");
+    assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), 0);
+    f->released = true;
+    f->fail_from = f->saves + 1;
+    f->fail_count = 1;
+    f->log[0] = '\0';
+    assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), -VR_E_IO);
+    assert_int_equal(f->injected, 1);
+    assert_non_null(fake_get(f, 0));
+    assert_null(strstr(f->log, "create"));
+    assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), 0);
+    assert_non_null(strstr(f->log, "create"));
+    assert_non_null(strstr(f->events, "replication-disabled"));
+    assert_string_equal(fake_get(f, 0)->storage, "/replicas/replica");
+    fake_free(f);
+}
+
 static void test_enable(void **state)
 {
     struct fake *f = fake_new();
@@ -217,6 +238,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_enable),
+        T(test_enable_half_removed),
         T(test_ourselves),
         T(test_events_name_the_vm),
         T(test_identity_and_direction),
