@@ -374,8 +374,17 @@ class Lab:
             expect(d['file'] + '.unready' not in names, f'{d["file"]} is there twice: {names}')
             if d['format'] == 'qcow2':
                 image = os.path.join(self.replica_dir(host), d['file'])
-                run_when_released(image, 'qemu-img', 'check', '-q', image)
+                self.check_image(image)
         return sc
+
+    def check_image(self, image):
+        """Leaked clusters (exit 3) are space, no damage: power was cut between a reference count and the table that
+        needs it, which QEMU writes in this order."""
+        try:
+            run_when_released(image, 'qemu-img', 'check', '-q', image)
+        except Failure as e:
+            if ': exit 3: ' not in str(e):
+                raise
 
     def recover(self, host='h2'):
         """As a person does without a daemon."""
