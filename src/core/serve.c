@@ -145,21 +145,17 @@ static int make_replica(struct core *c,
     return 0;
 }
 
-static int forget(struct core *c,
-                  const char *identity,
-                  const struct vr_peer_request *req,
-                  struct rel_entry *rel,
-                  struct vr_err *err)
+static int
+forget(struct core *c, const struct vr_peer_request *req, struct rel_entry *rel, struct vr_err *err)
 {
     c->ops->end_target_sessions(c->ctx, &req->vm_id, req->rel_number);
     int r = c->ops->release_replica(c->ctx, &rel->r, err);
     r = r < 0 ? r : c->ops->delete_rel(c->ctx, &req->vm_id, req->rel_number, err);
     if (r == 0) {
-        char name[VR_NAME_MAX];
-        core_text(name, sizeof(name), "%s", rel->r.vm_name[0] ? rel->r.vm_name : req->vm_name);
-        core_remove_rel(c, rel);
+        const char *name = rel->r.vm_name[0] ? rel->r.vm_name : req->vm_name;
         core_event(c, CORE_EV_DISABLED, &req->vm_id, name[0] ? name : NULL,
-                   "%s removed the relationship; the replica's images stay", identity);
+                   "%s removed the relationship; the replica's images stay", rel->r.peer_identity);
+        core_remove_rel(c, rel);
     }
     return r;
 }
@@ -198,7 +194,7 @@ static int serve_enable(struct core *c,
     }
     struct rel_entry *rel = core_find_rel(c, &req->vm_id, req->rel_number);
     if (rel && !rel->r.is_source && half_removed(c, rel)) {
-        r = forget(c, rel->r.peer_identity, req, rel, err);
+        r = forget(c, req, rel, err);
         rel = NULL;
     }
     if (r < 0) {
@@ -228,10 +224,7 @@ static int serve_disable(struct core *c,
         return 0; /* forgotten already */
     }
     int r = find_ours(c, identity, req, &rel, err);
-    if (r < 0) {
-        return r;
-    }
-    return forget(c, identity, req, rel, err);
+    return r < 0 ? r : forget(c, req, rel, err);
 }
 
 static int serve_adopt(struct core *c,
