@@ -3,80 +3,14 @@
  * over the real core in the world of tests/unit/core/fake.h. */
 #include <strings.h>
 
-#include "model/method.h"
-#include "provider/provider.h"
-#include "tests/unit/core/fake.h"
+#include "tests/unit/provider/calls.h"
 #include "util/num.h"
 
 #define SVC                                                                                        \
     ":Msvm_ReplicationService.SystemCreationClassName=\"Msvm_ComputerSystem\",SystemName="         \
     "\"a.example\",CreationClassName=\"Msvm_ReplicationService\",Name=\"replicasvc\""
 
-struct fixture {
-    struct fake *f;
-    struct provider *p;
-    struct cim_arena arena;
-    struct cim_invoke in;
-    unsigned answered;
-    uint32_t code;
-    struct cim_status status;
-    char reason[CIM_TEXT_MAX];
-};
-
-static uint64_t now_us(void *ctx)
-{
-    return ((struct fake *)ctx)->now;
-}
-
-static int list_vms(void *ctx, provider_vm_cb cb, void *cb_ctx, struct vr_err *err)
-{
-    cb(cb_ctx, &((struct fake *)ctx)->vm);
-    return 0;
-}
-
-static int find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struct vr_err *err)
-{
-    struct fake *f = ctx;
-    if (!vr_uuid_eq(id, &f->vm.id)) {
-        return vr_fail(err, VR_E_NOT_FOUND, "no such VM");
-    }
-    *ret = f->vm;
-    return 0;
-}
-
-static int replica_vm(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr_err *err)
-{
-    *ret = ((struct fake *)ctx)->vm;
-    return 0;
-}
-
-static const struct provider_env_ops env = {
-    .now_us = now_us, .list_vms = list_vms, .find_vm = find_vm, .replica_vm = replica_vm};
-
-static int setup(void **state)
-{
-    struct fixture *t = calloc(1, sizeof(*t));
-    struct provider_config config = {.host_name = "a.example", .job_keep_us = 5 * MIN};
-    struct vr_err err = VR_ERR_INIT;
-    t->f = fake_new();
-    cim_arena_init(&t->arena, 1 << 20);
-    CHECK_OK(provider_new(&config, t->f->c, &env, t->f, &t->p, &err), &err);
-    *state = t;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *t = *state;
-    struct fake *f = t->f;
-    cim_arena_deinit(&t->arena);
-    provider_free(t->p);
-    fake_free(f);
-    free(t);
-    return 0;
-}
-
-static const struct cim_class *class_of(struct fixture *t, const char *name)
+static const struct cim_class *class_of(struct calls *t, const char *name)
 {
     const struct cim_class *cls = cim_schema_class(provider_broker(t->p)->schema, name);
     assert_non_null(cls);
@@ -146,14 +80,14 @@ static void test_documented_codes_are_ours(void **state)
 
 static void on_done(void *ctx, const struct cim_invoke_result *res)
 {
-    struct fixture *t = ctx;
+    struct calls *t = ctx;
     t->answered++;
     t->status = res->status;
     t->code = (uint32_t)res->value.u;
     snprintf(t->reason, sizeof(t->reason), "%s", res->reason);
 }
 
-static void begin(struct fixture *t, enum vr_method m, enum vr_role role)
+static void begin(struct calls *t, enum vr_method m, enum vr_role role)
 {
     struct cim_status st = {0};
     struct vr_err err = VR_ERR_INIT;
@@ -165,14 +99,14 @@ static void begin(struct fixture *t, enum vr_method m, enum vr_role role)
     assert_non_null(t->in.method);
 }
 
-static struct cim_param *param(struct fixture *t, const char *name, struct cim_value v)
+static struct cim_param *param(struct calls *t, const char *name, struct cim_value v)
 {
     struct cim_param *p = &t->in.params[t->in.nparams++];
     *p = (struct cim_param){.name = name, .value = v};
     return p;
 }
 
-static void system_param(struct fixture *t, const char *name)
+static void system_param(struct calls *t, const char *name)
 {
     struct vr_err err = VR_ERR_INIT;
     struct cim_path *p = cim_alloc(&t->arena, sizeof(*p));
@@ -184,7 +118,7 @@ static void system_param(struct fixture *t, const char *name)
 }
 
 /* The call's return value; CIM errors as -code. */
-static int run(struct fixture *t)
+static int run(struct calls *t)
 {
     unsigned before = t->answered;
     cim_broker_invoke(provider_broker(t->p), &t->in, on_done, t);
@@ -202,7 +136,7 @@ static bool is_control(enum vr_method m)
 
 static void test_types_come_first(void **state)
 {
-    struct fixture *t = *state;
+    struct calls *t = *state;
     for (int i = 0; i < (int)VR_METHOD_COUNT; i++) {
         enum vr_method m = (enum vr_method)i;
         begin(t, m, VR_ROLE_VIEWER);
@@ -218,7 +152,7 @@ static void test_types_come_first(void **state)
 
 static void test_required_parameters(void **state)
 {
-    struct fixture *t = *state;
+    struct calls *t = *state;
     unsigned seen = 0;
     for (int i = 0; i < (int)VR_METHOD_COUNT; i++) {
         enum vr_method m = (enum vr_method)i;
@@ -241,7 +175,7 @@ static void test_required_parameters(void **state)
 static void test_system_must_be_known(void **state)
 {
     static const char *const bad[] = {"nobody", "70707070-7070-7070-7070-707070707070"};
-    struct fixture *t = *state;
+    struct calls *t = *state;
     for (size_t i = 0; i < VR_COUNT(bad); i++) {
         begin(t, VR_METHOD_RevertFailover, VR_ROLE_VIEWER);
         system_param(t, bad[i]);
@@ -259,7 +193,7 @@ static void test_system_must_be_known(void **state)
     assert_non_null(strstr(t->reason, "not offered"));
 }
 
-static int start_replication(struct fixture *t, unsigned type, uint64_t at)
+static int start_replication(struct calls *t, unsigned type, uint64_t at)
 {
     begin(t, VR_METHOD_StartReplication, VR_ROLE_OPERATOR);
     system_param(t, "01010101-0101-0101-0101-010101010101");
@@ -272,7 +206,7 @@ static int start_replication(struct fixture *t, unsigned type, uint64_t at)
 
 static void test_start_replication(void **state)
 {
-    struct fixture *t = *state;
+    struct calls *t = *state;
     assert_int_equal(start_replication(t, 1, 0), VR_RC_INVALID_STATE); /* not enabled */
     fake_rel(t->f, 0, true, VR_REL_READY);
     assert_int_equal(start_replication(t, 0, 0), VR_RC_INVALID_PARAMETER);
@@ -290,7 +224,7 @@ static void test_start_replication(void **state)
     assert_int_equal(start_replication(t, 1, 0), VR_RC_INVALID_STATE);
 }
 
-static int start_export(struct fixture *t, enum vr_role role, const char *location)
+static int start_export(struct calls *t, enum vr_role role, const char *location)
 {
     begin(t, VR_METHOD_StartReplication, role);
     system_param(t, "01010101-0101-0101-0101-010101010101");
@@ -304,7 +238,7 @@ static int start_export(struct fixture *t, enum vr_role role, const char *locati
 
 static void test_export(void **state)
 {
-    struct fixture *t = *state;
+    struct calls *t = *state;
     static char large[VR_PATH_MAX + 8];
     memset(large, '/', sizeof(large) - 1);
     fake_rel(t->f, 0, true, VR_REL_READY);
@@ -320,7 +254,7 @@ static void test_export(void **state)
 static void test_import(void **state)
 {
     static const char *const bad[] = {"", "mnt"};
-    struct fixture *t = *state;
+    struct calls *t = *state;
     fake_rel(t->f, 0, false, VR_REL_INITIAL);
     for (size_t i = 0; i <= VR_COUNT(bad); i++) {
         begin(t, VR_METHOD_ImportInitialReplica, VR_ROLE_ADMIN);
@@ -334,7 +268,7 @@ static void test_import(void **state)
 
 static void test_service_control(void **state)
 {
-    struct fixture *t = *state;
+    struct calls *t = *state;
     begin(t, VR_METHOD_StopService, VR_ROLE_OPERATOR);
     assert_int_equal(run(t), -CIM_ERR_ACCESS_DENIED);
     begin(t, VR_METHOD_StopService, VR_ROLE_ADMIN);
@@ -344,15 +278,15 @@ static void test_service_control(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_every_method_has_a_rule, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_documented_codes_are_ours, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_types_come_first, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_required_parameters, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_system_must_be_known, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_start_replication, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_export, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_import, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_service_control, setup, teardown),
+        CALLS_TEST(test_every_method_has_a_rule),
+        CALLS_TEST(test_documented_codes_are_ours),
+        CALLS_TEST(test_types_come_first),
+        CALLS_TEST(test_required_parameters),
+        CALLS_TEST(test_system_must_be_known),
+        CALLS_TEST(test_start_replication),
+        CALLS_TEST(test_export),
+        CALLS_TEST(test_import),
+        CALLS_TEST(test_service_control),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
