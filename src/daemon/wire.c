@@ -295,7 +295,8 @@ static int open_front(struct wire *w, struct served *s, struct vr_err *err)
                              .recall = recall,
                              .verify_ctx = s->users,
                              .post = post,
-                             .post_ctx = d->control};
+                             .post_ctx = d->control,
+                             .open = &wsman_http_identify};
     struct front_handlers handlers = {.rest = rest_handle,
                                       .rest_ctx = &w->rest,
                                       .cimxml = cimxml_http_handle,

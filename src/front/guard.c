@@ -21,7 +21,7 @@ struct entry {
     uint64_t key; /* 0: free */
     uint64_t used_ms, known_ms, noted_ms;
     uint64_t unnoted;
-    struct bucket tries, recalls;
+    struct bucket tries, recalls, opens;
     bool refusing;
 };
 
@@ -213,6 +213,22 @@ void guard_right(struct guard *g,
     }
     p->known_ms = VR_MAX(now_ms, 1u);
     pthread_mutex_unlock(&g->lock);
+}
+
+bool guard_open(struct guard *g,
+                const struct guard_source *from,
+                uint64_t now_ms,
+                unsigned *ret_wait_s)
+{
+    pthread_mutex_lock(&g->lock);
+    struct bucket *b = &find(g->addresses, key_of(g, from, ""), now_ms)->opens;
+    bool ok = peek(b, GUARD_OPEN_TRIES, GUARD_OPEN_MS, now_ms);
+    *ret_wait_s = wait_s(b, GUARD_OPEN_TRIES, GUARD_OPEN_MS, now_ms);
+    if (ok) {
+        take(b, GUARD_OPEN_MS, now_ms);
+    }
+    pthread_mutex_unlock(&g->lock);
+    return ok;
 }
 
 bool guard_note(struct guard *g,

@@ -29,6 +29,8 @@
 #define GUARD_ADDRESS_MS 1000    /* and then one in so long */
 #define GUARD_RECALL_TRIES 20000 /* tries against what is remembered, which cost no hash */
 #define GUARD_RECALL_MS 100
+#define GUARD_OPEN_TRIES 20                /* answers without credentials to one address, at once */
+#define GUARD_OPEN_MS 500                  /* and then one in so long */
 #define GUARD_KNOWN_MS (24u * 3600 * 1000) /* known so long after the last right password */
 #define GUARD_NOTE_MS 60000                /* an address is noted in the log so often */
 
@@ -64,6 +66,11 @@ void guard_right(struct guard *g,
                  const char *name,
                  enum guard_verdict was,
                  uint64_t now_ms);
+/* One more answer that needs no credentials. False: not now, but in *ret_wait_s. */
+bool guard_open(struct guard *g,
+                const struct guard_source *from,
+                uint64_t now_ms,
+                unsigned *ret_wait_s);
 /* A request without credentials: true at most once in GUARD_NOTE_MS for an address, with how many
  * there were since. */
 bool guard_note(struct guard *g,

@@ -93,26 +93,6 @@ static const char *lookup(const struct vr_buf *b, const char *prefix, const char
     return NULL;
 }
 
-/* RFC 2774: Man: "<uri>"; ns=NN */
-static void read_man(struct http_request *r)
-{
-    const char *man = lookup(&r->headers, "", "Man");
-    for (const char *p = man; p && *p; p++) {
-        if (strncasecmp(p, "ns", 2) != 0 || (p != man && !strchr("; \t", p[-1]))) {
-            continue;
-        }
-        const char *v = p + 2 + strspn(p + 2, " \t");
-        if (*v++ != '=') {
-            continue;
-        }
-        v += strspn(v, " \t\"");
-        if (strspn(v, "0123456789") >= 2) {
-            snprintf(r->prefix, sizeof(r->prefix), "%.2s-", v);
-            return;
-        }
-    }
-}
-
 static struct http_request *request_new(struct http_server *s,
                                         struct MHD_Connection *connection,
                                         const char *url,
@@ -142,7 +122,7 @@ static struct http_request *request_new(struct http_server *s,
         return NULL;
     }
     if (r->m_post) {
-        read_man(r);
+        http_read_man(r);
     }
     return r;
 }
@@ -327,18 +307,14 @@ static enum MHD_Result refuse(struct http_request *r,
     return queue(r, connection);
 }
 
-static const char *refusal_detail(unsigned status)
+static size_t body_max(const struct http_request *r)
 {
-    switch (status) {
-    case MHD_HTTP_CONTENT_TOO_LARGE:
-        return "the body is larger than 1 MiB";
-    case MHD_HTTP_UNAUTHORIZED:
-        return "authentication required";
-    case MHD_HTTP_TOO_MANY_REQUESTS:
-        return "too many wrong passwords from this address: wait as Retry-After says";
-    default:
-        return NULL;
-    }
+    return r->open ? HTTP_OPEN_BODY_MAX : HTTP_BODY_MAX;
+}
+
+static unsigned too_large(const struct http_request *r)
+{
+    return r->open ? MHD_HTTP_UNAUTHORIZED : MHD_HTTP_CONTENT_TOO_LARGE;
 }
 
 /* Headers are there. Decides early what can be, so that a body nobody wants is not kept. */
@@ -356,9 +332,9 @@ static enum MHD_Result begin(struct http_listener *l,
     if (text && !vr_parse_u64(text, 0, UINT64_MAX, &length)) {
         return refuse(r, connection, MHD_HTTP_BAD_REQUEST, "Content-Length is not a number");
     }
-    if (length > HTTP_BODY_MAX) {
-        r->refused = r->refused ? r->refused : MHD_HTTP_CONTENT_TOO_LARGE;
-        return refuse(r, connection, r->refused, refusal_detail(r->refused));
+    if (length > body_max(r)) {
+        r->refused = r->refused ? r->refused : too_large(r);
+        return refuse(r, connection, r->refused, http_refusal_detail(r->refused));
     }
     return MHD_YES;
 }
@@ -367,8 +343,8 @@ static enum MHD_Result take_body(struct http_request *r, const char *data, size_
 {
     size_t n = *data_size;
     *data_size = 0;
-    if (!r->refused && r->body.len + n > HTTP_BODY_MAX) {
-        r->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+    if (!r->refused && r->body.len + n > body_max(r)) {
+        r->refused = too_large(r);
     } else if (!r->refused && atomic_load(&r->server->body_bytes) + n > HTTP_BODIES_MAX) {
         r->refused = MHD_HTTP_SERVICE_UNAVAILABLE;
     }
@@ -413,14 +389,30 @@ static bool enter_waiting(struct http_request *r)
     return ok;
 }
 
+static enum MHD_Result answer_open(struct http_request *r, struct MHD_Connection *connection)
+{
+    const struct http_open *open = r->server->config.open;
+    if (!open->is_it(r)) {
+        return refuse(r, connection, MHD_HTTP_UNAUTHORIZED,
+                      http_refusal_detail(MHD_HTTP_UNAUTHORIZED));
+    }
+    char *text = strdup(open->answer);
+    r->status = MHD_HTTP_OK;
+    r->response = text ? build_response(r, open->content_type, text, strlen(text)) : NULL;
+    return queue(r, connection);
+}
+
 static enum MHD_Result dispatch(struct http_request *r, struct MHD_Connection *connection)
 {
     const struct http_config *c = &r->server->config;
     if (r->refused) {
-        return refuse(r, connection, r->refused, refusal_detail(r->refused));
+        return refuse(r, connection, r->refused, http_refusal_detail(r->refused));
     }
     if (r->body.len && !vr_buf_cstr(&r->body)) {
         return MHD_NO;
+    }
+    if (r->open) {
+        return answer_open(r, connection);
     }
     unsigned status = MHD_HTTP_NOT_FOUND;
     r->handler = c->route(c->route_ctx, r, &r->handler_ctx, &status);

@@ -6,7 +6,8 @@
  * picks a handler (or a refusal), the connection is suspended and the handler runs where
  * http_config.post brings it (the control thread). The handler calls http_reply exactly once, at
  * once or later, from any thread. After deadline_ms without an answer the client gets 503 and the
- * late answer is dropped. Only authenticated requests reach `route`.
+ * late answer is dropped. Only authenticated requests reach `route`; what needs no credentials
+ * (http_open) is answered before, by the HTTP threads, as often as guard.h allows.
  */
 #pragma once
 #include <stdbool.h>
@@ -18,6 +19,7 @@
 #include "util/err.h"
 
 #define HTTP_BODY_MAX (1024 * 1024)        /* one request's body; more: 413 */
+#define HTTP_OPEN_BODY_MAX 4096            /* ... of one that needs no credentials; more: 401 */
 #define HTTP_BODIES_MAX (16 * 1024 * 1024) /* bodies of all requests at one time; more: 503 */
 #define HTTP_CONNECTION_MEMORY                                                                     \
     (16 * 1024)                   /* line, headers and buffers of one connection; more: 431 */
@@ -75,6 +77,14 @@ struct http_listen {
     gid_t group;         /* HTTP_UNIX: group of the socket, (gid_t)-1: as made */
 };
 
+/* A request that is answered without credentials if none come with it: a POST with this header.
+ * All of it is static. */
+struct http_open {
+    const char *header, *value;
+    bool (*is_it)(const struct http_request *r); /* the body is there; false: 401 */
+    const char *content_type, *answer;
+};
+
 struct http_config {
     struct http_listen listens[HTTP_LISTENERS_MAX];
     size_t nlistens;
@@ -101,6 +111,7 @@ struct http_config {
                           void **ret_handler_ctx,
                           unsigned *ret_status);
     void *route_ctx;
+    const struct http_open *open; /* NULL: nothing. Borrowed */
 };
 
 /* INVALID: plain HTTP beyond loopback without plain_anywhere, an address that is none, bad PEM. IO:

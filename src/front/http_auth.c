@@ -152,6 +152,17 @@ static unsigned check(struct http_server *s,
     return MHD_HTTP_UNAUTHORIZED;
 }
 
+/* Does it ask for what needs no credentials, with none? What else it has to be shows its body. */
+static bool is_open(const struct http_server *s,
+                    const struct http_request *r,
+                    struct MHD_Connection *connection)
+{
+    const struct http_open *open = s->config.open;
+    const char *value = open ? http_header(r, open->header) : NULL;
+    return value && strcasecmp(value, open->value) == 0 && strcmp(r->method, "POST") == 0 &&
+           !MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+}
+
 static unsigned
 authenticate_basic(struct http_server *s, struct http_request *r, struct MHD_Connection *connection)
 {
@@ -167,6 +178,9 @@ authenticate_basic(struct http_server *s, struct http_request *r, struct MHD_Con
     if (user && password && *user && strlen(user) < sizeof(r->user) &&
         strlen(password) <= PASSWORD_MAX) {
         status = check(s, r, info->client_addr, &from, user, password);
+    } else if (is_open(s, r, connection)) {
+        r->open = guard_open(s->guard, &from, vr_mono_ms(), &r->wait_s);
+        status = r->open ? 0 : MHD_HTTP_TOO_MANY_REQUESTS;
     } else {
         note_nobody(s, r, info->client_addr, &from);
     }
@@ -181,10 +195,24 @@ unsigned http_authenticate(struct http_listener *l,
 {
     unsigned status = l->kind == HTTP_UNIX ? authenticate_peer(l, r, connection)
                                            : authenticate_basic(l->server, r, connection);
-    if (status == 0) {
+    if (status == 0 && !r->open) {
         http_conn_go_on(&l->server->conns, http_conn_of(connection), true);
     }
     return status;
+}
+
+const char *http_refusal_detail(unsigned status)
+{
+    switch (status) {
+    case MHD_HTTP_CONTENT_TOO_LARGE:
+        return "the body is larger than 1 MiB";
+    case MHD_HTTP_UNAUTHORIZED:
+        return "authentication required";
+    case MHD_HTTP_TOO_MANY_REQUESTS:
+        return "too many wrong passwords or questions from this address: wait as Retry-After says";
+    default:
+        return NULL;
+    }
 }
 
 void http_refusal_headers(struct http_request *r)

@@ -9,6 +9,7 @@
  */
 #include "front/http_impl.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -130,4 +131,23 @@ const char *http_framing_fault(struct http_request *r,
         return "the Host header is missing";
     }
     return NULL;
+}
+
+void http_read_man(struct http_request *r)
+{
+    const char *man = http_header(r, "Man");
+    for (const char *p = man; p && *p; p++) {
+        if (strncasecmp(p, "ns", 2) != 0 || (p != man && !strchr("; \t", p[-1]))) {
+            continue;
+        }
+        const char *v = p + 2 + strspn(p + 2, " \t");
+        if (*v++ != '=') {
+            continue;
+        }
+        v += strspn(v, " \t\"");
+        if (strspn(v, "0123456789") >= 2) {
+            snprintf(r->prefix, sizeof(r->prefix), "%.2s-", v);
+            return;
+        }
+    }
 }

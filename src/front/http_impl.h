@@ -29,6 +29,7 @@ struct http_request {
     size_t discarded;
     enum vr_role role;
     char user[VR_NAME_MAX];
+    bool open;        /* no credentials, and perhaps none needed */
     unsigned refused; /* status decided while reading; 0: none */
     unsigned wait_s;  /* with 429 */
 
@@ -82,11 +83,13 @@ void http_listener_close(struct http_listener *l);
 /* The connection's entry in server->conns. */
 struct http_conn *http_conn_of(struct MHD_Connection *connection);
 
-/* http_auth.c: fills role and user, or returns the status of the refusal (401, 403, 429 and
- * wait_s). */
+/* http_auth.c: fills role and user, or sets r->open, or returns the status of the refusal (401,
+ * 403, 429 and wait_s). */
 unsigned http_authenticate(struct http_listener *l,
                            struct http_request *r,
                            struct MHD_Connection *connection);
+/* A text for a refusal; NULL: the status says it all. */
+const char *http_refusal_detail(unsigned status);
 /* What a refusal (r->status, r->response) says about authentication and the connection. */
 void http_refusal_headers(struct http_request *r);
 
@@ -95,3 +98,5 @@ const char *http_framing_fault(struct http_request *r,
                                struct MHD_Connection *connection,
                                const char *method,
                                const char *version);
+/* RFC 2774, Man: "<uri>"; ns=NN: the prefix of a request's headers that it gives. */
+void http_read_man(struct http_request *r);

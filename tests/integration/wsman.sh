@@ -63,20 +63,28 @@ wql() { # NAMESPACE QUERY: and its first Pull
     [ "$(status)" = 200 ]
 }
 
+IDENTIFY='<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"
+ xmlns:i="http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"><s:Header/><s:Body><i:Identify/></s:Body></s:Envelope>'
+
 identified() {
-    ask viewer <<'END'
-<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:i="http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd">
-<s:Header/><s:Body><i:Identify/></s:Body></s:Envelope>
-END
+    ask viewer <<<"$IDENTIFY"
     [ "$(status)" = 200 ]
     [ "$(value ProtocolVersion)" = http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd ]
 }
 
+# nobody BODY [HEADER]: without a password; its status
+nobody() {
+    curl -sS -o "$work/answer" -w '%{http_code}' ${2:+-H "$2"} -H 'Content-Type: application/soap+xml' \
+        --data "$1" "$(hvar h1 CIMXML)/wsman"
+}
+
 no_password() {
-    local code
-    code=$(curl -sS -o /dev/null -w '%{http_code}' -H 'WSMANIDENTIFY: unauthenticated' \
-        -H 'Content-Type: application/soap+xml' --data x "$(hvar h1 CIMXML)/wsman")
-    [ "$code" = 401 ]
+    [ "$(nobody "$IDENTIFY" 'WSMANIDENTIFY: unauthenticated')" = 200 ] # as Test-WSMan asks
+    [ "$(value ProductVersion)" = 'OS: 0.0.0 SP: 0.0 Stack: 3.0' ]
+    ! grep -qi 'localhost\|h1' "$work/answer" || die 'it tells whose answer it is'
+    [ "$(nobody "$IDENTIFY")" = 401 ]
+    [ "$(nobody "$(envelope "$TRANSFER/Get" "$WMI/root/virtualization/v2/Msvm_ComputerSystem" \
+        "$(selectors Name "$VM_ID")" '')" 'WSMANIDENTIFY: unauthenticated')" = 401 ]
 }
 
 as_libvirt() { # what its hyperv driver asks first
@@ -153,7 +161,7 @@ wsl_client() { # COMMAND ARGUMENT...: its answer
 
 by_wsl() {
     local v2=$WMI/root/virtualization/v2
-    wsl_client wslid
+    wsl_client wslid check
     [ "$(value ProductVendor)" = vmreplica ]
     wsl_client wslget "$v2/Msvm_ComputerSystem" CreationClassName=Msvm_ComputerSystem Name="$VM_ID"
     [ "$(value ElementName)" = "$VM_NAME" ]
@@ -162,7 +170,7 @@ by_wsl() {
 }
 
 scenario 'identify' identified
-scenario 'without a password: 401, whatever is asked' no_password
+scenario 'without a password: a masked Identify and nothing else' no_password
 scenario 'libvirt: queries, one object a Pull' as_libvirt
 scenario 'omicli: the URIs of the DMTF, __cimnamespace' as_omicli
 scenario 'go-wsman: Resynchronize, the job to its end, equal disks' resynchronized

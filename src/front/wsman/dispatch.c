@@ -25,15 +25,17 @@ static const struct {
     {NS_N "/Release", wsman_release},
 };
 
-/* Says nothing of this host that somebody could use. */
-static void identify(struct vr_buf *b)
+const char wsman_identity[] =
+    "<s:Envelope xmlns:s=\"" NS_S "\"><s:Header/><s:Body>"
+    "<wsmid:IdentifyResponse xmlns:wsmid=\"" NS_ID "\">"
+    "<wsmid:ProtocolVersion>" NS_W "</wsmid:ProtocolVersion>"
+    "<wsmid:ProductVendor>vmreplica</wsmid:ProductVendor>"
+    "<wsmid:ProductVersion>OS: 0.0.0 SP: 0.0 Stack: 3.0</wsmid:ProductVersion>"
+    "</wsmid:IdentifyResponse>" WSMAN_TAIL;
+
+bool wsman_is_identify(const char *body)
 {
-    vr_buf_text(b, "<s:Envelope xmlns:s=\"" NS_S "\"><s:Header/><s:Body>"
-                   "<wsmid:IdentifyResponse xmlns:wsmid=\"" NS_ID "\">"
-                   "<wsmid:ProtocolVersion>" NS_W "</wsmid:ProtocolVersion>"
-                   "<wsmid:ProductVendor>vmreplica</wsmid:ProductVendor>"
-                   "<wsmid:ProductVersion>OS: 0.0.0 SP: 0.0 Stack: 3.0</wsmid:ProductVersion>"
-                   "</wsmid:IdentifyResponse>");
+    return strstr(body, NS_ID) && strstr(body, "Identify");
 }
 
 static bool is_method(const struct wsman_call *c)
@@ -46,7 +48,7 @@ static bool is_method(const struct wsman_call *c)
 static void run(struct wsman_call *c, struct vr_buf *b)
 {
     if (c->identify) {
-        identify(b);
+        vr_buf_bytes(b, wsman_identity, strlen(wsman_identity) - strlen(WSMAN_TAIL));
         return;
     }
     for (size_t i = 0; i < VR_COUNT(actions); i++) {

@@ -375,8 +375,7 @@ static void put_fault(const struct wsman_call *c, struct vr_buf *b)
 
 void wsman_end(struct wsman_call *c, struct vr_buf *b)
 {
-    static const char tail[] = "</s:Body></s:Envelope>";
-    if (c->fault == WSF_NONE && (b->failed || b->len + sizeof tail > c->max_envelope)) {
+    if (c->fault == WSF_NONE && (b->failed || b->len + sizeof WSMAN_TAIL > c->max_envelope)) {
         wsman_fail(c, WSF_ENCODING_LIMIT, c->acted ? "UnreportableSuccess" : "MaxEnvelopeSize",
                    "the answer is larger than %u bytes%s", c->max_envelope,
                    c->acted ? "; the method was called" : "");
@@ -385,7 +384,7 @@ void wsman_end(struct wsman_call *c, struct vr_buf *b)
         vr_buf_reset(b);
         put_fault(c, b);
     }
-    vr_buf_text(b, tail);
+    vr_buf_text(b, WSMAN_TAIL);
     struct wsman_answer a = {.http_status = c->fault == WSF_NONE ? 200 : 500, .len = b->len};
     a.body = vr_buf_steal(b);
     if (!a.body) {

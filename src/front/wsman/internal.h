@@ -20,6 +20,7 @@
 #define WSMAN_ANONYMOUS NS_A "/role/anonymous"
 #define WSMAN_PROTOCOL "http://schemas.dmtf.org/wbem/wsman/1/wsman"
 #define WSMAN_DETAIL WSMAN_PROTOCOL "/faultDetail/"
+#define WSMAN_TAIL "</s:Body></s:Envelope>" /* of every answer */
 #define URI_WMI "http://schemas.microsoft.com/wbem/wsman/1/wmi/"
 #define URI_CIM "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/"
 #define URI_ALL "http://schemas.dmtf.org/wbem/wscim/1/*"

@@ -6,6 +6,7 @@
  * Control thread only.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "cim/broker.h"
@@ -19,6 +20,11 @@
 #define WSMAN_ITEMS_MAX 1000  /* objects of one answer, whatever MaxElements says */
 #define WSMAN_EPR_DEPTH_MAX 3 /* references in the keys of references */
 #define WSMAN_TYPE "application/soap+xml;charset=UTF-8"
+
+/* The answer to Identify: always the same, and nothing in it that tells of this host or version. */
+extern const char wsman_identity[];
+/* Is this, a text of any kind, a question for it? Cheap: nothing is parsed. */
+bool wsman_is_identify(const char *body);
 
 struct wsman_answer {
     int http_status; /* 200, or 500 for a fault */

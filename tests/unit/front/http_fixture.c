@@ -7,6 +7,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "front/wsman/http.h"
+
 static int verify(void *ctx, const char *user, const char *password, enum vr_role *ret_role)
 {
     ((struct fixture *)ctx)->verified++;
@@ -92,7 +94,8 @@ int setup(void **state)
         .verify_ctx = f,
         .post = post,
         .post_ctx = f,
-        .deadline_ms = HEAR_MS};
+        .deadline_ms = HEAR_MS,
+        .open = &wsman_http_identify};
     struct front_handlers h = {.cimxml = on_cimxml,
                                .cimxml_ctx = f,
                                .wsman = on_wsman,

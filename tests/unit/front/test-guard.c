@@ -177,6 +177,23 @@ static void test_notes(void **state)
     assert_int_equal(n, 100);
 }
 
+static void test_open(void **state)
+{
+    _cleanup_(guard_freep) struct guard *g = guard_new();
+    struct guard_source x = v4(1), y = v4(2);
+    unsigned wait_s;
+    for (int i = 0; i < GUARD_OPEN_TRIES; i++) {
+        assert_true(guard_open(g, &x, 1000, &wait_s));
+    }
+    assert_false(guard_open(g, &x, 1000, &wait_s));
+    assert_int_equal(wait_s, 1);
+    assert_true(guard_open(g, &y, 1000, &wait_s)); /* another address */
+    assert_true(guard_open(g, &x, 1000 + GUARD_OPEN_MS, &wait_s));
+    assert_false(guard_open(g, &x, 1000 + GUARD_OPEN_MS, &wait_s));
+    bool first; /* and passwords are another matter */
+    assert_int_equal(guard_ask(g, &x, "anna", 1000, &wait_s, &first), GUARD_HASH);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_others),   cmocka_unit_test(test_known_user_is_not_shut_out),
         cmocka_unit_test(test_right),    cmocka_unit_test(test_many_addresses),
         cmocka_unit_test(test_networks), cmocka_unit_test(test_notes),
+        cmocka_unit_test(test_open),
     };
     return RUN(tests);
 }

@@ -127,6 +127,88 @@ static void test_routes(void **state)
     }
 }
 
+#define SOAP "Content-Type: application/soap+xml;charset=UTF-8\r\n"
+#define UNAUTHENTICATED "WSMANIDENTIFY: unauthenticated\r\n"
+#define IDENTIFY                                                                                   \
+    "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" "                             \
+    "xmlns:i=\"http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd\"><s:Header/>"      \
+    "<s:Body><i:Identify/></s:Body></s:Envelope>"
+
+static int identify(struct fixture *f, const char *line, const char *body, char buf[4096])
+{
+    static char request[HTTP_OPEN_BODY_MAX + 1024];
+    snprintf(request, sizeof request, "%sHost: test\r\nContent-Length: %zu\r\n\r\n%s", line,
+             strlen(body), body);
+    return ask_once(f, request, buf, 4096);
+}
+
+/* The one answer without credentials: static, and no handler sees the question. */
+static void test_identify_unauthenticated(void **state)
+{
+    static const struct {
+        int status;
+        const char *line, *body;
+    } rows[] = {
+        {200, "POST /wsman HTTP/1.1\r\n" SOAP UNAUTHENTICATED, IDENTIFY},
+        {200, "POST /wsman/ HTTP/1.1\r\n" SOAP "wsmanidentify: Unauthenticated\r\n", IDENTIFY},
+        {401, "POST /wsman HTTP/1.1\r\n" SOAP, IDENTIFY},
+        {401, "POST /wsman HTTP/1.1\r\n" SOAP "WSMANIDENTIFY: yes\r\n", IDENTIFY},
+        {401, "POST /wsman HTTP/1.1\r\n" SOAP UNAUTHENTICATED, "<x/>"},
+        {401, "POST /wsman HTTP/1.1\r\n" SOAP UNAUTHENTICATED, ""},
+        {401, "POST /wsman HTTP/1.1\r\nContent-Type: text/xml\r\n" UNAUTHENTICATED, IDENTIFY},
+        {401, "POST /wsman HTTP/1.1\r\n" UNAUTHENTICATED, IDENTIFY},
+        {401, "POST /cimom HTTP/1.1\r\n" SOAP UNAUTHENTICATED, IDENTIFY},
+        {401, "POST /api/v1/x HTTP/1.1\r\n" SOAP UNAUTHENTICATED, IDENTIFY},
+        {401, "GET /api/v1/x HTTP/1.1\r\n" UNAUTHENTICATED, ""},
+        {401, "PUT /wsman HTTP/1.1\r\n" SOAP UNAUTHENTICATED, IDENTIFY},
+        {401, "POST /wsman HTTP/1.1\r\n" SOAP WRONG UNAUTHENTICATED, IDENTIFY},
+        {401, "POST /wsman HTTP/1.1\r\n" SOAP "Authorization: Other\r\n" UNAUTHENTICATED, IDENTIFY},
+    };
+    struct fixture *f = *state;
+    char buf[4096];
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        int status = identify(f, rows[i].line, rows[i].body, buf);
+        if (status != rows[i].status) {
+            fail_msg("row %zu: %d", i, status);
+        }
+        assert_true((strstr(buf, "OS: 0.0.0 SP: 0.0 Stack: 3.0") != NULL) == (status == 200));
+        assert_true((strstr(buf, "WWW-Authenticate: Basic") != NULL) == (status == 401));
+    }
+    assert_int_equal(f->handled, 0);
+    /* with a password it is a request like others */
+    assert_int_equal(
+        identify(f, "POST /wsman HTTP/1.1\r\n" SOAP AUTH UNAUTHENTICATED, IDENTIFY, buf), 200);
+    assert_int_equal(f->handled, 1);
+}
+
+static void test_identify_unauthenticated_limits(void **state)
+{
+    static const char line[] = "POST /wsman HTTP/1.1\r\n" SOAP UNAUTHENTICATED;
+    struct fixture *f = *state;
+    char buf[4096], body[HTTP_OPEN_BODY_MAX + 2];
+    snprintf(body, sizeof body, "%-*s", HTTP_OPEN_BODY_MAX, IDENTIFY);
+    assert_int_equal(identify(f, line, body, buf), 200);
+    snprintf(body, sizeof body, "%-*s", HTTP_OPEN_BODY_MAX + 1, IDENTIFY);
+    assert_int_equal(identify(f, line, body, buf), 401); /* by its Content-Length */
+    int fd = dial(f);
+    say(fd,
+        "POST /wsman HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n" SOAP UNAUTHENTICATED
+        "\r\n1001\r\n");
+    say(fd, body);
+    assert_int_equal(ask(fd, "\r\n0\r\n\r\n", buf, sizeof buf), 401);
+    close(fd);
+    int status = 200;
+    for (int i = 0; i < 100 * GUARD_OPEN_TRIES && status == 200; i++) {
+        status = identify(f, line, IDENTIFY, buf);
+    }
+    assert_int_equal(status, 429);
+    assert_non_null(strstr(buf, "Retry-After: "));
+    assert_int_equal(f->handled, 0);
+    /* who has a password is not kept out by it */
+    assert_int_equal(ask_once(f, "GET /api/v1/x HTTP/1.1\r\n" HOST AUTH "\r\n", buf, sizeof buf),
+                     200);
+}
+
 static void test_body_limit(void **state)
 {
     struct fixture *f = *state;
@@ -448,10 +530,20 @@ static void test_listen_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TF(test_401_then_reuse), TF(test_routes),          TF(test_body_limit),
-        TF(test_long_headers),   TF(test_bodies_limit),    TF(test_endless_refused),
-        TF(test_deadline),       TF(test_mailbox_full),    TF(test_stop_while_waiting),
-        TF(test_unix_socket),    TF(test_listen_refusals), TF(test_unix_others),
+        TF(test_401_then_reuse),
+        TF(test_routes),
+        TF(test_identify_unauthenticated),
+        TF(test_identify_unauthenticated_limits),
+        TF(test_body_limit),
+        TF(test_long_headers),
+        TF(test_bodies_limit),
+        TF(test_endless_refused),
+        TF(test_deadline),
+        TF(test_mailbox_full),
+        TF(test_stop_while_waiting),
+        TF(test_unix_socket),
+        TF(test_listen_refusals),
+        TF(test_unix_others),
         TF(test_cim_headers),
     };
     return RUN(tests);
