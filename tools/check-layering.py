@@ -17,14 +17,14 @@ LIBRARIES = {
     'libnbd.h': {'block'},
     'liburing.h': {'block'},
     'microhttpd.h': {'front'},
-    'libxml/': {'front'},
+    'libxml/': {'front', 'inventory'},
     'jansson.h': {'front', 'resync', 'cli'},
     'openssl/': {'resync', 'net'},
     'curl/': {'cli'},
     'ini.h': {'inventory', 'daemon'},
     'zstd.h': {'resync'},
     'crypt.h': {'net'},
-    'libvirt/': set(),
+    'libvirt/': {'inventory'},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

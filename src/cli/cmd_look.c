@@ -33,7 +33,7 @@ static void print_table(struct table *t, const char *nothing)
 
 int cmd_vms(struct cli *cli)
 {
-    static const char *const head[] = {"VM", "ROLE", "DISK", "FORMAT", "SIZE", "PATH"};
+    static const char *const head[] = {"VM", "ROLE", "DISK", "FORMAT", "SIZE", "PATH", "NOTE"};
     json_t *answer = NULL, *vm, *disk;
     size_t i, j;
     int code;
@@ -49,6 +49,7 @@ int cmd_vms(struct cli *cli)
             table_row(&t);
             table_set(&t, 0, json_text(vm, "name"));
             table_set(&t, 1, json_text(vm, "mode_text"));
+            table_set(&t, 6, json_text(vm, "refused"));
         }
         json_array_foreach(disks, j, disk)
         {
@@ -62,6 +63,8 @@ int cmd_vms(struct cli *cli)
             uint64_t bytes = json_u64(disk, "size_bytes");
             table_set(&t, 4, bytes ? show_size(bytes, size) : "?");
             table_set(&t, 5, json_text(disk, "path"));
+            const char *left_out = json_text(disk, "left_out");
+            table_set(&t, 6, left_out[0] ? left_out : json_text(vm, "refused"));
         }
     }
     print_table(&t, "no VMs: see inventory in vmreplicad.conf(5)");

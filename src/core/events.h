@@ -47,6 +47,9 @@
       "this host's certificate ends soon or has ended")                                            \
     X(SERVICE_CHANGED, 29330, 5, "service-settings-changed",                                       \
       "somebody changed the settings of the replication service")                                  \
+    X(LIBVIRT_LOST, 29340, 4, "libvirt-lost",                                                      \
+      "libvirt does not answer, or is too old; it is tried again")                                 \
+    X(LIBVIRT_BACK, 29341, 5, "libvirt-connected", "libvirt answers, and its VMs are known")       \
     X(WINDOW_ENDED, 29174, 6, "statistics-window",                                                 \
       "a window of statistics ended in which something was counted; the text has the numbers")     \
     X(STATS_RESET, 29331, 5, "statistics-reset", "somebody began a relationship's statistics anew")

@@ -14,16 +14,32 @@ enum key_type {
     KEY_U32,
     KEY_SIZE,
     KEY_BOOL,
-    KEY_LEVEL
+    KEY_URI,
+    KEY_WORD
 };
 
 struct key {
     const char *section, *name;
     enum key_type type;
     size_t off, cap;
-    uint64_t min, max; /* numbers */
+    uint64_t min, max; /* numbers; of KEY_WORD, max is the list of words */
     const char *fallback;
 };
+
+struct word {
+    const char *name;
+    uint32_t value;
+};
+static const struct word levels[] = {{"error", VR_LOG_ERROR},   {"warning", VR_LOG_WARNING},
+                                     {"notice", VR_LOG_NOTICE}, {"info", VR_LOG_INFO},
+                                     {"debug", VR_LOG_DEBUG},   {NULL, 0}};
+static const struct word drivers[] = {
+    {"static", CONFIG_STATIC}, {"libvirt", CONFIG_LIBVIRT}, {"both", CONFIG_BOTH}, {NULL, 0}};
+enum {
+    WORDS_LEVEL,
+    WORDS_DRIVER
+};
+static const struct word *const words_of[] = {[WORDS_LEVEL] = levels, [WORDS_DRIVER] = drivers};
 
 #define K(section, name, type, member, min, max, fallback)                                         \
     {                                                                                              \
@@ -36,7 +52,10 @@ static const struct key keys[] = {
     K("daemon", "run_dir", KEY_PATH, run_dir, 0, 0, "/run/vmreplica"),
     K("daemon", "inventory", KEY_PATH, inventory, 0, 0, "/etc/vmreplica/inventory.conf"),
     K("daemon", "host_name", KEY_NAME, host_name, 0, 0, NULL),
-    K("daemon", "log_level", KEY_LEVEL, log_level, 0, 0, "info"),
+    K("daemon", "log_level", KEY_WORD, log_level, 0, WORDS_LEVEL, "info"),
+    K("inventory", "driver", KEY_WORD, inventory_driver, 0, WORDS_DRIVER, "static"),
+    K("inventory", "uri", KEY_URI, libvirt_uri, 0, 0, "qemu:///system"),
+    K("inventory", "foreign", KEY_BOOL, foreign, 0, 0, "no"),
     K("peer", "listen", KEY_ADDRESS, peer_listen, 0, 0, "0.0.0.0"),
     K("peer", "port", KEY_U32, peer_port, 0, 65535, "8650"),
     K("peer", "cert", KEY_PATH, peer_cert, 0, 0, "/etc/vmreplica/cert.pem"),
@@ -120,24 +139,36 @@ static int set_address(const struct key *k, char *p, const char *value, struct v
     return 0;
 }
 
-static int set_level(uint32_t *p, const char *value, struct vr_err *err)
+static int set_word(const struct key *k, uint32_t *p, const char *value, struct vr_err *err)
 {
-    static const struct {
-        const char *name;
-        enum vr_log_level level;
-    } levels[] = {{"error", VR_LOG_ERROR},
-                  {"warning", VR_LOG_WARNING},
-                  {"notice", VR_LOG_NOTICE},
-                  {"info", VR_LOG_INFO},
-                  {"debug", VR_LOG_DEBUG}};
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
-        if (strcmp(levels[i].name, value) == 0) {
-            *p = levels[i].level;
+    char known[80] = "";
+    for (const struct word *w = words_of[k->max]; w->name; w++) {
+        size_t n = strlen(known);
+        if (strcmp(w->name, value) == 0) {
+            *p = w->value;
             return 0;
         }
+        snprintf(known + n, sizeof known - n, "%s%s", n ? ", " : "", w->name);
     }
-    return vr_fail(err, VR_E_INVALID,
-                   "log_level = '%s' is none of error, warning, notice, info, debug", value);
+    return vr_fail(err, VR_E_INVALID, "%s = '%s' is none of %s", k->name, value, known);
+}
+
+/* "driver:///path?parameters", as libvirt takes it; a remote host's disks cannot be read here. */
+static int set_uri(const struct key *k, char *p, const char *value, struct vr_err *err)
+{
+    const char *path = strstr(value, ":///");
+    bool ok = path && path != value && strlen(value) < k->cap;
+    for (const char *c = value; ok && *c; c++) {
+        ok = c < path ? isalpha((unsigned char)*c) : isgraph((unsigned char)*c);
+    }
+    if (!ok) {
+        return vr_fail(err, VR_E_INVALID,
+                       "%s = '%s' is no URI of this host's libvirt such as "
+                       "qemu:///system",
+                       k->name, value);
+    }
+    memcpy(p, value, strlen(value) + 1);
+    return 0;
 }
 
 static int
@@ -156,8 +187,10 @@ set_key(struct daemon_config *c, const struct key *k, const char *value, struct 
         return set_number(k, p, value, err);
     case KEY_BOOL:
         return vr_wrap(err, ini_bool(value, p, err), "%s", k->name);
-    case KEY_LEVEL:
-        return set_level(p, value, err);
+    case KEY_URI:
+        return set_uri(k, p, value, err);
+    case KEY_WORD:
+        return set_word(k, p, value, err);
     }
     return vr_fail(err, VR_E_INTERNAL, "unknown type of key");
 }

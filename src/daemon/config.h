@@ -12,11 +12,22 @@
 #define CONFIG_PATH "/etc/vmreplica/vmreplicad.conf"
 #define CONFIG_ADDRESS_MAX 64 /* a numeric address, with NUL */
 
+/* Where VMs come from. */
+enum config_driver {
+    CONFIG_STATIC = 1,
+    CONFIG_LIBVIRT = 2,
+    CONFIG_BOTH = CONFIG_STATIC | CONFIG_LIBVIRT
+};
+
 struct daemon_config {
     /* [daemon] */
     char state_dir[VR_PATH_MAX], run_dir[VR_PATH_MAX], inventory[VR_PATH_MAX];
     char host_name[VR_HOST_MAX]; /* "": the certificate's first SAN dNSName */
     uint32_t log_level;          /* enum vr_log_level */
+    /* [inventory] */
+    uint32_t inventory_driver; /* enum config_driver */
+    char libvirt_uri[VR_PATH_MAX];
+    bool foreign;
     /* [peer] */
     char peer_listen[CONFIG_ADDRESS_MAX];
     uint32_t peer_port;

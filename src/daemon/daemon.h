@@ -10,13 +10,14 @@
 #include "daemon/control.h"
 #include "daemon/parked.h"
 #include "daemon/replicas.h"
-#include "inventory/static.h"
+#include "inventory/inventory.h"
 #include "net/tls.h"
 #include "store/store.h"
 
 #define DAEMON_PEER_CALLS_MAX 64 /* questions to peers at one time */
 
 struct hostinfo;
+struct domains;
 struct lanes;
 struct carriers;
 struct targets;
@@ -30,6 +31,7 @@ struct daemon {
     struct control *control;
     struct store *store;
     struct inventory *inventory;
+    struct domains *domains;   /* NULL: libvirt is not asked */
     struct hostinfo *hostinfo; /* control thread */
     struct core *core;
     struct replicas *replicas;
@@ -51,6 +53,16 @@ extern const struct core_env_ops daemon_env_ops;
 /* Log and history. */
 void daemon_event(struct daemon *d, enum core_event ev, const char *vm_name, const char *fmt, ...)
     VR_PRINTF(4, 5);
+
+/* domains.c: what libvirt tells of, put into the inventory. Control thread only. */
+VR_MUST_CHECK int domains_start(struct daemon *d, struct domains **ret, struct vr_err *err);
+/* Every VM there is was told at least once. */
+bool domains_known(const struct domains *ds);
+/* TIMEOUT, with the reason, while libvirt never told all of them; else 0. */
+VR_MUST_CHECK int domains_check(const struct domains *ds, struct vr_err *err);
+void domains_stop(struct domains *ds);
+bool domains_idle(const struct domains *ds);
+void domains_free(struct domains *ds); /* stopped and idle, or NULL */
 
 /* peer_call.c: as core_env_ops.peer_call. */
 VR_MUST_CHECK int peer_call_start(struct daemon *d,

@@ -117,6 +117,10 @@ static int env_find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, s
 {
     struct daemon *d = ctx;
     if (!inventory_find(d->inventory, id, ret)) {
+        int r = d->domains ? domains_check(d->domains, err) : 0;
+        if (r < 0) {
+            return r;
+        }
         char text[VR_UUID_TEXT_LEN];
         return vr_fail(err, VR_E_NOT_FOUND, "no virtual machine %s in the inventory",
                        vr_uuid_text(id, text));
@@ -135,7 +139,12 @@ static int env_check_disks(void *ctx, struct vr_vm *vm, bool source_is_replica, 
 {
     struct daemon *d = ctx;
     struct frozen_disks disks;
-    int r = disks_freeze(vm, !source_is_replica, d->nbd_dir, &disks, err);
+    if (vm->refused[0]) {
+        return vr_fail(err, VR_E_UNSUPPORTED, "VM '%.60s' cannot be replicated: %.180s", vm->name,
+                       vm->refused);
+    }
+    bool lock = !source_is_replica && !vm->from_libvirt;
+    int r = disks_freeze(vm, lock, d->nbd_dir, &disks, err);
     if (r == 0) {
         disks_thaw(&disks);
     }

@@ -32,6 +32,7 @@
 
 #define STOP_DEADLINE_MS 40000 /* longer than every deadline of a session's beginning */
 
+#define FIRST_LIST_MS 10000
 #define MMAP_THRESHOLD (128 << 10)
 #define LOCK_TRIES 100
 #define FILES_MAX 16384
@@ -125,12 +126,17 @@ static int load_creds(const struct daemon_config *c, struct tls_creds **ret, str
     return tls_creds_load(c->peer_cert, c->peer_key, c->peer_ca, ret, err);
 }
 
+static int load_inventory(const struct daemon_config *c, struct inventory **ret, struct vr_err *err)
+{
+    return inventory_load(c->inventory_driver & CONFIG_STATIC ? c->inventory : NULL, ret, err);
+}
+
 static int check_config(const struct daemon_config *c, struct vr_err *err)
 {
     _cleanup_(tls_creds_unrefp) struct tls_creds *creds = NULL;
     _cleanup_(inventory_freep) struct inventory *inventory = NULL;
     _cleanup_(users_freep) struct users *users = NULL;
-    int r = inventory_load(c->inventory, &inventory, err);
+    int r = load_inventory(c, &inventory, err);
     if (r == 0) {
         r = load_creds(c, &creds, err);
     }
@@ -273,6 +279,32 @@ static int make_core(struct daemon *d, struct vr_err *err)
     return r < 0 ? r : core_start(d->core, err);
 }
 
+struct first_list {
+    const struct daemon *d;
+    uint64_t until_ms;
+};
+
+static bool is_listed(void *arg)
+{
+    const struct first_list *f = arg;
+    return domains_known(f->d->domains) || vr_mono_ms() >= f->until_ms;
+}
+
+/* The VMs should be known before transfers go on. Those of a libvirt that is not there are waited
+ * for by the jobs themselves. */
+static int ask_libvirt(struct daemon *d, struct vr_err *err)
+{
+    struct first_list f = {.d = d, .until_ms = vr_mono_ms() + FIRST_LIST_MS};
+    if (!(d->config.inventory_driver & CONFIG_LIBVIRT)) {
+        return 0;
+    }
+    int r = domains_start(d, &d->domains, err);
+    if (r == 0) {
+        control_drain(d->control, is_listed, &f);
+    }
+    return r;
+}
+
 static int build(struct daemon *d, struct vr_err *err)
 {
     int r = load_creds(&d->config, &d->creds, err);
@@ -283,7 +315,7 @@ static int build(struct daemon *d, struct vr_err *err)
              d->config.host_name[0] ? d->config.host_name : tls_creds_name(d->creds));
     r = hostinfo_new("", &d->hostinfo, err);
     if (r == 0) {
-        r = inventory_load(d->config.inventory, &d->inventory, err);
+        r = load_inventory(&d->config, &d->inventory, err);
     }
     if (r == 0) {
         r = open_store(d, err);
@@ -299,6 +331,7 @@ static int build(struct daemon *d, struct vr_err *err)
         r = lanes_new(d, &d->lanes, err);
         r = r < 0 ? r : carriers_new(d, &d->carriers, err);
     }
+    r = r < 0 ? r : ask_libvirt(d, err);
     return r < 0 ? r : make_core(d, err);
 }
 
@@ -406,7 +439,8 @@ static bool is_idle(void *arg)
         _exit(0);
     }
     return (!d->lanes || lanes_idle(d->lanes)) && (!d->carriers || carriers_idle(d->carriers)) &&
-           (!d->targets || targets_idle(d->targets)) && d->peer_calls == 0;
+           (!d->targets || targets_idle(d->targets)) && d->peer_calls == 0 &&
+           (!d->domains || domains_idle(d->domains));
 }
 
 static void stop(struct running *run)
@@ -426,6 +460,9 @@ static void stop(struct running *run)
     if (d->carriers) {
         carriers_stop_all(d->carriers);
     }
+    if (d->domains) {
+        domains_stop(d->domains);
+    }
     parked_close_all(&d->parked);
     if (d->control) {
         control_drain(d->control, is_idle, run);
@@ -436,6 +473,7 @@ static void stop(struct running *run)
     lanes_free(d->lanes);
     carriers_free(d->carriers);
     replicas_free(d->replicas);
+    domains_free(d->domains);
     control_free(d->control);
     inventory_free(d->inventory);
     hostinfo_free(d->hostinfo);

@@ -25,7 +25,7 @@ struct entry {
     unsigned line, uuid_line, quiesced_line, exclude_line; /* 0: not seen */
 };
 
-struct inventory {
+struct static_vms {
     char path[VR_PATH_MAX];
     struct entry *entries;
     size_t n, cap;
@@ -50,10 +50,10 @@ static int keep_text(char **ret, const char *text, struct vr_err *err)
     return 0;
 }
 
-static int new_entry(struct inventory *inv, struct vr_err *err)
+static int new_entry(struct static_vms *inv, struct vr_err *err)
 {
-    if (inv->n == INVENTORY_VMS_MAX) {
-        return vr_fail(err, VR_E_LIMIT, "more than %d VMs", INVENTORY_VMS_MAX);
+    if (inv->n == STATIC_VMS_MAX) {
+        return vr_fail(err, VR_E_LIMIT, "more than %d VMs", STATIC_VMS_MAX);
     }
     if (inv->n == inv->cap) {
         size_t cap = inv->cap ? inv->cap * 2 : 8;
@@ -68,7 +68,8 @@ static int new_entry(struct inventory *inv, struct vr_err *err)
     return 0;
 }
 
-static int on_section(struct inventory *inv, unsigned line, const char *section, struct vr_err *err)
+static int
+on_section(struct static_vms *inv, unsigned line, const char *section, struct vr_err *err)
 {
     const char *name = section + 3;
     if (strncmp(section, "vm ", 3) != 0) {
@@ -86,17 +87,6 @@ static int on_section(struct inventory *inv, unsigned line, const char *section,
     struct entry *e = &inv->entries[inv->n - 1];
     e->line = line;
     return keep_text(&e->name, name, err);
-}
-
-static bool format_known(const char *format, size_t n)
-{
-    static const char *const formats[] = {"raw", "qcow2", "vhdx", "vmdk", "vpc", "vdi", "qed"};
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        if (strlen(formats[i]) == n && memcmp(formats[i], format, n) == 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static struct disk *find_disk(const struct entry *e, const char *name, size_t n)
@@ -123,7 +113,7 @@ on_disk(struct entry *e, unsigned line, const char *name, const char *value, str
         return vr_fail(err, VR_E_INVALID, "more than %d disks", VR_DISKS_MAX);
     }
     size_t n = strcspn(value, ":");
-    if (value[n] != ':' || !format_known(value, n)) {
+    if (value[n] != ':' || !vr_format_known(value, n)) {
         return vr_fail(err, VR_E_INVALID,
                        "'%s' is not FORMAT:PATH with a format of raw, qcow2, vhdx, vmdk, vpc, vdi, "
                        "qed",
@@ -171,7 +161,7 @@ static int on_line(void *ctx,
                    const char *value,
                    struct vr_err *err)
 {
-    struct inventory *inv = ctx;
+    struct static_vms *inv = ctx;
     if (!key) {
         return on_section(inv, line, section, err);
     }
@@ -197,7 +187,7 @@ static int on_line(void *ctx,
                    "unknown key '%s': known are uuid, quiesced, disk.NAME, exclude", key);
 }
 
-static int check_entry(const struct inventory *inv, struct entry *e, struct vr_err *err)
+static int check_entry(const struct static_vms *inv, struct entry *e, struct vr_err *err)
 {
     if (!e->uuid_line) {
         return vr_fail(err, VR_E_INVALID, "%s:%u: VM '%s' has no uuid", inv->path, e->line,
@@ -235,7 +225,7 @@ static bool is_same(const struct unique *x, const struct unique *y)
            (x->id ? vr_uuid_eq(x->id, y->id) : strcmp(x->text, y->text) == 0);
 }
 
-static int check_unique(const struct inventory *inv, struct vr_err *err)
+static int check_unique(const struct static_vms *inv, struct vr_err *err)
 {
     size_t max = 0;
     for (size_t i = 0; i < inv->n; i++) {
@@ -273,7 +263,7 @@ static int by_id(const void *a, const void *b, void *ctx)
                   sizeof entries->id);
 }
 
-static int sort(struct inventory *inv, struct vr_err *err)
+static int sort(struct static_vms *inv, struct vr_err *err)
 {
     inv->by_id = calloc(inv->n + 1, sizeof *inv->by_id);
     if (!inv->by_id) {
@@ -286,7 +276,7 @@ static int sort(struct inventory *inv, struct vr_err *err)
     return 0;
 }
 
-static int load(struct inventory *inv, struct vr_err *err)
+static int load(struct static_vms *inv, struct vr_err *err)
 {
     int r = ini_read(inv->path, on_line, inv, err);
     for (size_t i = 0; r == 0 && i < inv->n; i++) {
@@ -296,12 +286,12 @@ static int load(struct inventory *inv, struct vr_err *err)
     return r < 0 ? r : sort(inv, err);
 }
 
-int inventory_load(const char *path, struct inventory **ret, struct vr_err *err)
+int static_load(const char *path, struct static_vms **ret, struct vr_err *err)
 {
     if (strlen(path) >= VR_PATH_MAX) {
         return vr_fail(err, VR_E_INVALID, "path of the inventory longer than %d", VR_PATH_MAX - 1);
     }
-    _cleanup_(inventory_freep) struct inventory *inv = calloc(1, sizeof *inv);
+    _cleanup_(static_freep) struct static_vms *inv = calloc(1, sizeof *inv);
     if (!inv) {
         return vr_fail_nomem(err);
     }
@@ -314,17 +304,17 @@ int inventory_load(const char *path, struct inventory **ret, struct vr_err *err)
     return 0;
 }
 
-int inventory_reload(struct inventory *inv, struct vr_err *err)
+int static_reload(struct static_vms *inv, struct vr_err *err)
 {
-    struct inventory *fresh;
-    int r = inventory_load(inv->path, &fresh, err);
+    struct static_vms *fresh;
+    int r = static_load(inv->path, &fresh, err);
     if (r < 0) {
         return r;
     }
-    struct inventory old = *inv;
+    struct static_vms old = *inv;
     *inv = *fresh;
     *fresh = old;
-    inventory_free(fresh);
+    static_free(fresh);
     return 0;
 }
 
@@ -339,7 +329,7 @@ static void free_entry(struct entry *e)
     free(e->exclude);
 }
 
-void inventory_free(struct inventory *inv)
+void static_free(struct static_vms *inv)
 {
     if (!inv) {
         return;
@@ -366,7 +356,7 @@ static void fill(const struct entry *e, struct vr_vm *ret)
     }
 }
 
-static const struct entry *find(const struct inventory *inv, const struct vr_uuid *id)
+static const struct entry *find(const struct static_vms *inv, const struct vr_uuid *id)
 {
     size_t lo = 0, hi = inv->n;
     while (lo < hi) {
@@ -382,7 +372,7 @@ static const struct entry *find(const struct inventory *inv, const struct vr_uui
     return NULL;
 }
 
-bool inventory_find(const struct inventory *inv, const struct vr_uuid *id, struct vr_vm *ret)
+bool static_find(const struct static_vms *inv, const struct vr_uuid *id, struct vr_vm *ret)
 {
     const struct entry *e = find(inv, id);
     if (e) {
@@ -391,18 +381,18 @@ bool inventory_find(const struct inventory *inv, const struct vr_uuid *id, struc
     return e;
 }
 
-const char *inventory_name(const struct inventory *inv, const struct vr_uuid *id)
+const char *static_name(const struct static_vms *inv, const struct vr_uuid *id)
 {
     const struct entry *e = find(inv, id);
     return e ? e->name : NULL;
 }
 
-size_t inventory_count(const struct inventory *inv)
+size_t static_count(const struct static_vms *inv)
 {
     return inv->n;
 }
 
-const struct vr_uuid *inventory_id_at(const struct inventory *inv, size_t i)
+const struct vr_uuid *static_id_at(const struct static_vms *inv, size_t i)
 {
     return i < inv->n ? &inv->entries[i].id : NULL;
 }

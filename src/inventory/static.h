@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The static inventory: an INI file names the VMs of this host and their disks.
+ * The file of VMs: an INI file names the VMs of this host and their disks.
  *
  *     [vm web-1]
  *     uuid = 8f3c2f0e-7a6b-4b57-9d0e-1f6a2b3c4d5e
@@ -16,21 +16,21 @@
 #include "util/cleanup.h"
 #include "util/err.h"
 
-#define INVENTORY_VMS_MAX 10000
+#define STATIC_VMS_MAX 10000
 
-struct inventory;
+struct static_vms;
 
-VR_MUST_CHECK int inventory_load(const char *path, struct inventory **ret, struct vr_err *err);
+VR_MUST_CHECK int static_load(const char *path, struct static_vms **ret, struct vr_err *err);
 /* Reads the file again. On an error the old contents stay; else pointers given out before are void.
  */
-VR_MUST_CHECK int inventory_reload(struct inventory *inv, struct vr_err *err);
-void inventory_free(struct inventory *inv);
-DEFINE_CLEANUP(struct inventory *, inventory_free)
+VR_MUST_CHECK int static_reload(struct static_vms *inv, struct vr_err *err);
+void static_free(struct static_vms *inv);
+DEFINE_CLEANUP(struct static_vms *, static_free)
 
 /* False: no such VM. */
-bool inventory_find(const struct inventory *inv, const struct vr_uuid *id, struct vr_vm *ret);
+bool static_find(const struct static_vms *inv, const struct vr_uuid *id, struct vr_vm *ret);
 /* Borrowed until the next reload; NULL: no such VM. */
-const char *inventory_name(const struct inventory *inv, const struct vr_uuid *id);
-size_t inventory_count(const struct inventory *inv);
+const char *static_name(const struct static_vms *inv, const struct vr_uuid *id);
+size_t static_count(const struct static_vms *inv);
 /* The i-th in the order of the file, NULL past the end. Borrowed until the next reload. */
-const struct vr_uuid *inventory_id_at(const struct inventory *inv, size_t i);
+const struct vr_uuid *static_id_at(const struct static_vms *inv, size_t i);

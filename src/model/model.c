@@ -21,6 +21,30 @@ bool vr_name_ok(const char *name)
     return true;
 }
 
+bool vr_format_known(const char *format, size_t len)
+{
+    static const char *const formats[] = {"raw", "qcow2", "vhdx", "vmdk", "vpc", "vdi", "qed"};
+    for (size_t i = 0; i < VR_COUNT(formats); i++) {
+        if (strlen(formats[i]) == len && memcmp(formats[i], format, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *vr_left_out_text(int left_out)
+{
+    switch (left_out) {
+#define X(name, number, text)                                                                      \
+    case number:                                                                                   \
+        return text;
+        VR_LEFT_OUTS(X)
+#undef X
+    default:
+        return "it is left out";
+    }
+}
+
 static bool host_chars_ok(const char *host)
 {
     for (const char *p = host; *p; p++) {

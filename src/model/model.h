@@ -22,22 +22,51 @@
 #define VR_HISTORY_MAX 32 /* generations a source remembers of a relationship */
 #define VR_PEER_PORT 8650
 
+/* Why the inventory leaves a disk out: X(name, number, text). Such a disk is `excluded`, too. */
+#define VR_LEFT_OUTS(X)                                                                            \
+    X(NOT, 0, "")                                                                                  \
+    X(CDROM, 1, "a CD-ROM drive")                                                                  \
+    X(FLOPPY, 2, "a floppy drive")                                                                 \
+    X(READONLY, 3, "the guest may only read it")                                                   \
+    X(SHAREABLE, 4, "other VMs write it, too")                                                     \
+    X(TRANSIENT, 5, "its changes end with the guest")                                              \
+    X(PASSTHROUGH, 6, "a device that is passed through to the guest")                              \
+    X(NETWORK, 7, "network storage: only files, block devices and volumes are read")               \
+    X(TYPE, 8, "not a file, block device or volume")                                               \
+    X(EMPTY, 9, "it has no source")                                                                \
+    X(FORMAT, 10, "its format is missing or none of raw, qcow2, vhdx, vmdk, vpc, vdi, qed")        \
+    X(ENCRYPTED, 11, "it is encrypted by the host")                                                \
+    X(SLICE, 12, "it is a part of its file")                                                       \
+    X(PATH, 13, "its path is too long or not plain")                                               \
+    X(VOLUME, 14, "its volume is not found: is the storage pool active?")                          \
+    X(NAME, 15, "its target's name is not plain")
+
+enum vr_left_out {
+#define X(name, number, text) VR_LEFT_OUT_##name = (number),
+    VR_LEFT_OUTS(X)
+#undef X
+};
+
 struct vr_disk {
     char name[VR_NAME_MAX]; /* unique within the VM; [A-Za-z0-9._-], e.g. "vda" */
     char path[VR_PATH_MAX];
     char format[VR_FORMAT_MAX]; /* explicit, never probed */
     uint64_t size_bytes;        /* 0: not known yet */
     bool excluded;              /* never opened, on either side */
+    uint8_t left_out;           /* enum vr_left_out: excluded by what it is, not by a person */
 };
 
 /* A virtual machine as this host's inventory or store knows it. */
 struct vr_vm {
     struct vr_uuid id;
     char name[VR_NAME_MAX];
+    bool quiesced;             /* nobody but QEMU-locking programs writes its block devices */
+    bool is_replica;           /* known from the store, not from the inventory */
+    bool from_libvirt;         /* it may run, and is read through libvirt then */
+    bool running;              /* as last heard of libvirt; a paused one runs */
+    char refused[VR_TEXT_MAX]; /* why it cannot be protected, and what to change; "": it can */
     uint32_t ndisks;
-    struct vr_disk disks[VR_DISKS_MAX];
-    bool quiesced;   /* nobody but QEMU-locking programs writes its block devices */
-    bool is_replica; /* known from the store, not from the inventory */
+    struct vr_disk disks[VR_DISKS_MAX]; /* last: who keeps many keeps only ndisks of them */
 };
 
 /*
@@ -166,6 +195,10 @@ struct vr_event_query {
 
 /* A name that may become part of a path: 1..127 of [A-Za-z0-9._-], not starting with a dot. */
 bool vr_name_ok(const char *name);
+/* One of the formats of disk images: raw, qcow2, vhdx, vmdk, vpc, vdi, qed. */
+bool vr_format_known(const char *format, size_t len);
+/* The text of enum vr_left_out; "" for a disk that takes part. */
+const char *vr_left_out_text(int left_out);
 /* "host" or "host:port" or "[v6]:port". False: not of that form. *ret_port is VR_PEER_PORT when
  * none is given. */
 bool vr_host_split(const char *point, char *ret_host, size_t cap, uint16_t *ret_port);

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "daemon/config.h"
-#include "inventory/static.h"
+#include "inventory/inventory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {

@@ -91,6 +91,9 @@ json_t *rest_json_vm(const struct vr_vm *vm, enum vr_mode mode)
     set_state(o, "mode", (int)mode, vr_mode_text((int)mode));
     set_bool(o, "is_replica", vm->is_replica);
     set_bool(o, "quiesced", vm->quiesced);
+    set_text(o, "driver", vm->from_libvirt ? "libvirt" : vm->is_replica ? "" : "static");
+    set_bool(o, "running", vm->running);
+    set_text(o, "refused", vm->refused);
     set_u64(o, "bytes", vr_vm_bytes(vm));
     for (uint32_t i = 0; i < vm->ndisks; i++) {
         const struct vr_disk *d = &vm->disks[i];
@@ -100,6 +103,7 @@ json_t *rest_json_vm(const struct vr_vm *vm, enum vr_mode mode)
         set_text(disk, "format", d->format);
         set_u64(disk, "size_bytes", d->size_bytes);
         set_bool(disk, "excluded", d->excluded);
+        set_text(disk, "left_out", vr_left_out_text(d->left_out));
         json_array_append_new(disks, disk);
     }
     set(o, "disks", disks);

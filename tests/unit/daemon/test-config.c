@@ -18,6 +18,9 @@ static void test_defaults(void **state)
     CHECK_OK(config_load(path, &c, &err), &err);
     assert_string_equal(c.state_dir, "/var/lib/vmreplica");
     assert_string_equal(c.socket_path, "/run/vmreplica/vmreplicad.sock");
+    assert_int_equal(c.inventory_driver, CONFIG_STATIC);
+    assert_string_equal(c.libvirt_uri, "qemu:///system");
+    assert_false(c.foreign);
     assert_int_equal(c.peer_port, VR_PEER_PORT);
     assert_int_equal(c.http_port, 0);
     assert_int_equal(c.https_port, 0);
@@ -31,7 +34,8 @@ static void test_every_key(void **state)
 {
     struct daemon_config c;
     put("[daemon]\nstate_dir = /s\nrun_dir = /r\ninventory = /i\nhost_name = a.example\n"
-        "log_level = debug\n[peer]\nlisten = ::\nport = 1\ncert = /pc\nkey = /pk\nca = /pa\n"
+        "log_level = debug\n[inventory]\ndriver = both\nuri = test:///default\nforeign = "
+        "yes\n[peer]\nlisten = ::\nport = 1\ncert = /pc\nkey = /pk\nca = /pa\n"
         "[http]\nlisten = 0.0.0.0\nport = 2\ntls_port = 3\ncert = /hc\nkey = /hk\nusers = /u\n"
         "allow_plain_remote = yes\n[socket]\npath = /sock\ngroup = adm\n[limits]\ntransfers = 4\n"
         "bandwidth = 10M\nstaging_reserve = 2G\ncommit_wait_s = 0\n");
@@ -41,6 +45,9 @@ static void test_every_key(void **state)
     assert_string_equal(c.inventory, "/i");
     assert_string_equal(c.host_name, "a.example");
     assert_int_equal(c.log_level, VR_LOG_DEBUG);
+    assert_int_equal(c.inventory_driver, CONFIG_BOTH);
+    assert_string_equal(c.libvirt_uri, "test:///default");
+    assert_true(c.foreign);
     assert_string_equal(c.peer_listen, "::");
     assert_int_equal(c.peer_port, 1);
     assert_string_equal(c.peer_ca, "/pa");
@@ -78,6 +85,10 @@ static void test_every_refusal_names_its_line(void **state)
         {"[daemon]\nstate_dir =\n", ":2: state_dir: '' is not an absolute path"},
         {"[daemon]\nhost_name = a b\n", ":2: host_name = 'a b' is not a name"},
         {"[daemon]\nlog_level = loud\n", ":2: log_level = 'loud'"},
+        {"[inventory]\ndriver = xen\n", ":2: driver = 'xen' is none of static, libvirt, both"},
+        {"[inventory]\nuri = qemu+ssh://host/system\n", ":2: uri = 'qemu+ssh://host/system'"},
+        {"[inventory]\nuri = /run/libvirt\n", ":2: uri = "},
+        {"[inventory]\nforeign = maybe\n", ":2: foreign: 'maybe'"},
         {"[peer]\nlisten = localhost\n", ":2: listen = 'localhost' is not a numeric"},
         {"[peer]\nport = 65536\n", ":2: port = 65536 is not between 0 and 65535"},
         {"[peer]\nport = -1\n", ":2: port = -1 is not a number"},

@@ -16,15 +16,15 @@ static void put(const char *text)
 
 static void test_whole_file(void **state)
 {
-    struct inventory *inv;
+    struct static_vms *inv;
     struct vr_uuid id;
     put("# hosts\n[vm web-1]\n  " U1
         "  quiesced = yes\n  disk.vda = qcow2:/srv/web 1:a.qcow2 ; system\n"
         "disk.vdb = raw:/dev/vg0/b\ndisk.vdc = vhdx:/srv/c\nexclude = vdb, vdc\n\n[vm none]\n" U2);
-    CHECK_OK(inventory_load(path, &inv, &err), &err);
+    CHECK_OK(static_load(path, &inv, &err), &err);
     assert_true(vr_uuid_parse("8F3C2F0E-7A6B-4B57-9D0E-1F6A2B3C4D5E", &id));
     struct vr_vm vm;
-    assert_true(inventory_find(inv, &id, &vm));
+    assert_true(static_find(inv, &id, &vm));
     assert_string_equal(vm.name, "web-1");
     assert_true(vm.quiesced);
     assert_int_equal(vm.ndisks, 3);
@@ -33,13 +33,13 @@ static void test_whole_file(void **state)
     assert_string_equal(vm.disks[0].format, "qcow2");
     assert_false(vm.disks[0].excluded);
     assert_true(vm.disks[1].excluded && vm.disks[2].excluded);
-    assert_true(vr_uuid_eq(inventory_id_at(inv, 0), &id));
-    assert_string_equal(inventory_name(inv, inventory_id_at(inv, 1)), "none");
-    assert_null(inventory_id_at(inv, 2));
+    assert_true(vr_uuid_eq(static_id_at(inv, 0), &id));
+    assert_string_equal(static_name(inv, static_id_at(inv, 1)), "none");
+    assert_null(static_id_at(inv, 2));
     id.b[0] ^= 1;
-    assert_false(inventory_find(inv, &id, &vm));
-    assert_null(inventory_name(inv, &id));
-    inventory_free(inv);
+    assert_false(static_find(inv, &id, &vm));
+    assert_null(static_name(inv, &id));
+    static_free(inv);
 }
 
 static void test_every_refusal_names_its_line(void **state)
@@ -85,48 +85,47 @@ static void test_every_refusal_names_its_line(void **state)
         {"[vm a]\n" U1 "disk.vda = raw:/" X49 X49 X49 X49 "\n", ":3: line longer than 198"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct inventory *inv;
+        struct static_vms *inv;
         put(cases[i].text);
-        CHECK_FAILS(inventory_load(path, &inv, &err), &err, VR_E_INVALID, cases[i].part);
+        CHECK_FAILS(static_load(path, &inv, &err), &err, VR_E_INVALID, cases[i].part);
         assert_non_null(strstr(err.text, path));
     }
 }
 
 static void test_missing_and_binary_files(void **state)
 {
-    struct inventory *inv;
-    CHECK_FAILS(inventory_load("/nonexistent/x", &inv, &err), &err, VR_E_NOT_FOUND,
-                "/nonexistent/x");
+    struct static_vms *inv;
+    CHECK_FAILS(static_load("/nonexistent/x", &inv, &err), &err, VR_E_NOT_FOUND, "/nonexistent/x");
     CHECK_OK(vr_write_file_durable(path, "[vm a]\0b", 8, 0600, &err), &err);
-    CHECK_FAILS(inventory_load(path, &inv, &err), &err, VR_E_INVALID, "NUL byte");
+    CHECK_FAILS(static_load(path, &inv, &err), &err, VR_E_INVALID, "NUL byte");
 }
 
 static void test_reload_keeps_the_old_on_error(void **state)
 {
-    struct inventory *inv;
+    struct static_vms *inv;
     put("[vm a]\n" U1);
-    CHECK_OK(inventory_load(path, &inv, &err), &err);
+    CHECK_OK(static_load(path, &inv, &err), &err);
     put("[vm b]\n");
-    CHECK_FAILS(inventory_reload(inv, &err), &err, VR_E_INVALID, "no uuid");
-    assert_string_equal(inventory_name(inv, inventory_id_at(inv, 0)), "a");
+    CHECK_FAILS(static_reload(inv, &err), &err, VR_E_INVALID, "no uuid");
+    assert_string_equal(static_name(inv, static_id_at(inv, 0)), "a");
     put("[vm b]\n" U2);
-    CHECK_OK(inventory_reload(inv, &err), &err);
-    assert_string_equal(inventory_name(inv, inventory_id_at(inv, 0)), "b");
-    assert_null(inventory_id_at(inv, 1));
-    inventory_free(inv);
+    CHECK_OK(static_reload(inv, &err), &err);
+    assert_string_equal(static_name(inv, static_id_at(inv, 0)), "b");
+    assert_null(static_id_at(inv, 1));
+    static_free(inv);
 }
 
 static void test_too_many_vms(void **state)
 {
-    struct inventory *inv;
-    size_t cap = 40 * (INVENTORY_VMS_MAX + 1), n = 0;
+    struct static_vms *inv;
+    size_t cap = 40 * (STATIC_VMS_MAX + 1), n = 0;
     char *text = malloc(cap);
-    for (int i = 0; i <= INVENTORY_VMS_MAX; i++) {
+    for (int i = 0; i <= STATIC_VMS_MAX; i++) {
         n += (size_t)snprintf(text + n, cap - n, "[vm v%d]\n", i);
     }
     put(text);
     free(text);
-    CHECK_FAILS(inventory_load(path, &inv, &err), &err, VR_E_LIMIT, ":10001: more than 10000");
+    CHECK_FAILS(static_load(path, &inv, &err), &err, VR_E_LIMIT, ":10001: more than 10000");
 }
 
 int main(void)

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Watches libvirt: a thread of its own lists the domains, follows them by events, and tells of
+ * every VM that is new, changed or gone. When libvirt goes away it connects again, later and later
+ * (at most every 30 s); what was told stays true meanwhile.
+ */
+#pragma once
+#include "model/model.h"
+#include "util/cleanup.h"
+#include "util/err.h"
+
+struct virt;
+
+struct virt_watcher {
+    char uri[VR_PATH_MAX];
+    bool foreign; /* VMs that other managers own may be protected, too */
+    /* Called on virt's thread. */
+    void (*vm)(void *ctx, const struct vr_vm *vm);
+    void (*gone)(void *ctx, const struct vr_uuid *id);
+    /* up: every VM there is was told. Not up: why, and for how long a try is waited for is virt's
+     * business. Each text once in a row. */
+    void (*state)(void *ctx, bool up, const char *text);
+    void *ctx;
+};
+
+VR_MUST_CHECK int virt_start(const struct virt_watcher *w, struct virt **ret, struct vr_err *err);
+/* Asks it to end. Any thread. It may be in a call of libvirt, which nothing ends but libvirt. */
+void virt_stop(struct virt *v);
+bool virt_ended(struct virt *v);
+void virt_free(struct virt *v); /* one that ended, or NULL */
