@@ -182,8 +182,13 @@ static int find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struc
     return 0;
 }
 
-static int replica_of(struct host *h, struct vr_err *err)
+/* A record names its directory, as in the daemon: it may outlive a release whose record could not be
+ * deleted. */
+static int replica_of(struct host *h, const struct vr_rel *rel, struct vr_err *err)
 {
+    if (!h->replica_dir[0]) {
+        snprintf(h->replica_dir, sizeof h->replica_dir, "%.150s", rel->storage);
+    }
     return h->replica ? 0 : host_open_replica(h, err);
 }
 
@@ -191,7 +196,7 @@ static int
 env_replica_vm(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr_err *err)
 {
     struct host *h = ctx;
-    int r = replica_of(h, err);
+    int r = replica_of(h, rel, err);
     if (r == 0) {
         *ret = *replica_vm(h->replica);
     }
@@ -298,7 +303,7 @@ static int inspect_replica(void *ctx,
                            struct vr_err *err)
 {
     struct host *h = ctx;
-    int r = replica_of(h, err);
+    int r = replica_of(h, rel, err);
     return r < 0 ? r : replica_check(h->replica, req, reply, err);
 }
 
@@ -306,7 +311,7 @@ static int
 promote(void *ctx, const struct vr_rel *rel, struct vr_generation *ret, struct vr_err *err)
 {
     struct host *h = ctx;
-    int r = replica_of(h, err);
+    int r = replica_of(h, rel, err);
     if (r == 0) {
         r = replica_lock(h->replica, err);
     }
@@ -334,15 +339,15 @@ static void end_target_sessions(void *ctx, const struct vr_uuid *vm, uint8_t num
 static int release(void *ctx, const struct vr_rel *rel, struct vr_err *err)
 {
     struct host *h = ctx;
-    int r = replica_of(h, err);
+    int r = replica_of(h, rel, err);
     if (r == 0) {
         r = replica_lock(h->replica, err);
     }
     if (r == 0) {
         r = replica_release(h->replica, err);
     }
+    replica_close(TAKE_PTR(h->replica)); /* a use ends with its call, as in the daemon */
     if (r == 0) {
-        replica_close(TAKE_PTR(h->replica));
         h->replica_dir[0] = '\0';
     }
     return r;
