@@ -182,8 +182,8 @@ static int find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struc
     return 0;
 }
 
-/* A record names its directory, as in the daemon: it may outlive a release whose record could not be
- * deleted. */
+/* A record names its directory, as in the daemon: it may outlive a release whose record could not
+ * be deleted. */
 static int replica_of(struct host *h, const struct vr_rel *rel, struct vr_err *err)
 {
     if (!h->replica_dir[0]) {
