@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# For scripts that need real guests, after lib.sh: libvirt hosts of their own, each in its own mounts and network, and VMs
+# whose only program writes checksummed records to two disks (tests/guest). Software emulation only: what /dev/kvm
+# offers differs from machine to machine.
+[ "$(id -u)" = 0 ] || {
+    echo "skip $(basename "$0" .sh): libvirt hosts need root"
+    exit 77
+}
+need libvirtd virsh qemu-system-x86_64 unshare nsenter cpio
+unshare -m -n true 2>/dev/null || {
+    echo "skip $(basename "$0" .sh): no namespaces of its own here"
+    exit 77
+}
+"$root/tests/guest/make-guest" "$build" >"$work/guest.log" 2>&1 || {
+    echo "skip $(basename "$0" .sh): $(tail -n 1 "$work/guest.log")"
+    exit 77
+}
+export LIBVIRT_DEFAULT_URI=none:/// # nothing here may reach the machine's own libvirt
+
+virt_cleanup() {
+    local dir pid file
+    for dir in "$work"/virt-*; do
+        [ -d "$dir" ] || continue
+        virt_stop "${dir##*/virt-}" >/dev/null 2>&1
+        for file in "$dir"/run/qemu/*.pid; do
+            [ ! -f "$file" ] || kill -KILL "$(cat "$file")" 2>/dev/null
+        done
+        pid=$(cat "$dir/holder" 2>/dev/null) && kill "$pid" 2>/dev/null
+    done
+}
+trap 'virt_cleanup; cleanup' EXIT
+
+virt_uri() { # HOST
+    echo "qemu:///system?socket=$work/virt-$1/run/libvirt-sock"
+}
+
+v() { # HOST COMMAND...: virsh there
+    local host=$1
+    shift
+    virsh -q -c "$(virt_uri "$host")" "$@"
+}
+
+# A libvirt host. Its namespaces are held by a process that sleeps, so that libvirtd can be restarted in them.
+virt_host() { # HOST
+    local dir=$work/virt-$1
+    mkdir -p "$dir"/{run,lib,etc,cache,log,backup}
+    cat >"$dir/etc/qemu.conf" <<EOF
+security_driver = "none"
+user = "root"
+group = "root"
+dynamic_ownership = 0
+remember_owner = 0
+namespaces = [ ]
+cgroup_controllers = [ ]
+stdio_handler = "file"
+EOF
+    cat >"$dir/etc/libvirtd.conf" <<EOF
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+unix_sock_rw_perms = "0700"
+host_uuid = "$(cat /proc/sys/kernel/random/uuid)"
+log_outputs = "3:file:$dir/log/libvirtd.log"
+EOF
+    setsid unshare -m -n --propagation private sh -c '
+        mkdir -p /run/libvirt
+        mount --bind "$0/run" /run/libvirt && mount --bind "$0/lib" /var/lib/libvirt &&
+            mount --bind "$0/etc" /etc/libvirt && mount --bind "$0/cache" /var/cache/libvirt &&
+            mount --bind "$0/log" /var/log/libvirt && echo $$ >"$0/holder" && exec sleep 86400' "$dir" \
+        >"$dir/log/holder" 2>&1 </dev/null &
+    until [ -s "$dir/holder" ]; do
+        kill -0 $! || die "no namespaces: $(cat "$dir/log/holder")"
+        sleep 0.05
+    done
+    # What QEMU can do is asked once for all hosts: it takes seconds.
+    [ ! -d "$work/virt-cache" ] || cp -r "$work/virt-cache/." "$dir/cache"
+    virt_start "$1"
+    [ -d "$work/virt-cache" ] || { v "$1" domcapabilities >/dev/null && cp -r "$dir/cache" "$work/virt-cache"; }
+}
+
+virt_start() { # HOST
+    local dir=$work/virt-$1 i
+    setsid nsenter -t "$(cat "$dir/holder")" -m -n libvirtd -f /etc/libvirt/libvirtd.conf -p "$dir/run/libvirtd.pid" \
+        >>"$dir/log/stderr" 2>&1 </dev/null &
+    echo $! >"$dir/libvirtd"
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        ! v "$1" uri >/dev/null 2>&1 || return 0
+        sleep 0.1
+    done
+    die "libvirtd does not answer: $(tail -n 3 "$dir/log/stderr" "$dir/log/libvirtd.log")"
+}
+
+virt_stop() { # HOST: its guests go on
+    local pid i
+    pid=$(cat "$work/virt-$1/libvirtd") || return 0
+    kill "$pid" || return 0
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    kill -KILL "$pid"
+}
+
+# The XML of a VM with a qcow2 and a raw disk (made here when they are not there), which logs to NAME.console.
+guest_xml() { # HOST NAME UUID [KERNEL-OPTIONS [MORE-DEVICES]]
+    local dir=$work/virt-$1
+    [ -f "$work/$2-a.qcow2" ] || qemu-img create -q -f qcow2 "$work/$2-a.qcow2" 64M
+    [ -f "$work/$2-b.raw" ] || qemu-img create -q -f raw "$work/$2-b.raw" 64M
+    cat <<EOF
+<domain type='qemu'>
+  <name>$2</name><uuid>$3</uuid><memory unit='MiB'>128</memory><vcpu>1</vcpu>
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+    <kernel>$build/guest/vmlinuz</kernel><initrd>$build/guest/initrd</initrd>
+    <cmdline>console=ttyS0 quiet panic=-1 vr.slots=2048 ${4:-}</cmdline>
+  </os>
+  <features><acpi/></features>
+  <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2' cache='writeback'/><source file='$work/$2-a.qcow2'/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw' cache='writeback'/><source file='$work/$2-b.raw'/>
+      <target dev='vdb' bus='virtio'/>
+    </disk>
+    <serial type='file'><source path='$dir/$2.console'/></serial>
+    <memballoon model='none'/>
+    ${5:-}
+  </devices>
+</domain>
+EOF
+}
+
+define_guest() { # as guest_xml
+    guest_xml "$@" >"$work/$2.xml"
+    v "$1" define "$work/$2.xml"
+}
+
+AGENT_CHANNEL='<channel type="unix"><target type="virtio" name="org.qemu.guest_agent.0"/></channel>'
+
+newest_seq() { # HOST NAME: the record it told of last
+    local seq
+    seq=$(tr -d '\r' <"$work/virt-$1/$2.console" | sed -n 's/^SEQ \([0-9]*\) .*/\1/p' | tail -n 1)
+    echo "${seq:-0}"
+}
+
+# Waits until a guest has written so many records more than now.
+await_records() { # HOST NAME COUNT
+    local i want
+    want=$(($(newest_seq "$1" "$2") + $3))
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        [ "$(newest_seq "$1" "$2")" -lt "$want" ] || return 0
+        sleep 0.1
+    done
+    tail -n 5 "$work/virt-$1/$2.console"
+    die "$2 wrote no $3 records more"
+}
+
+await_state() { # HOST NAME STATE
+    local i
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        [ "$(v "$1" domstate "$2")" != "$3" ] || return 0
+        sleep 0.1
+    done
+    die "$2 is $(v "$1" domstate --reason "$2"), not $3"
+}
+
+start_guest() { # HOST NAME
+    rm -f "$work/virt-$1/$2.console"
+    v "$1" start "$2"
+    await_records "$1" "$2" 1
+}
+
+# Are two images an instant of what the guest writes?
+check_records() { # [--frozen] A B
+    local options=()
+    [ "$1" != --frozen ] || { options=(--frozen) && shift; }
+    qemu-img convert -U -f "$(format_of "$1")" -O raw "$1" "$work/check-a.raw"
+    qemu-img convert -U -f "$(format_of "$2")" -O raw "$2" "$work/check-b.raw"
+    "$build/tests/guest/check-records" ${options[@]+"${options[@]}"} "$work/check-a.raw" "$work/check-b.raw"
+}
