@@ -188,6 +188,8 @@ const struct vr_auth_entry *core_auth_at(struct core *c, size_t i);
 /* The VM's next job in the order of the ids, its first for NULL; NULL: no more. */
 const struct vr_job *
 core_vm_job(struct core *c, const struct vr_uuid *vm, const struct vr_job *after);
+/* Why an unfinished job does not run now, and until when it waits. */
+struct vr_wait core_job_wait(struct core *c, uint64_t id);
 /* What a source asks about a relationship: identity, geometry (vm: included disks; NULL for none)
  * and lineage, the present generation first. The caller adds what only OPEN has. */
 void core_peer_request(const struct vr_rel *rel,

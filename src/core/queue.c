@@ -135,6 +135,39 @@ static void forget_old(struct core *c, uint64_t now)
     c->forget_us = next;
 }
 
+static enum vr_waiting waiting_for(const struct job_entry *e, uint64_t now)
+{
+    switch (e->j.state) {
+    case VR_JOB_NEW:
+        return VR_WAITING_SCHEDULE;
+    case VR_JOB_SUSPENDED:
+        return e->j.user_suspended ? VR_WAITING_PAUSED : VR_WAITING_SPACE;
+    case VR_JOB_STARTING:
+        return e->not_before_us > now    ? VR_WAITING_RETRY
+               : waits_for_place(e, now) ? VR_WAITING_SLOT
+                                         : VR_WAITING_NONE;
+    default:
+        return VR_WAITING_NONE;
+    }
+}
+
+struct vr_wait core_job_wait(struct core *c, uint64_t id)
+{
+    const struct job_entry *e = jobs_find(c, id);
+    struct vr_wait w = {.why = e ? waiting_for(e, core_now(c)) : VR_WAITING_NONE};
+    if (w.why == VR_WAITING_NONE) {
+        return w;
+    }
+    w.since_us = e->j.changed_us;
+    w.tries = e->tries;
+    if (w.why == VR_WAITING_SCHEDULE) {
+        w.until_us = VR_MAX(e->j.scheduled_us, e->not_before_us);
+    } else if (w.why == VR_WAITING_RETRY || w.why == VR_WAITING_SPACE) {
+        w.until_us = e->not_before_us;
+    }
+    return w;
+}
+
 static bool goes_on_by_itself(const struct job_entry *e)
 {
     return e->j.state == VR_JOB_SUSPENDED && !e->j.user_suspended;

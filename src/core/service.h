@@ -19,6 +19,7 @@ void core_service_set(struct core *c,
 struct core_stats {
     struct vr_stats stats; /* up to now; now.health is the relationship's */
     bool all_sent;         /* a transfer has sent all that differed and is not done yet */
+    uint64_t sent_bytes;   /* totals.bytes, and what the transfer under way has sent beyond them */
 };
 /* False: there is no such relationship. */
 bool core_stats(struct core *c, const struct vr_uuid *vm, uint8_t number, struct core_stats *ret);

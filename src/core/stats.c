@@ -65,7 +65,7 @@ void stats_count(
     struct core *c, struct vr_rel *rel, enum vr_outcome what, uint64_t bytes, uint64_t latency_us)
 {
     roll(c, rel);
-    vr_stats_count(&rel->stats, what, bytes, latency_us);
+    vr_stats_count(&rel->stats, what, core_now(c), bytes, latency_us);
     stats_judge(rel);
     due(c, rel);
 }
@@ -115,6 +115,8 @@ bool core_stats(struct core *c, const struct vr_uuid *vm, uint8_t number, struct
     ret->stats.now.health = e->r.health;
     const struct job_entry *job = jobs_current(c, vm, number);
     enum vr_phase phase = job ? job->j.progress.phase : VR_PHASE_NONE;
+    uint64_t sent = job && !job_is_verify(&job->j) ? job->j.progress.wire_out : 0;
+    ret->sent_bytes = e->r.stats.totals.bytes + sent - (job ? VR_MIN(sent, job->counted_bytes) : 0);
     ret->all_sent = job && !job_is_verify(&job->j) && phase >= VR_PHASE_PROVE;
     return true;
 }

@@ -183,6 +183,29 @@ static void compare_ended(struct core *c, const struct job_entry *e, const char 
                (unsigned long long)(from && now > from ? (now - from) / 1000 : 0));
 }
 
+/* A difference that nobody knew of makes a resynchronization necessary. */
+static void end_verified(struct core *c, struct rel_entry *rel, bool equal)
+{
+    struct vr_rel next = rel->r;
+    next.verified_us = core_now(c);
+    next.verify = equal ? VR_VERIFY_EQUAL : VR_VERIFY_DIFFERS;
+    if (!equal && next.state == VR_REL_REPLICATING) {
+        (void)!core_rel_move(&next, VR_REV_CHANGED_ALONE, "verify found a difference", NULL);
+    }
+    core_rel_put(c, rel, &next);
+}
+
+/* One that failed says nothing of the disks; when they were last compared stays. */
+static void not_verified(struct core *c, const struct job_entry *e)
+{
+    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    if (rel && job_is_verify(&e->j)) {
+        struct vr_rel next = rel->r;
+        next.verify = VR_VERIFY_FAILED;
+        core_rel_put(c, rel, &next);
+    }
+}
+
 static void end_completed(struct core *c,
                           struct job_entry *e,
                           const struct vr_report *report,
@@ -201,14 +224,15 @@ static void end_completed(struct core *c,
         next.proposed = (struct vr_uuid){0};
         next.last_sync_us = report ? report->instant_us : core_now(c);
         next.needs_decision = false;
+        if (next.verify == VR_VERIFY_DIFFERS) { /* that was repaired; nobody looked again */
+            next.verify = VR_VERIFY_NONE;
+        }
         uint64_t now = core_now(c), from = e->j.started_us;
         stats_count(c, &next, VR_OUTCOME_SUCCESS, take_bytes(e), from < now ? now - from : 0);
         (void)!core_rel_move(&next, VR_REV_RESYNC_DONE, "", NULL);
         core_rel_put(c, rel, &next);
-    } else if (rel && report && !report->equal && rel->r.state == VR_REL_REPLICATING) {
-        struct vr_rel next = rel->r;
-        (void)!core_rel_move(&next, VR_REV_CHANGED_ALONE, "verify found a difference", NULL);
-        core_rel_put(c, rel, &next);
+    } else if (rel && report) {
+        end_verified(c, rel, report->equal);
     }
     bool differed = job_is_verify(&e->j) && report && !report->equal;
     compare_ended(c, e, differed ? "a difference was found" : "completed");
@@ -223,6 +247,7 @@ end_failed(struct core *c, struct job_entry *e, enum vr_rel_event event, int r, 
         compare_ended(c, e, "failed");
     }
     follow_counted(c, e, event, text, VR_OUTCOME_FAILURE);
+    not_verified(c, e);
     job_fail(c, e, vr_retcode_of_error(r), r, text);
 }
 
@@ -328,6 +353,7 @@ static void end_error(struct core *c, struct job_entry *e, int r, const char *te
         break;
     case VR_E_LINEAGE:
         count_try(c, e, VR_OUTCOME_FAILURE);
+        not_verified(c, e);
         if (rel) {
             transfer_lineage(c, rel, text);
         }

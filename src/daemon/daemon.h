@@ -11,6 +11,7 @@
 #include "daemon/parked.h"
 #include "daemon/replicas.h"
 #include "inventory/inventory.h"
+#include "model/api.h"
 #include "net/tls.h"
 #include "store/store.h"
 
@@ -101,6 +102,8 @@ VR_MUST_CHECK int targets_start(struct daemon *d, struct targets **ret, struct v
 uint16_t targets_port(const struct targets *t);
 /* Ends the sessions that write this replica, at their next step. */
 void targets_end(struct targets *t, const struct vr_uuid *vm, uint8_t number);
+/* Of the session that writes this replica; not open: there is none. */
+struct api_staging targets_staging(struct targets *t, const struct vr_uuid *vm, uint8_t number);
 /* Closes the listener and tells every session to end. */
 void targets_stop(struct targets *t);
 bool targets_idle(struct targets *t);

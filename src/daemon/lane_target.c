@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/peer_certs.h"
 #include "daemon/session.h"
 #include "resync/lane.h"
 #include "util/log.h"
@@ -21,6 +22,7 @@
 #define SESSIONS_MAX 64
 #define KEPT_AMONG (SESSIONS_MAX / 2) /* with more sessions than that, none is kept for more */
 #define HANDSHAKE_DEADLINE_MS 10000
+#define STAGING_EVERY_MS 250
 #define REPLICA_WAIT_MS 5000 /* for the session before on the same replica to end */
 
 struct session {
@@ -31,6 +33,8 @@ struct session {
     atomic_bool stop;
     struct vr_uuid vm; /* under targets.lock: what is being written; nil: nothing yet */
     uint8_t number;
+    bool staging_known;            /* under targets.lock */
+    struct target_staging staging; /* under targets.lock */
     struct link *link;
     char peer[VR_HOST_MAX];
     struct vr_peer_request req;
@@ -83,12 +87,28 @@ static void random_bytes(void *ctx, void *p, size_t n)
     vr_random(p, n);
 }
 
+/* For who looks; now and then. */
+static void tell_staging(struct session *s, const struct target *t, uint64_t *told_ms)
+{
+    uint64_t now = vr_mono_ms();
+    if (s->staging_known && now - *told_ms < STAGING_EVERY_MS) {
+        return;
+    }
+    *told_ms = now;
+    pthread_mutex_lock(&s->ts->lock);
+    s->staging_known = true;
+    s->staging = target_staging(t);
+    pthread_mutex_unlock(&s->ts->lock);
+}
+
 static int run_target(struct session *s, struct target *t, struct vr_err *err)
 {
     struct session_idle idle = {0};
+    uint64_t told_ms = 0;
     for (;;) {
         enum lane_status status;
         uint32_t wait_ms = 1000;
+        tell_staging(s, t, &told_ms);
         if (atomic_load(&s->stop)) {
             return vr_fail(err, VR_E_CANCELED, "the session was ended on this host");
         }
@@ -253,6 +273,7 @@ static int run_session(struct session *s, struct vr_err *err)
         return r;
     }
     snprintf(s->peer, sizeof s->peer, "%s", tls_peer_name(stream));
+    peer_certs_note(s->peer, tls_peer_not_after_us(stream));
     r = link_tls_new(stream, &s->link, err);
     if (r == 0) {
         r = session_hello_server(s->link, d->host_name, &until, &features, err);
@@ -410,6 +431,19 @@ void targets_end(struct targets *ts, const struct vr_uuid *vm, uint8_t number)
         }
     }
     pthread_mutex_unlock(&ts->lock);
+}
+
+struct api_staging targets_staging(struct targets *ts, const struct vr_uuid *vm, uint8_t number)
+{
+    struct api_staging found = {0};
+    pthread_mutex_lock(&ts->lock);
+    for (struct session *s = ts->first; s; s = s->next) {
+        if (s->staging_known && s->number == number && vr_uuid_eq(&s->vm, vm)) {
+            found = (struct api_staging){true, s->staging.bytes, s->staging.limit_bytes};
+        }
+    }
+    pthread_mutex_unlock(&ts->lock);
+    return found;
 }
 
 void targets_stop(struct targets *ts)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "daemon/peer_certs.h"
 #include "util/buf.h"
 #include "util/vtime.h"
 
@@ -46,7 +47,11 @@ int session_connect(struct tls_creds *creds,
     }
     int r =
         tls_connect(creds, host, port, identity[0] ? identity : host, deadline_ms, &stream, err);
-    return r < 0 ? r : link_tls_new(stream, ret, err);
+    if (r < 0) {
+        return r;
+    }
+    peer_certs_note(identity[0] ? identity : host, tls_peer_not_after_us(stream));
+    return link_tls_new(stream, ret, err);
 }
 
 /* Sends what is queued, then waits until something may have come. */

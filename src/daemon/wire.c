@@ -6,6 +6,7 @@
 
 #include "daemon/disks.h"
 #include "daemon/hostinfo.h"
+#include "daemon/peer_certs.h"
 #include "front/cimxml/http.h"
 #include "front/front.h"
 #include "front/rest/rest.h"
@@ -97,6 +98,19 @@ static bool api_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret)
     return false;
 }
 
+static uint64_t api_peer_cert_end_us(void *ctx, const struct vr_rel *rel)
+{
+    return peer_certs_end_us(rel->peer_identity);
+}
+
+static struct api_staging api_staging(void *ctx, const struct vr_rel *rel)
+{
+    struct daemon *d = ctx;
+    struct api_staging none = {0};
+    return rel->is_source || !d->targets ? none
+                                         : targets_staging(d->targets, &rel->vm_id, rel->number);
+}
+
 static void api_report(void *ctx, uint64_t job_id, api_report_done done, void *arg)
 {
     struct daemon *d = ctx;
@@ -136,7 +150,9 @@ static const struct provider_api_env api_env = {.vm_next = api_vm_next,
                                                 .vm = api_vm,
                                                 .report = api_report,
                                                 .events = api_events,
-                                                .vm_name = api_vm_name};
+                                                .vm_name = api_vm_name,
+                                                .peer_cert_end_us = api_peer_cert_end_us,
+                                                .staging = api_staging};
 
 static uint64_t cim_now_us(void *ctx)
 {

@@ -70,14 +70,27 @@ struct api_answer {
     char text[VR_TEXT_MAX];
 };
 
+/* A transfer to a replica of this host, while it is open. */
+struct api_staging {
+    bool open;
+    uint64_t bytes;       /* staged: taken over from earlier tries, and received */
+    uint64_t limit_bytes; /* what it may become: with what the file system could give beyond the
+                             reserve; 0: not known */
+};
+
 struct api_rel {
     struct vr_rel rel;
     enum vr_mode mode;
-    const struct vr_job *job;  /* the one that is not finished yet, NULL: none. Borrowed */
-    uint64_t verified_us;      /* end of the last verify that completed, 0: none known */
-    char vm_name[VR_NAME_MAX]; /* "": not known */
-    struct vr_stats stats;     /* up to now; now.health is the relationship's */
-    bool all_sent;             /* nothing is pending: a transfer has sent all that differed */
+    const struct vr_job *job;   /* the one that is not finished yet, NULL: none. Borrowed */
+    struct vr_wait wait;        /* why that does not run now */
+    const struct vr_job *last;  /* the newest finished transfer that is remembered. Borrowed */
+    uint64_t next_run_us;       /* when a transfer is planned, 0: none is */
+    char vm_name[VR_NAME_MAX];  /* "": not known */
+    struct vr_stats stats;      /* up to now; now.health is the relationship's */
+    uint64_t sent_bytes;        /* since the daemon started, with what is under way */
+    bool all_sent;              /* nothing is pending: a transfer has sent all that differed */
+    uint64_t peer_cert_end_us;  /* of the certificate the peer showed last; 0: not seen yet */
+    struct api_staging staging; /* replica side */
 };
 
 struct api_vm_name {

@@ -105,6 +105,8 @@ struct vr_rel {
     struct vr_uuid history[VR_HISTORY_MAX];
     uint32_t nhistory;
     uint64_t created_us, last_sync_us; /* last_sync: instant of the last committed transfer */
+    uint64_t verified_us;              /* end of the last verification that compared both sides */
+    enum vr_verify verify;             /* what the last one said, or could not say */
     uint64_t bandwidth_bytes_s;        /* 0 = no limit */
     struct vr_setting setting;         /* source side only */
     /* state 8 because of lineage: only force or adopt goes on */
@@ -126,6 +128,12 @@ struct vr_progress {
     uint64_t bytes_staged;      /* kept from an earlier try */
     uint64_t wire_out, wire_in; /* bytes of the session, frames and TLS included */
     uint64_t started_us, updated_us;
+};
+
+struct vr_wait {
+    enum vr_waiting why;
+    uint64_t since_us, until_us; /* until 0: not known, or until a person says so */
+    uint32_t tries;              /* that were made in vain */
 };
 
 struct vr_job {

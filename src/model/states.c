@@ -38,6 +38,8 @@ static const struct name_row job_states[] = {VR_JOB_STATES(X)};
 static const struct name_row job_types[] = {VR_JOB_TYPES(X)};
 static const struct name_row roles[] = {VR_ROLES(X)};
 static const struct name_row phases[] = {VR_PHASES(X)};
+static const struct name_row waitings[] = {VR_WAITINGS(X)};
+static const struct name_row verifies[] = {VR_VERIFIES(X)};
 #undef X
 #define X(name, text) {VR_REV_##name, text},
 static const struct name_row rel_events[] = {VR_REL_EVENTS(X)};
@@ -89,6 +91,16 @@ const char *vr_role_text(int role)
 const char *vr_phase_text(int phase)
 {
     return lookup(phases, VR_COUNT(phases), phase);
+}
+
+const char *vr_verify_text(int verify)
+{
+    return lookup(verifies, VR_COUNT(verifies), verify);
+}
+
+const char *vr_waiting_text(int waiting)
+{
+    return lookup(waitings, VR_COUNT(waitings), waiting);
 }
 
 struct move {

@@ -153,6 +153,34 @@ enum vr_phase {
 #undef X
 };
 
+/* Why a job does not run. The words are labels of metrics, and stay. */
+#define VR_WAITINGS(X)                                                                             \
+    X(NONE, 0, "")                                                                                 \
+    X(SCHEDULE, 1, "schedule") /* its time has not come */                                         \
+    X(SLOT, 2, "slot")         /* other transfers have the places */                               \
+    X(RETRY, 3, "retry")       /* the last try failed; the next one has its time */                \
+    X(SPACE, 4, "space")       /* the replica's host had none left; it is tried again */           \
+    X(PAUSED, 5, "paused")     /* a person paused it */
+
+enum vr_waiting {
+#define X(name, value, text) VR_WAITING_##name = (value),
+    VR_WAITINGS(X)
+#undef X
+};
+
+/* What the last verification said. The values are stored. */
+#define VR_VERIFIES(X)                                                                             \
+    X(NONE, 0, "not verified")                                                                     \
+    X(EQUAL, 1, "equal")                                                                           \
+    X(DIFFERS, 2, "different")                                                                     \
+    X(FAILED, 3, "could not be verified")
+
+enum vr_verify {
+#define X(name, value, text) VR_VERIFY_##name = (value),
+    VR_VERIFIES(X)
+#undef X
+};
+
 const char *vr_rel_state_text(int state);
 const char *vr_rel_event_text(int event);
 const char *vr_health_text(int health);
@@ -162,6 +190,8 @@ const char *vr_job_event_text(int event);
 const char *vr_job_type_text(int type);
 const char *vr_role_text(int role);
 const char *vr_phase_text(int phase);
+const char *vr_verify_text(int verify);
+const char *vr_waiting_text(int waiting);
 
 /* The state x event tables. *ret_next is untouched when the event is refused (false). */
 bool vr_rel_next(enum vr_rel_state state, enum vr_rel_event event, enum vr_rel_state *ret_next);

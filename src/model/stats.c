@@ -67,8 +67,7 @@ bool vr_stats_roll(struct vr_stats *st,
 
 void vr_stats_reset(struct vr_stats *st, const struct vr_service *s, uint64_t now_us)
 {
-    uint64_t open = st->open_bytes; /* of a transfer that is still to be counted */
-    *st = (struct vr_stats){.open_bytes = open};
+    st->now = st->last = (struct vr_window){0}; /* open_bytes are still to be counted */
     begin(st, s, now_us);
 }
 
@@ -91,14 +90,28 @@ static void end_transfer(struct vr_stats *st, uint64_t bytes)
     st->open_bytes = 0;
 }
 
-void vr_stats_count(struct vr_stats *st, enum vr_outcome what, uint64_t bytes, uint64_t latency_us)
+static void add_total(struct vr_totals *t, enum vr_outcome what, uint64_t bytes)
+{
+    t->bytes = add(t->bytes, bytes);
+    t->successes += what == VR_OUTCOME_SUCCESS;
+    t->misses += what == VR_OUTCOME_MISS;
+    t->network_failures += what == VR_OUTCOME_NETWORK;
+    t->failures += what == VR_OUTCOME_TRY || what == VR_OUTCOME_FAILURE;
+    t->restarts += what == VR_OUTCOME_NETWORK || what == VR_OUTCOME_TRY;
+}
+
+void vr_stats_count(
+    struct vr_stats *st, enum vr_outcome what, uint64_t now_us, uint64_t bytes, uint64_t latency_us)
 {
     struct vr_window *w = &st->now;
+    add_total(&st->totals, what, bytes);
     switch (what) {
     case VR_OUTCOME_SUCCESS:
         more(&w->successes);
         w->latency_us = add(w->latency_us, latency_us);
         w->latency_max_us = VR_MAX(w->latency_max_us, latency_us);
+        st->success_us = now_us;
+        st->success_duration_us = latency_us;
         end_transfer(st, bytes);
         break;
     case VR_OUTCOME_MISS:

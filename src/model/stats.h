@@ -22,8 +22,17 @@ struct vr_window {
     enum vr_health health;               /* when it ended */
 };
 
+/* Since the daemon started, whatever windows come and go. Not stored. */
+struct vr_totals {
+    uint64_t successes, misses, network_failures, failures, bytes; /* as in struct vr_window */
+    uint64_t restarts; /* tries that ended although their transfer went on */
+};
+
 struct vr_stats {
     struct vr_window now, last;
+    struct vr_totals totals;
+    /* end and duration of the newest transfer that completed; 0: none is known. Kept by a reset */
+    uint64_t success_us, success_duration_us;
     /* sent by interrupted tries of the transfer under way: counted when that ends */
     uint64_t open_bytes;
 };
@@ -49,8 +58,12 @@ bool vr_stats_roll(struct vr_stats *st,
                    struct vr_window *ret_ended);
 /* Forgets what was counted; a window begins. */
 void vr_stats_reset(struct vr_stats *st, const struct vr_service *s, uint64_t now_us);
-/* One outcome, in the running window. bytes: of the try that ended. */
-void vr_stats_count(struct vr_stats *st, enum vr_outcome what, uint64_t bytes, uint64_t latency_us);
+/* One outcome at now_us, in the running window and the totals. bytes: of the try that ended. */
+void vr_stats_count(struct vr_stats *st,
+                    enum vr_outcome what,
+                    uint64_t now_us,
+                    uint64_t bytes,
+                    uint64_t latency_us);
 bool vr_window_is_empty(const struct vr_window *w);
 /* Were too many scheduled transfers missed: more than a fifth? */
 bool vr_window_is_bad(const struct vr_window *w);

@@ -298,6 +298,12 @@ size_t tls_buffered(const struct tls_stream *s)
     return gnutls_record_check_pending(s->session);
 }
 
+uint64_t tls_peer_not_after_us(const struct tls_stream *s)
+{
+    time_t end = gnutls_certificate_expiration_time_peers(s->session);
+    return end > 0 ? (uint64_t)end * 1000000 : 0;
+}
+
 void tls_overhead(const struct tls_stream *s, uint64_t *ret_out, uint64_t *ret_in)
 {
     *ret_out = s->records_out * RECORD_OVERHEAD;

@@ -70,6 +70,8 @@ VR_MUST_CHECK int tls_accept(struct tls_creds *creds,
 bool tls_peer_matches(const struct tls_stream *s, const char *pattern);
 /* The peer's first SAN dNSName. Borrowed. */
 const char *tls_peer_name(const struct tls_stream *s);
+/* When the peer's certificate ends (wall us). */
+uint64_t tls_peer_not_after_us(const struct tls_stream *s);
 
 /*
  * >0 bytes moved, 0: would block, <0: PEER (closed cleanly or lost). After a short tls_write the

@@ -60,6 +60,33 @@ static const struct vr_rel *vm_rel_at(struct core *core, const struct vr_uuid *v
     return i == 0 ? first : i == 1 && first != second ? second : NULL;
 }
 
+static bool is_transfer(const struct vr_job *job)
+{
+    return job->progress.phase != VR_PHASE_NONE || job->type == VR_JOBTYPE_RESYNC ||
+           job->type == VR_JOBTYPE_RESYNC_EXTENDED || job->type == VR_JOBTYPE_VERIFY;
+}
+
+/* What the relationship's jobs say of it. */
+static void find_jobs(struct core *core, const struct vr_rel *rel, struct api_rel *ret)
+{
+    const struct vr_job *job = NULL;
+    while ((job = core_vm_job(core, &rel->vm_id, job))) {
+        if (job->rel_number != rel->number) {
+            continue;
+        }
+        if (vr_job_is_final(job->state)) {
+            bool newer = !ret->last || job->finished_us >= ret->last->finished_us;
+            ret->last = newer && is_transfer(job) ? job : ret->last;
+            continue;
+        }
+        /* a running job says more than one scheduled for later */
+        ret->job = !ret->job || ret->job->state == VR_JOB_NEW ? job : ret->job;
+        if (job->state == VR_JOB_NEW) {
+            ret->next_run_us = job->scheduled_us;
+        }
+    }
+}
+
 static bool api_rel_at(void *ctx, size_t i, const struct vr_uuid *vm, struct api_rel *ret)
 {
     const struct provider_api *a = ctx;
@@ -68,28 +95,17 @@ static bool api_rel_at(void *ctx, size_t i, const struct vr_uuid *vm, struct api
     if (!rel) {
         return false;
     }
-    ret->rel = *rel;
-    ret->mode = mode_of(rel);
-    ret->job = NULL;
-    ret->verified_us = 0;
+    *ret = (struct api_rel){.rel = *rel,
+                            .mode = mode_of(rel),
+                            .peer_cert_end_us = a->env->peer_cert_end_us(a->env_ctx, rel),
+                            .staging = a->env->staging(a->env_ctx, rel)};
     a->env->vm_name(a->env_ctx, rel, ret->vm_name);
-    const struct vr_job *job;
-    for (job = core_vm_job(core, &rel->vm_id, NULL); job;
-         job = core_vm_job(core, &rel->vm_id, job)) {
-        if (job->rel_number != rel->number) {
-            continue;
-        }
-        if (!vr_job_is_final(job->state)) {
-            /* a running job says more than one scheduled for later */
-            ret->job = !ret->job || ret->job->state == VR_JOB_NEW ? job : ret->job;
-        } else if (job->type == VR_JOBTYPE_VERIFY && job->state == VR_JOB_COMPLETED &&
-                   job->finished_us > ret->verified_us) {
-            ret->verified_us = job->finished_us;
-        }
-    }
+    find_jobs(core, rel, ret);
+    ret->wait = ret->job ? core_job_wait(core, ret->job->id) : (struct vr_wait){0};
     struct core_stats stats = {0};
     (void)core_stats(core, &rel->vm_id, rel->number, &stats);
     ret->stats = stats.stats;
+    ret->sent_bytes = stats.sent_bytes;
     ret->all_sent = stats.all_sent;
     if (!ret->vm_name[0] && ret->job) {
         memcpy(ret->vm_name, ret->job->vm_name, sizeof(ret->vm_name));

@@ -14,6 +14,9 @@ struct provider_api_env {
     void (*events)(void *ctx, const struct vr_event_query *q, api_events_done done, void *arg);
     /* What a relationship's VM is called, "": not known. */
     void (*vm_name)(void *ctx, const struct vr_rel *rel, char ret[static VR_NAME_MAX]);
+    /* When the certificate ends that the peer showed last; 0: it was not met yet. */
+    uint64_t (*peer_cert_end_us)(void *ctx, const struct vr_rel *rel);
+    struct api_staging (*staging)(void *ctx, const struct vr_rel *rel);
 };
 
 /* The ctx of provider_api_ops. All borrowed. */

@@ -107,6 +107,12 @@ VR_MUST_CHECK int target_step(struct target *t,
                               uint32_t *ret_wait_ms,
                               struct vr_err *err);
 const struct vr_progress *target_progress(struct target *t);
+/* What is staged, and how much it may become by the last look at the free space (0: there was
+ * none). Nothing is staged in a first transfer onto our own images. */
+struct target_staging {
+    uint64_t bytes, limit_bytes;
+};
+struct target_staging target_staging(const struct target *t);
 /* NULL before COMMIT came. Borrowed. */
 const struct commit_stats *target_commit_stats(const struct target *t);
 /* What the replica holds now; *ret_committed: this session's generation was committed. */

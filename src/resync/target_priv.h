@@ -70,6 +70,7 @@ struct target {
     uint16_t last_disk;
 
     uint64_t staged_raw, credit_sent, space_checked;
+    uint64_t staging_limit; /* at the last look at the free space, 0: none yet */
     uint64_t direct_written[VR_DISKS_MAX];
     uint8_t *raw;
     ZSTD_DCtx *zstd;

@@ -44,6 +44,7 @@ static int check_space(struct target *t, uint64_t more, struct vr_err *err)
                        (unsigned long long)(free_bytes >> 20), (unsigned long long)(need >> 20));
     }
     t->space_checked = t->staged_raw + SPACE_EVERY;
+    t->staging_limit = target_staging(t).bytes + free_bytes - t->p.staging_reserve_bytes;
     return 0;
 }
 
@@ -252,6 +253,13 @@ stage_blocks(struct target *t, const struct msg_data *m, const uint8_t *p, struc
         i = next_block(m->mask, end);
     }
     return 0;
+}
+
+struct target_staging target_staging(const struct target *t)
+{
+    struct target_staging s = {.bytes = t->direct ? 0 : t->p.reply.bytes_staged + t->staged_raw,
+                               .limit_bytes = t->staging_limit};
+    return s;
 }
 
 int target_on_data(struct target *t, const void *p, size_t n, struct vr_err *err)

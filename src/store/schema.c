@@ -87,6 +87,11 @@ static const char *const steps[] = {
     "ALTER TABLE rel ADD COLUMN exported INTEGER NOT NULL DEFAULT 0;",
     /* 8 */
     "ALTER TABLE rel ADD COLUMN proposed_job INTEGER NOT NULL DEFAULT 0;",
+    /* 9 */
+    "ALTER TABLE rel ADD COLUMN verified_us INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rel ADD COLUMN verify INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rel ADD COLUMN success_us INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rel ADD COLUMN success_duration_us INTEGER NOT NULL DEFAULT 0;",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

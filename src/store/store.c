@@ -30,6 +30,8 @@ static const struct col rel_cols[] = {
     R(proposed_job, COL_U64),
     R(created_us, COL_U64),
     R(last_sync_us, COL_U64),
+    R(verified_us, COL_U64),
+    R(verify, COL_INT),
     R(bandwidth_bytes_s, COL_U64),
     R(needs_decision, COL_BOOL),
     R(exported, COL_BOOL),
@@ -39,6 +41,8 @@ static const struct col rel_cols[] = {
     RS(auto_start_s, COL_U32),
     RS(auto_end_s, COL_U32),
     R(auth_host, COL_TEXT),
+    COL_AS(struct vr_rel, stats.success_us, COL_U64, "success_us"),
+    COL_AS(struct vr_rel, stats.success_duration_us, COL_U64, "success_duration_us"),
     COL_AS(struct vr_rel, stats.open_bytes, COL_U64, "open_bytes")};
 
 #define J(member, kind) COL(struct vr_job, member, kind)

@@ -180,7 +180,7 @@ json_t *rest_json_rel(const struct api_rel *rel)
     set(o, "generation", generation(&r->generation));
     set_time(o, "created", r->created_us);
     set_time(o, "last_sync", r->last_sync_us);
-    set_time(o, "verified", rel->verified_us);
+    set_time(o, "verified", r->verified_us);
     set_u64(o, "bandwidth", r->bandwidth_bytes_s);
     set(o, "job", rel->job ? rest_json_job(rel->job) : json_null());
     return o;

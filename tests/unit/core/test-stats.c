@@ -87,6 +87,72 @@ static void test_interrupted(void **state)
     fake_free(f);
 }
 
+/* What is under way counts at once, and only once. */
+static void test_sent_bytes(void **state)
+{
+    struct fake *f = source(VR_REL_REPLICATING);
+    uint64_t id = running(f);
+    sent(f, id, VR_PHASE_COMPARE, 100);
+    assert_int_equal(get(f, 0).sent_bytes, 100);
+    fake_end(f, id, -VR_E_PEER, "gone");
+    assert_int_equal(get(f, 0).sent_bytes, 100);
+    f->now += MIN;
+    core_tick(f->c);
+    assert_int_equal(get(f, 0).sent_bytes, 100); /* a new try, which has sent nothing yet */
+    sent(f, id, VR_PHASE_COMPARE, 30);
+    assert_int_equal(get(f, 0).sent_bytes, 130);
+    fake_end(f, id, -VR_E_PEER, "gone");
+    f->start_result = -VR_E_TIMEOUT; /* a try that never was sent nothing, either */
+    f->now += 2 * MIN;
+    core_tick(f->c);
+    assert_int_equal(get(f, 0).sent_bytes, 130);
+    f->start_result = 0;
+    f->now += 10 * MIN;
+    core_tick(f->c);
+    sent(f, id, VR_PHASE_DONE, 5);
+    fake_end_done(f, id, uuid_of(0x11));
+    assert_int_equal(get(f, 0).sent_bytes, 135);
+    assert_int_equal(get(f, 0).stats.now.bytes, 135);
+    core_verify(f->c, &operator_, &f->vm.id, -1, fake_done, f);
+    sent(f, f->answer.job_id, VR_PHASE_COMPARE, 9);
+    assert_int_equal(get(f, 0).sent_bytes, 135); /* as in the statistics */
+    fake_free(f);
+}
+
+static void waits(struct fake *f, uint64_t id, enum vr_waiting why, uint64_t until_us)
+{
+    struct vr_wait w = core_job_wait(f->c, id);
+    assert_int_equal(w.why, why);
+    assert_int_equal(w.until_us, until_us);
+    assert_true(why == VR_WAITING_NONE ? w.since_us == 0
+                                       : w.since_us <= f->now && w.since_us >= T0);
+}
+
+static void test_waits(void **state)
+{
+    struct fake *f = source(VR_REL_REPLICATING);
+    waits(f, 999, VR_WAITING_NONE, 0);
+    fake_resync(f, &operator_, f->now + 10 * MIN);
+    waits(f, f->answer.job_id, VR_WAITING_SCHEDULE, f->now + 10 * MIN);
+    uint64_t id = running(f);
+    waits(f, id, VR_WAITING_NONE, 0);
+    fake_end(f, id, -VR_E_PEER, "gone");
+    waits(f, id, VR_WAITING_RETRY, f->now + MIN);
+    assert_int_equal(core_job_wait(f->c, id).tries, 1);
+    f->now += MIN;
+    waits(f, id, VR_WAITING_SLOT, 0); /* until the next tick finds it a place */
+    core_tick(f->c);
+    waits(f, id, VR_WAITING_NONE, 0);
+    fake_end(f, id, -VR_E_NOSPACE, "full");
+    waits(f, id, VR_WAITING_SPACE, f->now + MIN);
+    f->now += MIN;
+    core_tick(f->c);
+    fake_state(f, 7);
+    fake_end(f, id, -VR_E_CANCELED, "");
+    waits(f, id, VR_WAITING_PAUSED, 0);
+    fake_free(f);
+}
+
 static void test_failures(void **state)
 {
     static const struct {
@@ -335,6 +401,8 @@ int main(void)
         T(test_success),
         T(test_interrupted),
         T(test_failures),
+        T(test_sent_bytes),
+        T(test_waits),
         T(test_verify_does_not_count),
         T(test_stop_at_every_save),
         T(test_stop_after_settling),

@@ -80,7 +80,13 @@ static void test_verify(void **state)
         if (may) {
             verify_end(f, true);
             assert_int_equal(fake_get(f, 0)->state, s);
+            assert_int_equal(fake_get(f, 0)->verify, VR_VERIFY_EQUAL);
+            assert_int_equal(fake_get(f, 0)->verified_us, f->now);
+            f->now += SEC;
             verify_end(f, false);
+            assert_int_equal(fake_get(f, 0)->verify, VR_VERIFY_DIFFERS);
+            fake_restart(f);
+            assert_int_equal(fake_get(f, 0)->verified_us, f->now);
             assert_int_equal(fake_get(f, 0)->state, s == 3 ? 9 : s);
             assert_true(s != 3 || strstr(fake_get(f, 0)->reason, "verify"));
             assert_int_equal(fake_get(f, 0)->generation.uuid.b[0], 0x10);
@@ -106,6 +112,27 @@ static void test_verify_ends(void **state)
     fake_end(f, 1, -VR_E_IO, "disk");
     assert_int_equal(fake_job(f, 1)->state, VR_JOB_EXCEPTION);
     assert_int_equal(fake_get(f, 0)->state, 3);
+    assert_int_equal(fake_get(f, 0)->verify, VR_VERIFY_FAILED);
+    assert_int_equal(fake_get(f, 0)->verified_us, 0);
+    core_verify(f->c, &operator_, &f->vm.id, 0, fake_done, f);
+    fake_end(f, f->answer.job_id, -VR_E_LINEAGE, "another branch");
+    assert_int_equal(fake_get(f, 0)->verify, VR_VERIFY_FAILED);
+    fake_free(f);
+}
+
+/* A difference that a transfer repaired is none any more, and nobody has looked again. */
+static void test_verify_repaired(void **state)
+{
+    struct fake *f = in_state(VR_REL_REPLICATING, true);
+    verify_end(f, false);
+    assert_int_equal(fake_resync(f, &operator_, 0), 4096);
+    fake_end_done(f, f->answer.job_id, uuid_of(0x11));
+    assert_int_equal(fake_get(f, 0)->verify, VR_VERIFY_NONE);
+    assert_int_equal(fake_get(f, 0)->stats.success_us, f->now);
+    verify_end(f, true);
+    assert_int_equal(fake_resync(f, &operator_, 0), 4096);
+    fake_end_done(f, f->answer.job_id, uuid_of(0x12));
+    assert_int_equal(fake_get(f, 0)->verify, VR_VERIFY_EQUAL);
     fake_free(f);
 }
 
@@ -232,9 +259,10 @@ static void test_peer_test(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_state_table), T(test_state_refusals),      T(test_verify), T(test_verify_ends),
-        T(test_failover),    T(test_failover_of_nothing), T(test_adopt),  T(test_disable),
-        T(test_bandwidth),   T(test_peer_test),
+        T(test_state_table),         T(test_state_refusals),  T(test_verify),
+        T(test_verify_ends),         T(test_verify_repaired), T(test_failover),
+        T(test_failover_of_nothing), T(test_adopt),           T(test_disable),
+        T(test_bandwidth),           T(test_peer_test),
     };
     return RUN(tests);
 }

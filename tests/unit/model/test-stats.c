@@ -40,8 +40,8 @@ static void test_roll(void **state)
     assert_false(vr_stats_roll(&st, &nine, 100 * DAY + HOUR, VR_HEALTH_OK, &ended));
     assert_int_equal(st.now.start_us, 100 * DAY + HOUR); /* the first is short */
     assert_int_equal(st.now.end_us, 100 * DAY + 9 * HOUR);
-    vr_stats_count(&st, VR_OUTCOME_SUCCESS, 10, SEC);
-    vr_stats_count(&st, VR_OUTCOME_NETWORK, 5, 0);
+    vr_stats_count(&st, VR_OUTCOME_SUCCESS, 77, 10, SEC);
+    vr_stats_count(&st, VR_OUTCOME_NETWORK, 78, 5, 0);
     assert_false(vr_stats_roll(&st, &nine, 100 * DAY + 9 * HOUR - 1, VR_HEALTH_OK, &ended));
     assert_true(vr_stats_roll(&st, &nine, 100 * DAY + 9 * HOUR, VR_HEALTH_WARNING, &ended));
     assert_int_equal(ended.successes, 1);
@@ -49,7 +49,7 @@ static void test_roll(void **state)
     assert_memory_equal(&st.last, &ended, sizeof ended);
     assert_true(vr_window_is_empty(&st.now));
     assert_int_equal(st.open_bytes, 5); /* of a transfer that has not ended */
-    vr_stats_count(&st, VR_OUTCOME_FAILURE, 1, 0);
+    vr_stats_count(&st, VR_OUTCOME_FAILURE, 79, 1, 0);
     assert_int_equal(st.now.bytes, 6);
     /* days later, at 22:00: both windows are the grid's, and what counted is told once */
     assert_true(vr_stats_roll(&st, &nine, 105 * DAY + 22 * HOUR, VR_HEALTH_OK, &ended));
@@ -74,11 +74,38 @@ static void test_roll(void **state)
 static void test_limits(void **state)
 {
     struct vr_stats st = {.now = {.start_us = 1, .end_us = 2, .successes = UINT32_MAX}};
-    vr_stats_count(&st, VR_OUTCOME_SUCCESS, UINT64_MAX, UINT64_MAX);
-    vr_stats_count(&st, VR_OUTCOME_SUCCESS, UINT64_MAX, UINT64_MAX);
+    vr_stats_count(&st, VR_OUTCOME_SUCCESS, 1, UINT64_MAX, UINT64_MAX);
+    vr_stats_count(&st, VR_OUTCOME_SUCCESS, 1, UINT64_MAX, UINT64_MAX);
     assert_int_equal(st.now.successes, UINT32_MAX);
     assert_int_equal(st.now.bytes, INT64_MAX); /* what the store can hold */
     assert_int_equal(st.now.latency_us, INT64_MAX);
+}
+
+/* What lasts: neither windows nor a reset touch it. */
+static void test_totals(void **state)
+{
+    static const enum vr_outcome all[] = {
+        VR_OUTCOME_SUCCESS, VR_OUTCOME_MISS,    VR_OUTCOME_NETWORK, VR_OUTCOME_TRY,
+        VR_OUTCOME_FAILURE, VR_OUTCOME_STOPPED, VR_OUTCOME_ENDED};
+    struct vr_stats st = {0};
+    vr_stats_reset(&st, &nine, DAY);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        vr_stats_count(&st, all[i], DAY + i, 10, 5);
+    }
+    vr_stats_count(&st, VR_OUTCOME_NETWORK, DAY + 9, 1, 0);
+    vr_stats_roll(&st, &nine, 9 * DAY, VR_HEALTH_OK, NULL);
+    vr_stats_reset(&st, &nine, 9 * DAY);
+    assert_true(vr_window_is_empty(&st.now));
+    assert_int_equal(st.last.start_us, 0);
+    assert_int_equal(st.totals.successes, 1);
+    assert_int_equal(st.totals.misses, 1);
+    assert_int_equal(st.totals.network_failures, 2);
+    assert_int_equal(st.totals.failures, 2);
+    assert_int_equal(st.totals.restarts, 3);
+    assert_int_equal(st.totals.bytes, 71);
+    assert_int_equal(st.success_us, DAY);
+    assert_int_equal(st.success_duration_us, 5);
+    assert_int_equal(st.open_bytes, 1);
 }
 
 static void test_bad(void **state)
@@ -96,6 +123,7 @@ static void test_bad(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_ends), T(test_roll), T(test_limits), T(test_bad)};
+    const struct CMUnitTest tests[] = {T(test_ends), T(test_roll), T(test_limits), T(test_totals),
+                                       T(test_bad)};
     return RUN(tests);
 }

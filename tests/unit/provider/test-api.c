@@ -189,6 +189,11 @@ const struct vr_job *core_job_at(struct core *c, size_t i)
     return i < VR_COUNT(fake.jobs) ? &fake.jobs[i] : NULL;
 }
 
+struct vr_wait core_job_wait(struct core *c, uint64_t id)
+{
+    return (struct vr_wait){.why = VR_WAITING_SLOT};
+}
+
 const struct vr_job *
 core_vm_job(struct core *c, const struct vr_uuid *vm, const struct vr_job *after)
 {
@@ -221,7 +226,18 @@ static void vm_name(void *ctx, const struct vr_rel *rel, char ret[static VR_NAME
     ret[0] = rel->vm_id.b[1] ? '\0' : ret[0];
 }
 
-static const struct provider_api_env env = {.vm_name = vm_name};
+static uint64_t cert_end(void *ctx, const struct vr_rel *rel)
+{
+    return 77;
+}
+
+static struct api_staging staging(void *ctx, const struct vr_rel *rel)
+{
+    return (struct api_staging){true, 1, 2};
+}
+
+static const struct provider_api_env env = {
+    .vm_name = vm_name, .peer_cert_end_us = cert_end, .staging = staging};
 static struct provider_api api = {.host_name = "hv1", .env = &env};
 static int answers;
 
@@ -294,19 +310,23 @@ static void test_relationships(void **state)
     fake.rels[0] = (struct vr_rel){.vm_id = vm, .is_source = true};
     fake.rels[1] = (struct vr_rel){.vm_id = vm, .number = 1, .is_source = true};
     fake.jobs[0] = (struct vr_job){
-        .vm_id = vm, .type = VR_JOBTYPE_VERIFY, .state = VR_JOB_COMPLETED, .finished_us = 50};
+        .vm_id = vm, .type = VR_JOBTYPE_VERIFY, .state = VR_JOB_COMPLETED, .finished_us = 60};
     fake.jobs[1] = (struct vr_job){
-        .vm_id = vm, .type = VR_JOBTYPE_VERIFY, .state = VR_JOB_EXCEPTION, .finished_us = 60};
-    fake.jobs[2] = (struct vr_job){.vm_id = vm, .state = VR_JOB_NEW};
+        .vm_id = vm, .type = VR_JOBTYPE_VERIFY, .state = VR_JOB_EXCEPTION, .finished_us = 50};
+    fake.jobs[2] = (struct vr_job){.vm_id = vm, .state = VR_JOB_NEW, .scheduled_us = 99};
     fake.jobs[3] = (struct vr_job){.id = 3, .vm_id = vm, .state = VR_JOB_RUNNING};
     fake.jobs[4] = (struct vr_job){.vm_id = {{8}}, .state = VR_JOB_RUNNING};
     assert_true(provider_api_ops.rel_at(&api, 0, NULL, &rel));
-    assert_ptr_equal(rel.job, &fake.jobs[3]); /* what runs, not what is scheduled */
-    assert_int_equal(rel.verified_us, 50);    /* a failed verify proves nothing */
+    assert_ptr_equal(rel.job, &fake.jobs[3]);  /* what runs, not what is scheduled */
+    assert_ptr_equal(rel.last, &fake.jobs[0]); /* the newest that ended */
+    assert_int_equal(rel.next_run_us, 99);
+    assert_int_equal(rel.wait.why, VR_WAITING_SLOT);
+    assert_int_equal(rel.peer_cert_end_us, 77);
+    assert_int_equal(rel.staging.limit_bytes, 2);
     assert_int_equal(rel.mode, VR_MODE_PRIMARY);
     assert_true(provider_api_ops.rel_at(&api, 1, NULL, &rel));
     assert_null(rel.job);
-    assert_int_equal(rel.verified_us, 0);
+    assert_true(!rel.last && rel.next_run_us == 0 && rel.wait.why == VR_WAITING_NONE);
     assert_int_equal(rel.mode, VR_MODE_REPLICA);
     assert_false(provider_api_ops.rel_at(&api, 2, NULL, &rel));
     assert_string_equal(rel.vm_name, "web");

@@ -56,6 +56,8 @@ static struct vr_rel some_rel(void)
         .nhistory = VR_HISTORY_MAX,
         .created_us = 1,
         .last_sync_us = INT64_MAX,
+        .verified_us = 5,
+        .verify = VR_VERIFY_DIFFERS,
         .bandwidth_bytes_s = 77,
         .exported = true,
         .proposed_job = 12,
@@ -72,6 +74,8 @@ static struct vr_rel some_rel(void)
                           .latency_max_us = 17,
                           .health = VR_HEALTH_OK},
                   .last = {.start_us = 20, .end_us = 21, .misses = 22},
+                  .success_us = 24,
+                  .success_duration_us = 25,
                   .open_bytes = 23}};
     rel.generation = (struct vr_generation){vr_uuid_new(), vr_uuid_new(), 1ull << 40, UINT32_MAX};
     for (uint32_t i = 0; i < VR_HISTORY_MAX; i++) {
