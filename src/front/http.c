@@ -48,7 +48,7 @@ static void drop_body(struct http_request *r)
     vr_buf_init(&r->body, HTTP_BODY_MAX + 1);
 }
 
-static void request_unref(struct http_request *r)
+void http_request_unref(struct http_request *r)
 {
     if (atomic_fetch_sub(&r->refs, 1) != 1) {
         return;
@@ -118,7 +118,7 @@ static struct http_request *request_new(struct http_server *s,
     MHD_get_connection_values(connection, MHD_HEADER_KIND, collect, &r->headers);
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, collect, &r->query);
     if (!r->method || !r->path || r->headers.failed || r->query.failed) {
-        request_unref(r);
+        http_request_unref(r);
         return NULL;
     }
     if (r->m_post) {
@@ -168,119 +168,6 @@ enum vr_role http_role(const struct http_request *r)
     return r->role;
 }
 
-/* --- answers --- */
-
-static bool value_ok(const char *s)
-{
-    for (; *s; s++) {
-        if ((unsigned char)*s < 0x20 || *s == 0x7f) {
-            return false;
-        }
-    }
-    return true;
-}
-
-void http_reply_header(struct http_request *r, const char *name, const char *value)
-{
-    if (!value_ok(value)) {
-        return; /* would end the header early */
-    }
-    bool standard = strncasecmp(name, "Content-", 8) == 0;
-    vr_buf_text(&r->reply_headers, standard ? "" : r->prefix);
-    vr_buf_bytes(&r->reply_headers, name, strlen(name) + 1);
-    vr_buf_bytes(&r->reply_headers, value, strlen(value) + 1);
-}
-
-static struct MHD_Response *
-build_response(const struct http_request *r, const char *content_type, char *take_body, size_t len)
-{
-    struct MHD_Response *response =
-        take_body
-            ? MHD_create_response_from_buffer_with_free_callback(len, take_body, vr_spare_give)
-            : MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
-    if (!response) {
-        free(take_body);
-        return NULL;
-    }
-    if (content_type) {
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-    }
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    if (r->m_post) {
-        MHD_add_response_header(response, "Ext", " "); /* empty, but the library refuses that */
-    }
-    const char *p = (const char *)r->reply_headers.data, *end = p + r->reply_headers.len;
-    while (!r->reply_headers.failed && p < end) {
-        const char *value = p + strlen(p) + 1;
-        MHD_add_response_header(response, p, value);
-        p = value + strlen(value) + 1;
-    }
-    return response;
-}
-
-static struct MHD_Response *
-error_response(const struct http_request *r, unsigned status, const char *detail)
-{
-    const char *title = MHD_get_reason_phrase_for(status);
-    bool json = strncmp(r->path, "/api/", 5) == 0;
-    struct vr_buf b;
-    vr_buf_init(&b, 1024);
-    if (json) {
-        /* detail is our own text, without anything JSON would have to escape */
-        vr_buf_printf(&b,
-                      "{\"schema\":\"vmreplica/1\",\"type\":\"about:blank\",\"title\":\"%s\","
-                      "\"status\":%u,\"detail\":\"%s\"}\n",
-                      title, status, detail ? detail : title);
-    } else {
-        vr_buf_printf(&b, "%s\n", detail ? detail : title);
-    }
-    size_t len = b.len;
-    char *text = vr_buf_steal(&b);
-    return build_response(r, json ? "application/problem+json" : "text/plain; charset=utf-8", text,
-                          text ? len : 0);
-}
-
-/* Takes the request out of the waiting list and lets its connection go on. */
-static void
-answer_locked(struct http_request *r, unsigned status, struct MHD_Response *take_response)
-{
-    struct http_server *s = r->server;
-    *(r->prev ? &r->prev->next : &s->first) = r->next;
-    *(r->next ? &r->next->prev : &s->last) = r->prev;
-    r->prev = r->next = NULL;
-    r->waiting = false;
-    r->status = status;
-    r->response = take_response;
-    MHD_resume_connection(r->connection);
-}
-
-static void
-reply_response(struct http_request *r, unsigned status, struct MHD_Response *take_response)
-{
-    struct http_server *s = r->server;
-    pthread_mutex_lock(&s->lock);
-    if (r->waiting) {
-        answer_locked(r, status, take_response);
-        take_response = NULL;
-    }
-    pthread_mutex_unlock(&s->lock);
-    if (take_response) {
-        MHD_destroy_response(take_response); /* too late: the client has got 503, or is gone */
-    }
-    request_unref(r);
-}
-
-void http_reply(
-    struct http_request *r, unsigned status, const char *content_type, char *take_body, size_t len)
-{
-    reply_response(r, status, build_response(r, content_type, take_body, len));
-}
-
-void http_reply_error(struct http_request *r, unsigned status, const char *detail)
-{
-    reply_response(r, status, error_response(r, status, detail));
-}
-
 /* --- reading --- */
 
 static enum MHD_Result queue(struct http_request *r, struct MHD_Connection *connection)
@@ -300,7 +187,7 @@ static enum MHD_Result refuse(struct http_request *r,
                               const char *detail)
 {
     r->status = status;
-    r->response = error_response(r, status, detail);
+    r->response = http_error_response(r, status, detail);
     if (r->response) {
         http_refusal_headers(r);
     }
@@ -398,7 +285,7 @@ static enum MHD_Result answer_open(struct http_request *r, struct MHD_Connection
     }
     char *text = strdup(open->answer);
     r->status = MHD_HTTP_OK;
-    r->response = text ? build_response(r, open->content_type, text, strlen(text)) : NULL;
+    r->response = text ? http_build_response(r, open->content_type, text, strlen(text)) : NULL;
     return queue(r, connection);
 }
 
@@ -466,7 +353,7 @@ void http_completed(void *cls,
     *con_cls = NULL;
     if (r) {
         http_conn_go_on(&r->server->conns, http_conn_of(connection), false);
-        request_unref(r);
+        http_request_unref(r);
     }
 }
 
@@ -476,10 +363,10 @@ static void expire_locked(struct http_server *s, uint64_t now)
 {
     while (s->first && (s->stopping || s->first->deadline_ms <= now)) {
         struct http_request *r = s->first;
-        answer_locked(r, MHD_HTTP_SERVICE_UNAVAILABLE,
-                      error_response(r, MHD_HTTP_SERVICE_UNAVAILABLE,
-                                     s->stopping ? "vmreplicad is stopping"
-                                                 : "no answer in time; ask again"));
+        http_answer_locked(r, MHD_HTTP_SERVICE_UNAVAILABLE,
+                           http_error_response(r, MHD_HTTP_SERVICE_UNAVAILABLE,
+                                               s->stopping ? "vmreplicad is stopping"
+                                                           : "no answer in time; ask again"));
     }
 }
 

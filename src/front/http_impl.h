@@ -77,6 +77,20 @@ void http_completed(void *cls,
                     void **con_cls,
                     enum MHD_RequestTerminationCode toe);
 
+void http_request_unref(struct http_request *r);
+
+/* http_reply.c: NULL without memory */
+struct MHD_Response *http_build_response(const struct http_request *r,
+                                         const char *content_type,
+                                         char *take_body,
+                                         size_t len);
+struct MHD_Response *
+http_error_response(const struct http_request *r, unsigned status, const char *detail);
+/* Takes the request out of the waiting list and lets its connection go on. server->lock is held. */
+void http_answer_locked(struct http_request *r,
+                        unsigned status,
+                        struct MHD_Response *take_response);
+
 /* http_listen.c */
 VR_MUST_CHECK int http_listener_open(struct http_server *s, size_t i, struct vr_err *err);
 void http_listener_close(struct http_listener *l);
