@@ -9,6 +9,7 @@
 #include "daemon/peer_certs.h"
 #include "front/cimxml/http.h"
 #include "front/front.h"
+#include "front/metrics.h"
 #include "front/rest/rest.h"
 #include "front/wsman/http.h"
 #include "net/users.h"
@@ -32,6 +33,7 @@ struct wire {
     struct daemon *d;
     struct provider_api api;
     struct rest rest;
+    struct metrics metrics;
     struct provider *cim;
     struct served served;
 };
@@ -315,6 +317,8 @@ static int open_front(struct wire *w, struct served *s, struct vr_err *err)
                              .open = &wsman_http_identify};
     struct front_handlers handlers = {.rest = rest_handle,
                                       .rest_ctx = &w->rest,
+                                      .metrics = metrics_handle,
+                                      .metrics_ctx = &w->metrics,
                                       .cimxml = cimxml_http_handle,
                                       .cimxml_ctx = provider_broker(w->cim),
                                       .wsman = wsman_http_handle,
@@ -347,6 +351,8 @@ int wire_start(struct daemon *d, struct wire **ret, struct vr_err *err)
     w->api = (struct provider_api){
         .core = d->core, .host_name = d->host_name, .env = &api_env, .env_ctx = d};
     w->rest = (struct rest){.ops = &provider_api_ops, .ops_ctx = &w->api, .version = VR_VERSION};
+    w->metrics = (struct metrics){
+        .ops = &provider_api_ops, .ops_ctx = &w->api, .version = VR_VERSION, .now_us = vr_wall_us};
     int r = start_cim(w, err);
     if (r == 0) {
         r = load_served(&d->config, &w->served, err);

@@ -57,6 +57,18 @@ void http_reply_header(struct http_request *r, const char *name, const char *val
  * content_type: static. */
 void http_reply(
     struct http_request *r, unsigned status, const char *content_type, char *take_body, size_t len);
+/* An answer that is made while it is sent, so that nobody ever holds it whole. */
+struct http_stream {
+    /* Fills buf with at most max bytes and returns how many; 0: that was all. Called by one HTTP
+     * thread at a time. */
+    size_t (*read)(void *ctx, char *buf, size_t max);
+    void (*release)(void *ctx); /* called once, whatever becomes of the request; any thread */
+    void *ctx;
+};
+void http_reply_stream(struct http_request *r,
+                       unsigned status,
+                       const char *content_type,
+                       const struct http_stream *take_stream);
 /* A refusal with a small body: problem+json below /api/, else text. detail may be NULL. */
 void http_reply_error(struct http_request *r, unsigned status, const char *detail);
 

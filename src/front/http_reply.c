@@ -28,19 +28,9 @@ void http_reply_header(struct http_request *r, const char *name, const char *val
     vr_buf_bytes(&r->reply_headers, value, strlen(value) + 1);
 }
 
-struct MHD_Response *http_build_response(const struct http_request *r,
-                                         const char *content_type,
-                                         char *take_body,
-                                         size_t len)
+static void
+add_headers(const struct http_request *r, const char *content_type, struct MHD_Response *response)
 {
-    struct MHD_Response *response =
-        take_body
-            ? MHD_create_response_from_buffer_with_free_callback(len, take_body, vr_spare_give)
-            : MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
-    if (!response) {
-        free(take_body);
-        return NULL;
-    }
     if (content_type) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     }
@@ -54,6 +44,22 @@ struct MHD_Response *http_build_response(const struct http_request *r,
         MHD_add_response_header(response, p, value);
         p = value + strlen(value) + 1;
     }
+}
+
+struct MHD_Response *http_build_response(const struct http_request *r,
+                                         const char *content_type,
+                                         char *take_body,
+                                         size_t len)
+{
+    struct MHD_Response *response =
+        take_body
+            ? MHD_create_response_from_buffer_with_free_callback(len, take_body, vr_spare_give)
+            : MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+    if (!response) {
+        free(take_body);
+        return NULL;
+    }
+    add_headers(r, content_type, response);
     return response;
 }
 
@@ -116,4 +122,45 @@ void http_reply(
 void http_reply_error(struct http_request *r, unsigned status, const char *detail)
 {
     reply_response(r, status, http_error_response(r, status, detail));
+}
+
+/* --- made while it is sent --- */
+
+#define STREAM_BLOCK 65536 /* the library asks for less: its buffers are those of a connection */
+
+static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
+{
+    const struct http_stream *s = cls;
+    size_t n = s->read(s->ctx, buf, max);
+    return n ? (ssize_t)n : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void stream_release(void *cls)
+{
+    struct http_stream *s = cls;
+    s->release(s->ctx);
+    free(s);
+}
+
+void http_reply_stream(struct http_request *r,
+                       unsigned status,
+                       const char *content_type,
+                       const struct http_stream *take_stream)
+{
+    struct MHD_Response *response = NULL;
+    struct http_stream *s = malloc(sizeof(*s));
+    if (!s) {
+        take_stream->release(take_stream->ctx);
+        reply_response(r, status, NULL);
+        return;
+    }
+    *s = *take_stream;
+    response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, s,
+                                                 stream_release);
+    if (response) {
+        add_headers(r, content_type, response);
+    } else {
+        stream_release(s);
+    }
+    reply_response(r, status, response);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prints docs/return-codes.md or, called with "events", docs/events.md from the program's tables.
- * Run by tools/gen-docs. */
+/* Prints docs/return-codes.md or, called with "events", "metrics" or "cim", that document from the
+ * program's tables. Run by tools/gen-docs. */
 #include <stdio.h>
 #include <string.h>
 
 #include "core/events.h"
 #include "model/method.h"
+#include "model/metrics.h"
 #include "model/retcode.h"
 #include "model/states.h"
 #include "tests/static/gen-cim.h"
@@ -244,8 +245,71 @@ static void events_document(void)
     }
 }
 
+static void metrics_document(void)
+{
+    enum {
+        GAUGE,
+        COUNTER,
+        NUMBER,
+        SECONDS
+    };
+    static const struct {
+        const char *name, *label, *help, *there;
+        int type;
+    } rows[] = {
+#define X(id, name, type, unit, label, help, there) {name, label, help, there, type},
+        VR_METRICS(X)
+#undef X
+    };
+    puts("<!-- Made by tools/gen-docs from src/model/metrics.h: do not edit. -->\n"
+         "# Metrics\n\n"
+         "`GET /metrics` on the ports and the socket of the management interface gives them in "
+         "the text\n"
+         "format of Prometheus. It asks for a user like everything else; the role viewer is "
+         "enough.\n\n"
+         "Every series of a relationship has the labels `vm` (the VM's name), `peer` (the name in "
+         "the other\n"
+         "host's certificate), `relationship` (0; 1 with the extended replica) and `vm_id`. Names "
+         "and labels\n"
+         "never change. Every metric's HELP and TYPE are always there; a value that is not known "
+         "is absent,\n"
+         "so that none means something else than it says. Counters begin at 0 when the daemon "
+         "starts.\n\n"
+         "| name | type | label | what | there |\n|---|---|---|---|---|");
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        const char *label = rows[i].label, *tick = *label ? "`" : "";
+        printf("| `%s` | %s | %s%s%s | %s | %s |\n", rows[i].name,
+               rows[i].type == COUNTER ? "counter" : "gauge", tick, label, tick, rows[i].help,
+               rows[i].there[0] ? rows[i].there : "always");
+    }
+    puts("\nTo scrape a host over HTTPS, with a user of the role viewer:\n\n"
+         "```\n"
+         "scrape_configs:\n"
+         "  - job_name: vmreplica\n"
+         "    scheme: https\n"
+         "    basic_auth:\n"
+         "      username: prometheus\n"
+         "      password_file: /etc/prometheus/vmreplica.password\n"
+         "    static_configs:\n"
+         "      - targets: ['hv1.example:5989', 'hv2.example:5989']\n"
+         "```\n\n"
+         "Alerts that proved useful elsewhere:\n\n"
+         "```\n"
+         "repl_health == 3\n"
+         "repl_resync_required == 1                                            # for 10 minutes\n"
+         "repl_resync_phase == 2 and delta(repl_resync_compared_bytes[10m]) == 0\n"
+         "repl_verify_state == 1\n"
+         "repl_peer_cert_expiry_timestamp_seconds - time() < 30 * 86400\n"
+         "repl_queue_wait_seconds{reason=\"space\"} > 600\n"
+         "```");
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "metrics") == 0) {
+        metrics_document();
+        return ferror(stdout) || fflush(stdout) ? 1 : 0;
+    }
     if (argc > 1 && strcmp(argv[1], "events") == 0) {
         events_document();
         return ferror(stdout) || fflush(stdout) ? 1 : 0;
