@@ -111,6 +111,20 @@ void cim_broker_invoke(struct cim_broker *b,
     b->ops->invoke(b, call, done, ctx);
 }
 
+void cim_broker_modify_instance(struct cim_broker *b,
+                                const struct cim_modify *m,
+                                cim_modify_done done,
+                                void *ctx)
+{
+    struct cim_status st = {0};
+    if (b->ops->modify_instance) {
+        b->ops->modify_instance(b, m, done, ctx);
+        return;
+    }
+    cim_fail(&st, CIM_ERR_NOT_SUPPORTED, "no instance can be modified");
+    done(ctx, &st);
+}
+
 const struct cim_param *cim_invoke_param(const struct cim_invoke *call, const char *name)
 {
     for (uint32_t i = 0; i < call->nparams; i++) {

@@ -93,6 +93,19 @@ typedef void (*cim_invoke_done)(void *ctx, const struct cim_invoke_result *res);
 /* False stops the enumeration. */
 typedef bool (*cim_instance_cb)(void *ctx, const struct cim_instance *i);
 
+/* New values for some properties of an instance. */
+struct cim_modify {
+    struct cim_caller caller;
+    const struct cim_class *cls;
+    struct cim_path path;
+    const struct cim_instance *to; /* only what names says counts */
+    const char *const *names;
+    uint32_t nnames;
+};
+
+/* Called exactly once, perhaps before cim_broker_modify_instance returns. */
+typedef void (*cim_modify_done)(void *ctx, const struct cim_status *st);
+
 struct cim_broker;
 
 struct cim_broker_ops {
@@ -126,6 +139,12 @@ struct cim_broker_ops {
                    const struct cim_invoke *call,
                    cim_invoke_done done,
                    void *ctx);
+    /* All of it or nothing. m is borrowed until this returns or done is called, whichever is
+     * first. NULL: no instance can be modified. */
+    void (*modify_instance)(struct cim_broker *b,
+                            const struct cim_modify *m,
+                            cim_modify_done done,
+                            void *ctx);
 };
 
 /* The provider embeds it. */
@@ -215,5 +234,10 @@ void cim_broker_invoke(struct cim_broker *b,
                        const struct cim_invoke *call,
                        cim_invoke_done done,
                        void *ctx);
+/* NOT_SUPPORTED: instances of the class are not modified; INVALID_PARAMETER: a property is not. */
+void cim_broker_modify_instance(struct cim_broker *b,
+                                const struct cim_modify *m,
+                                cim_modify_done done,
+                                void *ctx);
 /* NULL when it was not given. */
 const struct cim_param *cim_invoke_param(const struct cim_invoke *call, const char *name);

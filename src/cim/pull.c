@@ -206,6 +206,17 @@ struct cim_pull *cim_pull_find(struct cim_pulls *s,
     return NULL;
 }
 
+void cim_pull_renew(const struct cim_pulls *s, struct cim_pull *p, uint32_t timeout_s)
+{
+    p->timeout_ms = (uint64_t)timeout_s * 1000;
+    p->ends_ms = s->now_ms() + p->timeout_ms;
+}
+
+uint32_t cim_pull_timeout_s(const struct cim_pull *p)
+{
+    return (uint32_t)(p->timeout_ms / 1000);
+}
+
 const char *cim_pull_id(const struct cim_pull *p)
 {
     return p->id;

@@ -52,6 +52,9 @@ struct cim_pull *cim_pull_find(struct cim_pulls *s,
                                const char *id,
                                int kind,
                                struct cim_status *st);
+/* Its timeout from now on, 1 to CIM_PULL_TIMEOUT_MAX_S; it begins anew. */
+void cim_pull_renew(const struct cim_pulls *s, struct cim_pull *p, uint32_t timeout_s);
+uint32_t cim_pull_timeout_s(const struct cim_pull *p);
 const char *cim_pull_id(const struct cim_pull *p);
 /* Borrowed until the pull ends; NULL: that was all. */
 const struct cim_instance *cim_pull_next(struct cim_pull *p);

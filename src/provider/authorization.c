@@ -69,5 +69,15 @@ static void list(struct provider_list *l)
     }
 }
 
-const struct provider_class provider_authorization = {
-    .name = CLASS, .source = "each authorization entry", .get = get, .list = list};
+static const char *const settable[] = {"TrustGroup", "ReplicaStorageLocation", NULL};
+
+static const struct provider_modify modify = {.method = "ModifyAuthorizationEntry",
+                                              .parameter = "AuthorizationEntry",
+                                              .identity = "AllowedPrimaryHostSystem",
+                                              .settable = settable};
+
+const struct provider_class provider_authorization = {.name = CLASS,
+                                                      .source = "each authorization entry",
+                                                      .get = get,
+                                                      .list = list,
+                                                      .modify = &modify};

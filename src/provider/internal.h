@@ -51,6 +51,13 @@ struct provider_call {
     char why[CIM_TEXT_MAX]; /* the reason of a return value, for a person */
 };
 
+/* How instances of a class are modified: by a method of the service. */
+struct provider_modify {
+    const char *method, *parameter; /* which is an instance of the class */
+    const char *identity;           /* the property by which the method knows which */
+    const char *const *settable;    /* names of properties, NULL at the end */
+};
+
 struct provider_class {
     const char *name;
     const char *source; /* where its instances come from, for docs/cim.md */
@@ -63,7 +70,16 @@ struct provider_class {
     void (*list)(struct provider_list *l);
     /* The path was checked to name an instance. NULL: the class has no methods. */
     void (*invoke)(struct provider_call *call);
+    /* With get. NULL: they are not modified. */
+    const struct provider_modify *modify;
 };
+
+/* modify.c; c->modify is there, and the caller has a role. */
+void provider_modify(struct provider *p,
+                     const struct provider_class *c,
+                     const struct cim_modify *m,
+                     cim_modify_done done,
+                     void *ctx);
 
 /* A namespace: its schema, and what fills its classes. */
 struct provider_space {

@@ -207,11 +207,31 @@ invoke(struct cim_broker *b, const struct cim_invoke *in, cim_invoke_done done, 
     }
 }
 
+static void
+modify_instance(struct cim_broker *b, const struct cim_modify *m, cim_modify_done done, void *ctx)
+{
+    struct provider *p = (struct provider *)b;
+    const struct provider_class *c = find_class(p, m->cls);
+    struct cim_status st = {0};
+    if (may_read(&m->caller, &st) && c && c->modify) {
+        provider_modify(p, c, m, done, ctx);
+        return;
+    }
+    if (st.code == CIM_OK) {
+        cim_fail(&st, CIM_ERR_NOT_SUPPORTED,
+                 "instances of %s are not modified: the methods of Msvm_ReplicationService change "
+                 "what they show",
+                 m->cls->name);
+    }
+    done(ctx, &st);
+}
+
 static const struct cim_broker_ops broker_ops = {.name = "vmreplica",
                                                  .get_instance = get_instance,
                                                  .enum_instances = enum_instances,
                                                  .enum_links = enum_links,
-                                                 .invoke = invoke};
+                                                 .invoke = invoke,
+                                                 .modify_instance = modify_instance};
 
 /* --- answers --- */
 

@@ -67,8 +67,23 @@ static void list(struct provider_list *l)
     provider_list_one(l, build(l->p, l->cls, &l->arena));
 }
 
+static const char *const settable[] = {"RecoveryServerEnabled",
+                                       "AllowedAuthenticationType",
+                                       "CertificateThumbPrint",
+                                       "HttpPort",
+                                       "HttpsPort",
+                                       "MonitoringStartTime",
+                                       "MonitoringInterval",
+                                       NULL};
+
+static const struct provider_modify modify = {.method = "ModifyServiceSettings",
+                                              .parameter = "SettingData",
+                                              .identity = "InstanceID",
+                                              .settable = settable};
+
 const struct provider_class provider_service_setting = {
     .name = CLASS,
     .source = "one: what is stored, and the host's certificate and port",
     .get = get,
-    .list = list};
+    .list = list,
+    .modify = &modify};

@@ -25,9 +25,13 @@ bool wsman_read_uri(struct cim_arena *a,
 {
     *ret_names = (struct wsman_names){0};
     *ret_class = NULL;
-    const char *rest = uri ? after(uri, URI_CIM) : NULL;
+    const char *rest = uri ? after(uri, URI_CIM) : NULL, *class_name;
     if (uri && strcasecmp(uri, URI_ALL) == 0) {
         *ret_class = "*";
+    } else if (uri && (class_name = after(uri, URI_CLASSES)) && *class_name &&
+               !strchr(class_name, '/')) {
+        ret_names->classes = true;
+        *ret_class = cim_strdup(a, class_name);
     } else if (rest && *rest && !strchr(rest, '/')) {
         *ret_class = cim_strdup(a, rest);
     } else if (uri && (rest = after(uri, URI_WMI)) && strlen(rest) < NAMESPACE_MAX) {
@@ -87,7 +91,7 @@ bool wsman_read_epr(struct cim_arena *a, const xmlNode *n, unsigned depth, struc
     const char *uri = node_token(a, node_child(params, "ResourceURI"));
     xmlNode *set = node_child(params, "SelectorSet");
     return uri && wsman_read_uri(a, uri, &names, &ret->class_name) &&
-           strcmp(ret->class_name, "*") != 0 &&
+           strcmp(ret->class_name, "*") != 0 && !names.classes &&
            (!set || !wsman_read_selectors(a, set, depth, ret, &ns));
 }
 
@@ -144,6 +148,10 @@ void put_epr(struct vr_buf *b, const struct wsman_names *names, const struct cim
 const struct cim_class *wsman_class(struct wsman_call *c)
 {
     struct cim_status st = {0};
+    if (c->names.classes) {
+        wsman_fail(c, WSF_ACTION_NOT_SUPPORTED, NULL, "classes can be got and enumerated only");
+        return NULL;
+    }
     const struct cim_class *cls =
         cim_broker_class(c->broker, c->names.ns, c->target.class_name, CIM_ERR_INVALID_CLASS, &st);
     if (!cls) {

@@ -19,10 +19,9 @@ static const struct {
     const char *action;
     void (*run)(struct wsman_call *c, struct vr_buf *b);
 } actions[] = {
-    {NS_X "/Get", wsman_get},
-    {NS_N "/Enumerate", wsman_enumerate},
-    {NS_N "/Pull", wsman_pull},
-    {NS_N "/Release", wsman_release},
+    {NS_X "/Get", wsman_get},     {NS_N "/Enumerate", wsman_enumerate},
+    {NS_N "/Pull", wsman_pull},   {NS_N "/Release", wsman_release},
+    {NS_N "/Renew", wsman_renew}, {NS_N "/GetStatus", wsman_get_status},
 };
 
 const char wsman_identity[] =
@@ -87,8 +86,16 @@ void wsman_handle(struct cim_broker *broker,
     } else {
         wsman_read_envelope(c, xmlDocGetRootElement(doc));
     }
-    if (c->fault == WSF_NONE && !c->identify && is_method(c)) {
-        wsman_invoke(c);
+    bool acts = c->fault == WSF_NONE && !c->identify;
+    bool put = acts && strcmp(c->action, NS_X "/Put") == 0;
+    if (acts && c->fragment &&
+        (c->names.classes || (!put && strcmp(c->action, NS_X "/Get") != 0))) {
+        wsman_fail(c, WSF_UNSUPPORTED_FEATURE, "FragmentLevelAccess",
+                   "only Get and Put of an instance know fragments");
+        acts = put = false;
+    }
+    if (put || (acts && is_method(c))) {
+        (put ? wsman_put : wsman_invoke)(c);
         return;
     }
     vr_buf_init_spare(&b, WSMAN_BUFFER_MAX);

@@ -9,37 +9,10 @@
 #include <strings.h>
 
 #include "cim/pull.h"
-#include "cim/wql.h"
-#include "front/wsman/internal.h"
+#include "front/wsman/listing.h"
 #include "util/num.h"
 
-#define DIALECT_WQL "http://schemas.microsoft.com/wbem/wsman/1/WQL"
-#define DIALECT_SELECTOR "http://schemas.dmtf.org/wbem/wsman/1/wsman/SelectorFilter"
-#define DIALECT_ASSOCIATION "http://schemas.dmtf.org/wbem/wsman/1/cimbinding/associationFilter"
 #define TAIL_BYTES 512 /* context, closing tags */
-
-enum mode {
-    OBJECTS,
-    EPRS,
-    OBJECTS_AND_EPRS
-};
-
-/* Of the enumeration; in its arena. */
-struct listing {
-    struct wsman_names names;
-    enum mode mode;
-    const char *const *list; /* of properties; nlist 0: all */
-    uint32_t nlist;
-    bool exact; /* only objects of the class itself */
-    const char *class_name;
-    /* SelectorFilter */
-    const struct cim_path *wanted;
-};
-
-struct filling {
-    struct cim_pull *pull;
-    const struct listing *listing;
-};
 
 /* --- how much --- */
 
@@ -59,10 +32,24 @@ static bool read_number(struct wsman_call *c, const char *name, uint64_t *ret)
     return true;
 }
 
+/* MaxTime: an answer never waits for objects, so it only has to be a duration. */
+static bool read_max_time(struct wsman_call *c)
+{
+    const xmlNode *n = node_child(c->body, "MaxTime");
+    const char *s = n ? node_token(&c->arena, n) : NULL;
+    uint64_t us;
+    if (n && (!s || !wsman_duration(s, &us))) {
+        wsman_fail(c, WSF_SCHEMA_VALIDATION, NULL, "MaxTime is no duration, like PT30S");
+        return false;
+    }
+    return true;
+}
+
 static bool read_bounds(struct wsman_call *c, struct bounds *ret)
 {
     uint64_t items = 1, chars = UINT64_MAX;
-    if (!read_number(c, "MaxElements", &items) || !read_number(c, "MaxCharacters", &chars)) {
+    if (!read_number(c, "MaxElements", &items) || !read_number(c, "MaxCharacters", &chars) ||
+        !read_max_time(c)) {
         return false;
     }
     ret->items = (uint32_t)VR_MIN(items, (uint64_t)WSMAN_ITEMS_MAX);
@@ -84,6 +71,10 @@ static void put_item(struct vr_buf *b,
                      struct wsman_form *form,
                      const struct cim_instance *i)
 {
+    if (l->classes) {
+        put_wsman_class(b, i->cls, &l->class_form);
+        return;
+    }
     if (l->mode == OBJECTS_AND_EPRS) {
         vr_buf_text(b, "<w:Item>");
     }
@@ -140,26 +131,6 @@ static void put_context(struct vr_buf *b, const struct cim_pull *p)
 
 /* --- Enumerate --- */
 
-static bool fill(void *ctx, const struct cim_instance *i)
-{
-    const struct filling *f = ctx;
-    const struct listing *l = f->listing;
-    if (l->exact && strcasecmp(i->cls->name, l->class_name) != 0) {
-        return true;
-    }
-    for (uint32_t k = 0; l->wanted && k < l->wanted->nkeys; k++) {
-        char num[32];
-        const struct cim_value *v = cim_get(i, l->wanted->keys[k].name);
-        bool scalar =
-            v && !v->is_null && !v->is_array && v->type != CIM_REFERENCE && v->type != CIM_INSTANCE;
-        if (!scalar ||
-            strcasecmp(cim_value_text(v, num, sizeof num), l->wanted->keys[k].value.str) != 0) {
-            return true;
-        }
-    }
-    return cim_pull_add(f->pull, i);
-}
-
 static void read_mode(struct wsman_call *c, struct listing *l)
 {
     static const char *const modes[] = {[OBJECTS] = "EnumerateObject",
@@ -188,6 +159,19 @@ static void read_mode(struct wsman_call *c, struct listing *l)
     }
 }
 
+/* Of classes there is one mode, and no filter. */
+static void check_classes(struct wsman_call *c, const struct listing *l)
+{
+    if (l->mode != OBJECTS) {
+        wsman_fail(c, WSF_UNSUPPORTED_FEATURE, "EnumerationMode",
+                   "classes come as they are: EnumerateObject");
+    }
+    if (node_child(c->body, "Filter")) {
+        wsman_fail(c, WSF_CANNOT_PROCESS_FILTER, NULL,
+                   "classes are not filtered: the selector ClassName says which");
+    }
+}
+
 static bool read_expires(struct wsman_call *c, uint32_t *ret_s)
 {
     const xmlNode *n = node_child(c->body, "Expires");
@@ -209,119 +193,12 @@ static bool read_expires(struct wsman_call *c, uint32_t *ret_s)
     return true;
 }
 
-/* Its objects go into the enumeration; the query itself goes with the request. */
-static void run_wql(struct wsman_call *c,
-                    const char *text,
-                    struct listing *l,
-                    struct filling *f,
-                    struct cim_status *st)
+/* How long it stays open without being asked for. */
+static void put_lease(struct vr_buf *b, const struct cim_pull *p, bool with_context)
 {
-    struct cim_wql q;
-    cim_broker_query(c->broker, c->names.ns, "WQL", text, &c->arena, &q, st);
-    if (st->code != CIM_OK) {
-        return;
-    }
-    struct cim_arena *a = cim_pull_arena(f->pull);
-    const char **list = q.nprops ? cim_alloc(a, q.nprops * sizeof *list) : NULL;
-    for (uint32_t i = 0; list && i < q.nprops; i++) {
-        list[i] = cim_strdup(a, q.props[i].text);
-    }
-    l->list = list;
-    l->nlist = list ? q.nprops : 0;
-    cim_broker_run_query(c->broker, &c->caller, c->names.ns, &q, fill, f, st);
-}
-
-static const char *token_of(struct wsman_call *c, const xmlNode *n, const char *name)
-{
-    const char *s = node_token(&c->arena, node_child(n, name));
-    return s && *s ? s : NULL;
-}
-
-static void
-run_related(struct wsman_call *c, const xmlNode *filter, struct filling *f, struct cim_status *st)
-{
-    const xmlNode *n = node_only(filter);
-    bool associators = node_is(n, "AssociatedInstances");
-    if (!associators && !node_is(n, "AssociationInstances")) {
-        wsman_fail(c, WSF_CANNOT_PROCESS_FILTER, NULL,
-                   "the filter is neither AssociatedInstances nor AssociationInstances");
-        return;
-    }
-    const xmlNode *object = node_child(n, "Object");
-    struct cim_related rel = {.result_class = token_of(c, n, "ResultClassName"),
-                              .role = token_of(c, n, "Role")};
-    if (associators) {
-        rel.assoc_class = token_of(c, n, "AssociationClassName");
-        rel.result_role = token_of(c, n, "ResultRole");
-    }
-    if (!object || !wsman_read_epr(&c->arena, object, 0, &rel.path)) {
-        wsman_fail(c, WSF_CANNOT_PROCESS_FILTER, NULL,
-                   "the filter's Object is no endpoint reference");
-        return;
-    }
-    cim_broker_related(c->broker, &c->caller, c->names.ns, &rel, associators, fill, f, st);
-}
-
-static void
-run_selectors(struct wsman_call *c, const xmlNode *filter, struct listing *l, struct filling *f)
-{
-    const xmlNode *set = node_child(filter, "SelectorSet");
-    struct cim_path *wanted = cim_alloc(&c->arena, sizeof *wanted);
-    const char *ns = NULL;
-    const char *wrong =
-        set && wanted ? wsman_read_selectors(&c->arena, set, 0, wanted, &ns) : "no SelectorSet";
-    const struct cim_class *cls = wrong ? NULL : wsman_class(c);
-    for (uint32_t i = 0; cls && i < wanted->nkeys; i++) {
-        if (cim_class_prop(cls, wanted->keys[i].name) < 0 ||
-            wanted->keys[i].value.type != CIM_STRING) {
-            wrong = "a selector names no property of the class";
-        }
-    }
-    if (wrong) {
-        wsman_fail(c, WSF_CANNOT_PROCESS_FILTER, NULL, "%s", wrong);
-    } else if (cls) {
-        struct cim_status st = {0};
-        l->wanted = wanted;
-        cim_broker_enum_instances(c->broker, &c->caller, c->names.ns, cls->name, fill, f, &st);
-        l->wanted = NULL;
-        if (st.code != CIM_OK) {
-            wsman_fail_cim(c, &st);
-        }
-    }
-}
-
-/* Fills the enumeration. A class and a query that names one are too much, as on Windows. */
-static void run_filter(struct wsman_call *c, struct listing *l, struct filling *f)
-{
-    struct cim_status st = {0};
-    const xmlNode *filter = node_child(c->body, "Filter");
-    const char *dialect = filter ? node_attr(&c->arena, filter, "Dialect") : NULL;
-    bool any = strcmp(c->target.class_name, "*") == 0;
-    if (!filter && any) {
-        wsman_fail(c, WSF_CANNOT_PROCESS_FILTER, NULL,
-                   "a resource URI of all classes wants a filter");
-    } else if (!filter) {
-        cim_broker_enum_instances(c->broker, &c->caller, c->names.ns, c->target.class_name, fill, f,
-                                  &st);
-    } else if (dialect && strcasecmp(dialect, DIALECT_WQL) == 0) {
-        const char *text = node_token(&c->arena, filter);
-        if (!any || !text) {
-            wsman_fail(c, WSF_CANNOT_PROCESS_FILTER, NULL,
-                       "a query in WQL wants a resource URI that ends with /*");
-        } else {
-            run_wql(c, text, l, f, &st);
-        }
-    } else if (dialect && strcasecmp(dialect, DIALECT_ASSOCIATION) == 0) {
-        run_related(c, filter, f, &st);
-    } else if (dialect && strcasecmp(dialect, DIALECT_SELECTOR) == 0 && !any) {
-        run_selectors(c, filter, l, f);
-    } else {
-        wsman_fail(c, WSF_FILTER_DIALECT, NULL,
-                   "filters are in WQL, SelectorFilter or "
-                   "associationFilter");
-    }
-    if (st.code != CIM_OK) {
-        wsman_fail_cim(c, &st);
+    vr_buf_printf(b, "<n:Expires>PT%uS</n:Expires>", cim_pull_timeout_s(p));
+    if (with_context) {
+        vr_buf_printf(b, "<n:EnumerationContext>uuid:%s</n:EnumerationContext>", cim_pull_id(p));
     }
 }
 
@@ -336,6 +213,9 @@ static void answer_open(struct wsman_call *c, struct vr_buf *b, struct cim_pull 
     }
     wsman_begin(c, b, NS_N "/EnumerateResponse", c->want_total ? (int64_t)cim_pull_left(p) : -1);
     vr_buf_text(b, "<n:EnumerateResponse>");
+    if (node_child(c->body, "Expires")) {
+        put_lease(b, p, false);
+    }
     if (!optimised) {
         /* an enumeration of nothing is open, too, until its first Pull */
         vr_buf_printf(b, "<n:EnumerationContext>uuid:%s</n:EnumerationContext>", cim_pull_id(p));
@@ -350,6 +230,34 @@ static void answer_open(struct wsman_call *c, struct vr_buf *b, struct cim_pull 
         vr_buf_deinit(&items);
     }
     vr_buf_text(b, "</n:EnumerateResponse>");
+}
+
+/* What is asked for goes into the enumeration. */
+static void fill(struct wsman_call *c, const struct cim_schema *schema, struct filling *f)
+{
+    struct cim_status st = {0};
+    struct listing *l = cim_alloc(cim_pull_arena(f->pull), sizeof *l);
+    if (l) {
+        l->names = c->names;
+        l->class_name = c->target.class_name;
+        l->classes = c->names.classes;
+        l->class_form = c->class_form;
+        f->listing = l;
+        cim_pull_set_data(f->pull, l);
+        read_mode(c, l);
+        if (l->classes) {
+            check_classes(c, l);
+        }
+        if (c->fault == WSF_NONE && l->classes) {
+            wsman_list_classes(c, f->pull, schema);
+        } else if (c->fault == WSF_NONE) {
+            wsman_run_filter(c, l, f);
+        }
+        l->class_name = NULL; /* of the request, which goes */
+    }
+    if (c->fault == WSF_NONE && !cim_pull_filled(f->pull, &st)) {
+        wsman_fail_cim(c, &st);
+    }
 }
 
 void wsman_enumerate(struct wsman_call *c, struct vr_buf *b)
@@ -376,21 +284,7 @@ void wsman_enumerate(struct wsman_call *c, struct vr_buf *b)
         wsman_fail_cim(c, &st);
         return;
     }
-    struct listing *l = cim_alloc(cim_pull_arena(f.pull), sizeof *l);
-    if (l) {
-        l->names = c->names;
-        l->class_name = c->target.class_name;
-        f.listing = l;
-        cim_pull_set_data(f.pull, l);
-        read_mode(c, l);
-        if (c->fault == WSF_NONE) {
-            run_filter(c, l, &f);
-        }
-        l->class_name = NULL; /* of the request, which goes */
-    }
-    if (c->fault == WSF_NONE && !cim_pull_filled(f.pull, &st)) {
-        wsman_fail_cim(c, &st);
-    }
+    fill(c, schema, &f);
     if (c->fault == WSF_NONE) {
         answer_open(c, b, f.pull);
     }
@@ -449,6 +343,30 @@ void wsman_pull(struct wsman_call *c, struct vr_buf *b)
     vr_buf_deinit(&items);
     if (!more) {
         cim_pull_close(c->broker->pulls, p);
+    }
+}
+
+void wsman_renew(struct wsman_call *c, struct vr_buf *b)
+{
+    uint32_t seconds;
+    struct cim_pull *p = find(c, "Renew");
+    if (p && read_expires(c, &seconds)) {
+        cim_pull_renew(c->broker->pulls, p, seconds);
+        wsman_begin(c, b, NS_N "/RenewResponse", -1);
+        vr_buf_text(b, "<n:RenewResponse>");
+        put_lease(b, p, true);
+        vr_buf_text(b, "</n:RenewResponse>");
+    }
+}
+
+void wsman_get_status(struct wsman_call *c, struct vr_buf *b)
+{
+    struct cim_pull *p = find(c, "GetStatus");
+    if (p) {
+        wsman_begin(c, b, NS_N "/GetStatusResponse", -1);
+        vr_buf_text(b, "<n:GetStatusResponse>");
+        put_lease(b, p, false);
+        vr_buf_text(b, "</n:GetStatusResponse>");
     }
 }
 

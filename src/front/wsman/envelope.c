@@ -27,6 +27,7 @@
     X(MAX_ENVELOPE, NS_W, "MaxEnvelopeSize")                                                       \
     X(TIMEOUT, NS_W, "OperationTimeout")                                                           \
     X(LOCALE, NS_W, "Locale")                                                                      \
+    X(FRAGMENT, NS_W, "FragmentTransfer")                                                          \
     X(TOTAL, NS_W, "RequestTotalItemsCountEstimate")                                               \
     X(DATA_LOCALE, NS_P, "DataLocale")                                                             \
     X(SESSION_ID, NS_P, "SessionId")                                                               \
@@ -52,11 +53,14 @@ static const struct {
 enum {
     ADDRESSING,
     ENUMERATION,
+    TRANSFER,
     WSMAN
 };
 
-static const char *const fault_actions[] = {
-    [ADDRESSING] = NS_A "/fault", [ENUMERATION] = NS_N "/fault", [WSMAN] = WSMAN_PROTOCOL "/fault"};
+static const char *const fault_actions[] = {[ADDRESSING] = NS_A "/fault",
+                                            [ENUMERATION] = NS_N "/fault",
+                                            [TRANSFER] = NS_X "/fault",
+                                            [WSMAN] = WSMAN_PROTOCOL "/fault"};
 
 static const struct {
     const char *subcode, *code;
@@ -111,6 +115,15 @@ void wsman_fail_cim(struct wsman_call *c, const struct cim_status *st)
         }
     }
     wsman_fail(c, WSF_INTERNAL_ERROR, NULL, "%s", st->text);
+}
+
+void wsman_fail_put(struct wsman_call *c, const struct cim_status *st)
+{
+    if (st->code == CIM_ERR_INVALID_PARAMETER || st->code == CIM_ERR_TYPE_MISMATCH ||
+        st->code == CIM_ERR_NO_SUCH_PROPERTY) {
+        wsman_fail(c, WSF_INVALID_REPRESENTATION, "InvalidValues", "%s", st->text);
+    }
+    wsman_fail_cim(c, st);
 }
 
 /* --- nodes --- */
@@ -240,12 +253,36 @@ static void read_timeout(struct wsman_call *c, const xmlNode *n)
     }
 }
 
-/* No option is known: one that must be complied with cannot be. */
-static void check_options(struct wsman_call *c, const xmlNode *set)
+/* The options of classes: what is not said is as if it were true, but for IncludeClassOrigin. */
+static bool read_option(struct wsman_call *c, const xmlNode *n, const char *name)
+{
+    struct wsman_class_form *f = &c->class_form;
+    const char *text = node_token(&c->arena, n);
+    bool yes = is_true(text), no = text && (strcmp(text, "false") == 0 || strcmp(text, "0") == 0);
+    if (!c->names.classes || !name) {
+        return false;
+    }
+    if (strcmp(name, "IncludeQualifiers") == 0) {
+        f->no_qualifiers = no;
+    } else if (strcmp(name, "IncludeInheritedElements") == 0) {
+        f->local_only = no;
+    } else if (strcmp(name, "IncludeClassOrigin") == 0) {
+        f->origin = yes;
+    } else if (strcmp(name, "IncludeInheritanceHierarchy") != 0) {
+        return false; /* that one: SUPERCLASS is always there */
+    }
+    if (!yes && !no) {
+        wsman_fail(c, WSF_INVALID_OPTIONS, "InvalidValues", "the option %s is true or false", name);
+    }
+    return true;
+}
+
+/* One that must be complied with has to be known. */
+static void read_options(struct wsman_call *c, const xmlNode *set)
 {
     for (xmlNode *n = set ? node_first(set) : NULL; n; n = node_next(n)) {
         const char *name = node_attr(&c->arena, n, "Name");
-        if (is_true(node_attr(&c->arena, n, "MustComply"))) {
+        if (!read_option(c, n, name) && is_true(node_attr(&c->arena, n, "MustComply"))) {
             wsman_fail(c, WSF_INVALID_OPTIONS, "NotSupported", "the option '%.60s' is not known",
                        name ? name : "");
         }
@@ -319,10 +356,11 @@ void wsman_read_envelope(struct wsman_call *c, const xmlNode *root)
     check_reply_to(c, found[H_FAULT_TO]);
     read_max_envelope(c, found[H_MAX_ENVELOPE]);
     read_timeout(c, found[H_TIMEOUT]);
-    check_options(c, found[H_OPTIONS]);
     if (!c->identify && c->fault == WSF_NONE) {
         read_target(c, found[H_SELECTORS]);
     }
+    read_options(c, found[H_OPTIONS]);
+    c->fragment = found[H_FRAGMENT];
     if (cim_arena_failed(&c->arena)) {
         wsman_fail(c, WSF_QUOTA_LIMIT, NULL, "the request needs too much memory");
     }
@@ -330,7 +368,7 @@ void wsman_read_envelope(struct wsman_call *c, const xmlNode *root)
 
 /* --- answers --- */
 
-void wsman_begin(const struct wsman_call *c, struct vr_buf *b, const char *action, int64_t total)
+static void put_header(const struct wsman_call *c, struct vr_buf *b, const char *action)
 {
     char text[VR_UUID_TEXT_LEN];
     struct vr_uuid id = vr_uuid_new();
@@ -345,6 +383,22 @@ void wsman_begin(const struct wsman_call *c, struct vr_buf *b, const char *actio
         put_escaped(b, c->id);
         vr_buf_text(b, "</a:RelatesTo>");
     }
+}
+
+void wsman_begin_fragment(const struct wsman_call *c,
+                          struct vr_buf *b,
+                          const char *action,
+                          const struct wsman_fragment *f)
+{
+    put_header(c, b, action);
+    vr_buf_text(b, "<w:FragmentTransfer s:mustUnderstand=\"true\">");
+    put_escaped(b, f->path);
+    vr_buf_text(b, "</w:FragmentTransfer></s:Header><s:Body>");
+}
+
+void wsman_begin(const struct wsman_call *c, struct vr_buf *b, const char *action, int64_t total)
+{
+    put_header(c, b, action);
     if (total >= 0) {
         vr_buf_printf(b, "<w:TotalItemsCountEstimate>%lld</w:TotalItemsCountEstimate>",
                       (long long)total);
@@ -378,7 +432,7 @@ void wsman_end(struct wsman_call *c, struct vr_buf *b)
     if (c->fault == WSF_NONE && (b->failed || b->len + sizeof WSMAN_TAIL > c->max_envelope)) {
         wsman_fail(c, WSF_ENCODING_LIMIT, c->acted ? "UnreportableSuccess" : "MaxEnvelopeSize",
                    "the answer is larger than %u bytes%s", c->max_envelope,
-                   c->acted ? "; the method was called" : "");
+                   c->acted ? "; what was asked for is done" : "");
     }
     if (c->fault != WSF_NONE) {
         vr_buf_reset(b);

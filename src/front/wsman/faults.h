@@ -18,11 +18,13 @@
     X(ENCODING_LIMIT, "w:EncodingLimit", "s:Sender", WSMAN, 2147942487u)                           \
     X(INTERNAL_ERROR, "w:InternalError", "s:Receiver", WSMAN, 2147500037u)                         \
     X(INVALID_OPTIONS, "w:InvalidOptions", "s:Sender", WSMAN, 2147942487u)                         \
+    X(INVALID_REPRESENTATION, "x:InvalidRepresentation", "s:Sender", TRANSFER, 2147942487u)        \
     X(INVALID_PARAMETER, "w:InvalidParameter", "s:Sender", WSMAN, 2147942487u)                     \
     X(INVALID_SELECTORS, "w:InvalidSelectors", "s:Sender", WSMAN, 2150858813u)                     \
     X(QUOTA_LIMIT, "w:QuotaLimit", "s:Sender", WSMAN, 2147942414u)                                 \
     X(SCHEMA_VALIDATION, "w:SchemaValidationError", "s:Sender", WSMAN, 2150858817u)                \
     X(UNSUPPORTED_FEATURE, "w:UnsupportedFeature", "s:Sender", WSMAN, 2147500033u)                 \
+    X(FRAGMENT_DIALECT, "w:FragmentDialectNotSupported", "s:Sender", WSMAN, 2147500033u)           \
     X(CANNOT_PROCESS_FILTER, "n:CannotProcessFilter", "s:Sender", ENUMERATION, 2147942487u)        \
     X(FILTER_DIALECT, "n:FilterDialectRequestedUnavailable", "s:Sender", ENUMERATION, 2147500033u) \
     X(INVALID_CONTEXT, "n:InvalidEnumerationContext", "s:Receiver", ENUMERATION, 2147942487u)      \

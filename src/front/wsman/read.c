@@ -227,6 +227,91 @@ read_item(struct reader *r, const xmlNode *n, const struct cim_feature *decl, st
     }
 }
 
+static bool add(struct reader *r,
+                struct wsman_call *c,
+                const xmlNode *n,
+                const struct cim_feature *decl,
+                struct cim_value *ret)
+{
+    read_value(r, n, decl, ret);
+    if (r->param->wrong_type || r->param->bad_value) {
+        wsman_fail(c, WSF_INVALID_REPRESENTATION, "InvalidValues", "%s: %s", decl->name,
+                   r->param->why ? r->param->why : "not a value it can have");
+    }
+    return c->fault == WSF_NONE;
+}
+
+static struct cim_instance *
+begin_object(struct wsman_call *c, const struct cim_class *cls, const char ***ret_names)
+{
+    struct cim_instance *to = cim_instance_new(&c->arena, cls);
+    *ret_names = cim_alloc(&c->arena, (cls->nprops + 1) * sizeof **ret_names);
+    for (uint32_t i = 0; to && i < cls->nprops; i++) {
+        to->values[i] = cim_null(cls->props[i].type);
+    }
+    if (!to || !*ret_names) {
+        wsman_fail(c, WSF_QUOTA_LIMIT, NULL, "the request needs too much memory");
+        return NULL;
+    }
+    return to;
+}
+
+bool wsman_read_object(struct wsman_call *c,
+                       const xmlNode *n,
+                       const struct cim_class *cls,
+                       struct cim_modify *m)
+{
+    const char **names;
+    struct cim_param param = {0};
+    struct reader r = {.a = &c->arena, .schema = cls->schema, .param = &param};
+    struct cim_instance *to = begin_object(c, cls, &names);
+    m->to = to;
+    m->names = names;
+    for (const xmlNode *p = to ? node_first(n) : NULL; p; p = node_next(p)) {
+        int at = cim_class_prop(cls, (const char *)p->name);
+        bool seen = false;
+        if (at < 0) {
+            wsman_fail(c, WSF_INVALID_REPRESENTATION, "InvalidValues", "%s has no property '%.60s'",
+                       cls->name, (const char *)p->name);
+            return false;
+        }
+        for (uint32_t i = 0; i < m->nnames && !seen; i++) {
+            seen = names[i] == cls->props[at].name;
+        }
+        if (!seen) { /* one more of an array is read with the first */
+            names[m->nnames++] = cls->props[at].name;
+            if (!add(&r, c, p, &cls->props[at], &to->values[at])) {
+                return false;
+            }
+        }
+    }
+    return c->fault == WSF_NONE;
+}
+
+bool wsman_read_property(struct wsman_call *c,
+                         const xmlNode *n,
+                         const struct cim_class *cls,
+                         int prop,
+                         struct cim_modify *m)
+{
+    const char **names;
+    struct cim_param param = {0};
+    struct reader r = {.a = &c->arena, .schema = cls->schema, .param = &param};
+    struct cim_instance *to = begin_object(c, cls, &names);
+    if (!to) {
+        return false;
+    }
+    read_item(&r, n, &cls->props[prop], &to->values[prop]);
+    names[0] = cls->props[prop].name;
+    m->to = to;
+    m->names = names;
+    m->nnames = 1;
+    if (param.wrong_type || param.bad_value) {
+        wsman_fail(c, WSF_INVALID_REPRESENTATION, "InvalidValues", "%s: %s", names[0], param.why);
+    }
+    return c->fault == WSF_NONE;
+}
+
 bool wsman_read_params(struct wsman_call *c, const xmlNode *input, struct cim_invoke *inv)
 {
     for (const xmlNode *n = input ? node_first(input) : NULL; n; n = node_next(n)) {

@@ -60,6 +60,34 @@ static void fake_get(struct cim_broker *b,
     } else {
         fill(*ret);
     }
+    if (((struct fixture *)b)->arrays) {
+        struct cim_value *items = cim_alloc(a, 2 * sizeof *items);
+        items[0] = cim_uint(CIM_UINT16, 2);
+        items[1] = cim_uint(CIM_UINT16, 32768);
+        cim_set(
+            *ret, "OperationalStatus",
+            (struct cim_value){.type = CIM_UINT16, .is_array = true, .count = 2, .items = items});
+    }
+}
+
+static void
+fake_modify(struct cim_broker *b, const struct cim_modify *m, cim_modify_done done, void *ctx)
+{
+    struct fixture *f = (struct fixture *)b;
+    struct cim_status st = {0};
+    char num[32];
+    f->changes[0] = '\0';
+    for (uint32_t i = 0; i < m->nnames; i++) {
+        const struct cim_value *v = cim_get(m->to, m->names[i]);
+        size_t n = strlen(f->changes);
+        snprintf(f->changes + n, sizeof f->changes - n, "%s=%s ", m->names[i],
+                 v->is_null ? "NULL" : cim_value_text(v, num, sizeof num));
+    }
+    f->modified++;
+    if (f->modify_code) {
+        cim_fail(&st, f->modify_code, "not like this");
+    }
+    done(ctx, &st);
 }
 
 static void fake_enum(struct cim_broker *b,
@@ -71,17 +99,21 @@ static void fake_enum(struct cim_broker *b,
 {
     struct cim_arena a;
     bool is_link = strcmp(cls->name, "Msvm_ServiceAffectsElement") == 0;
-    if (!is_link && strcmp(cls->name, "Msvm_ComputerSystem") != 0) {
+    bool is_service =
+        ((struct fixture *)b)->lists_service && strcmp(cls->name, "Msvm_ReplicationService") == 0;
+    if (!is_link && !is_service && strcmp(cls->name, "Msvm_ComputerSystem") != 0) {
         return;
     }
     cim_arena_init(&a, 1 << 20);
     struct cim_instance *i = cim_instance_new(&a, cls);
     if (is_link) {
         fill_link(&a, i);
+    } else if (is_service) {
+        fill_service(i);
     } else {
         fill(i);
     }
-    unsigned copies = is_link ? 1 : ((struct fixture *)b)->copies;
+    unsigned copies = is_link || is_service ? 1 : ((struct fixture *)b)->copies;
     for (unsigned n = 0; n < (copies ? copies : 1) && cb(ctx, i); n++) {
     }
     cim_arena_deinit(&a);
@@ -134,8 +166,11 @@ fake_invoke(struct cim_broker *b, const struct cim_invoke *call, cim_invoke_done
     reply(done, ctx);
 }
 
-static const struct cim_broker_ops fake = {
-    .name = "fake", .get_instance = fake_get, .enum_instances = fake_enum, .invoke = fake_invoke};
+static const struct cim_broker_ops fake = {.name = "fake",
+                                           .get_instance = fake_get,
+                                           .enum_instances = fake_enum,
+                                           .invoke = fake_invoke,
+                                           .modify_instance = fake_modify};
 
 /* With CIMXML_DTD in the environment, a file, every answer must be valid against it. */
 static void validate(xmlDoc *doc, const char *text)

@@ -57,6 +57,13 @@ struct fixture {
     uint64_t now_ms;     /* for the enumerations */
     const char *as_user; /* NULL: anna */
     bool no_pulls;
+    bool lists_service; /* it is found by some of its keys, too */
+    bool arrays;        /* the VM that is got has OperationalStatus 2, 32768 */
+    /* instances that were modified, and with what: "Name=value Other=NULL "; modify_code: the
+     * status it gives */
+    unsigned modified;
+    char changes[256];
+    int modify_code;
     struct cim_pulls *pulls; /* made by the first request */
     /* while the call's memory is there; NULL: nobody looks */
     void (*look)(struct fixture *f, const struct cim_invoke *call);

@@ -42,6 +42,29 @@ static void test_401_then_reuse(void **state)
     close(fd);
 }
 
+/* Headers and body leave in one piece: in two, a client that delays its acknowledgements would wait
+ * 40 ms for the second. */
+static void test_one_write(void **state)
+{
+    struct fixture *f = *state;
+    char buf[4096];
+    int fd = dial(f);
+    for (int i = 0; i < 100; i++) {
+        say(fd, "POST /wsman HTTP/1.1\r\n" HOST AUTH "Content-Type: application/soap+xml\r\n"
+                "Content-Length: 1\r\n\r\nx");
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        assert_int_equal(poll(&p, 1, HEAR_MS), 1);
+        ssize_t n = recv(fd, buf, sizeof buf - 1, 0);
+        assert_true(n > 0);
+        buf[n] = '\0';
+        const char *body = strstr(buf, "\r\n\r\n"), *length = strcasestr(buf, "content-length:");
+        assert_non_null(body);
+        assert_non_null(length);
+        assert_int_equal(strlen(body + 4), strtoul(length + 15, NULL, 10));
+    }
+    close(fd);
+}
+
 static void test_routes(void **state)
 {
     static const struct {
@@ -531,6 +554,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TF(test_401_then_reuse),
+        TF(test_one_write),
         TF(test_routes),
         TF(test_identify_unauthenticated),
         TF(test_identify_unauthenticated_limits),

@@ -6,6 +6,8 @@
 #define VM_URI WMI_URI "Msvm_ComputerSystem"
 #define WQL(query)                                                                                 \
     "<w:Filter Dialect=\"http://schemas.microsoft.com/wbem/wsman/1/WQL\">" query "</w:Filter>"
+#define CQL(query)                                                                                 \
+    "<w:Filter Dialect=\"http://schemas.dmtf.org/wbem/cql/1/dsp0202.pdf\">" query "</w:Filter>"
 #define OPTIMIZE(max) "<w:OptimizeEnumeration/><w:MaxElements>" max "</w:MaxElements>"
 #define CONTEXT "string(//n:EnumerationContext)"
 
@@ -166,6 +168,71 @@ static void test_filters(void **state)
     fixture_deinit(&f);
 }
 
+/* As wsl asks: on the URI of the class. */
+static void test_cql(void **state)
+{
+    struct fixture f = {.copies = 2};
+    ask(&f, ENUMERATE(VM_URI, CQL("select * from msvm_computersystem where Name = '" VM_ID
+                                  "' and not EnabledState = 3") OPTIMIZE("10")));
+    expect_ok(&f);
+    expect(&f, "count(//w:Items/wmivm:Msvm_ComputerSystem)", "2");
+    ask(&f, ENUMERATE(WMI_URI "*",
+                      CQL("SELECT Name FROM Msvm_ComputerSystem WHERE Name = 'x'") OPTIMIZE("10")));
+    expect_ok(&f);
+    expect(&f, "count(//w:Items/*)", "0");
+    static const char *const refused[] = {
+        ENUMERATE(VM_URI, CQL("")),
+        ENUMERATE(VM_URI, CQL("SELECT * FROM Msvm_ReplicationService")),
+        ENUMERATE(VM_URI, CQL("SELECT * FROM Msvm_ComputerSystem WHERE Name LIKE 'a%'")),
+        ENUMERATE(VM_URI, CQL("SELECT * FROM Msvm_ComputerSystem WHERE Name = 'a' OR NOT (Name = "
+                              "'b' AND Name LIKE 'c')")),
+        ENUMERATE(VM_URI, CQL("ASSOCIATORS OF {Msvm_ComputerSystem.Name=\"x\"}")),
+    };
+    for (size_t i = 0; i < VR_COUNT(refused); i++) {
+        ask(&f, refused[i]);
+        expect_fault(&f, "n:CannotProcessFilter", "");
+    }
+    fixture_deinit(&f);
+}
+
+/* Renew, GetStatus, and what Enumerate says of its Expires. */
+static void test_lease(void **state)
+{
+    struct fixture f = {.copies = 2, .now_ms = 1000};
+    ask(&f, ENUMERATE(VM_URI, ""));
+    expect(&f, "count(//n:Expires)", "0");
+    ask(&f, ENUMERATE(VM_URI, "<n:Expires>PT10S</n:Expires>"));
+    expect(&f, "string(//n:EnumerateResponse/n:Expires)", "PT10S");
+    char *id = context_of(&f);
+    f.now_ms += 9000;
+    go_on(&f, "Renew", id, "<n:Expires>PT1M</n:Expires>");
+    expect_ok(&f);
+    expect(&f, "string(/s:Envelope/s:Header/a:Action)", ENUM "RenewResponse");
+    expect(&f, "string(//n:RenewResponse/n:Expires)", "PT60S");
+    expect(&f, "string(//n:RenewResponse/n:EnumerationContext)", id);
+    f.now_ms += 59000;
+    go_on(&f, "GetStatus", id, "");
+    expect_ok(&f);
+    expect(&f, "string(/s:Envelope/s:Header/a:Action)", ENUM "GetStatusResponse");
+    expect(&f, "string(//n:GetStatusResponse/n:Expires)", "PT60S");
+    go_on(&f, "Renew", id, "<n:Expires>P1D</n:Expires>");
+    expect(&f, "string(//n:Expires)", "PT3600S"); /* no longer than that */
+    go_on(&f, "Renew", id, "");
+    expect(&f, "string(//n:Expires)", "PT120S");
+    go_on(&f, "Renew", id, "<n:Expires>2030-01-01T00:00:00Z</n:Expires>");
+    expect_fault(&f, "n:UnsupportedExpirationType", "");
+    go_on(&f, "Renew", id, "<n:Expires>PT0S</n:Expires>");
+    expect_fault(&f, "n:InvalidExpirationTime", "");
+    go_on(&f, "Pull", id, "<n:MaxTime>PT30S</n:MaxTime><n:MaxElements>10</n:MaxElements>");
+    expect_ok(&f);
+    go_on(&f, "GetStatus", id, "");
+    expect_fault(&f, "n:InvalidEnumerationContext", "");
+    go_on(&f, "Renew", id, "");
+    expect_fault(&f, "n:InvalidEnumerationContext", "");
+    free(id);
+    fixture_deinit(&f);
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -189,7 +256,11 @@ static void test_refused(void **state)
         {ENUMERATE(VM_URI, "<n:Expires>2030-01-01T00:00:00Z</n:Expires>"),
          "n:UnsupportedExpirationType", ""},
         {ENUMERATE(VM_URI, "<n:Expires>PT0S</n:Expires>"), "n:InvalidExpirationTime", ""},
+        {ENUMERATE(VM_URI, "<w:OptimizeEnumeration/><n:MaxTime>soon</n:MaxTime>"),
+         "w:SchemaValidationError", ""},
         {REQUEST(ENUM "Enumerate", VM_URI, "", ""), "w:SchemaValidationError", ""},
+        {REQUEST(ENUM "Renew", VM_URI, "", "<n:Renew/>"), "w:SchemaValidationError", ""},
+        {REQUEST(ENUM "GetStatus", VM_URI, "", "<n:Renew/>"), "w:SchemaValidationError", ""},
         {REQUEST(ENUM "Pull", VM_URI, "", "<n:Pull/>"), "w:SchemaValidationError", ""},
         {REQUEST(ENUM "Pull", VM_URI, "",
                  "<n:Pull><n:EnumerationContext>uuid:0</n:EnumerationContext></n:Pull>"),
@@ -273,6 +344,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_one_by_one),    T(test_optimised), T(test_modes),
                                        T(test_classes_below), T(test_filters),   T(test_refused),
-                                       T(test_whose),         T(test_sizes)};
+                                       T(test_whose),         T(test_sizes),     T(test_cql),
+                                       T(test_lease)};
     return cmocka_run_group_tests(tests, load_schema, free_schema);
 }

@@ -114,6 +114,93 @@ static void test_settings_as_they_were_read(void **state)
     cim_arena_deinit(&a);
 }
 
+/* --- instances that are modified through these methods --- */
+
+static struct cim_status modified;
+static unsigned times;
+
+static void on_modified(void *ctx, const struct cim_status *st)
+{
+    modified = *st;
+    times++;
+}
+
+/* An instance with the keys of `path`, and one property of it set; *text of v NULL: without a
+ * value. The status. */
+static int put(struct calls *t,
+               enum vr_role role,
+               const char *class_name,
+               const char *id,
+               const char *property,
+               struct cim_value v)
+{
+    const char *names[] = {"InstanceID", property};
+    struct cim_status st = {0};
+    struct cim_modify m = {.caller = {.user = "anna", .role = role},
+                           .cls = cim_broker_class(provider_broker(t->p), CIM_NAMESPACE, class_name,
+                                                   CIM_ERR_INVALID_CLASS, &st),
+                           .names = names,
+                           .nnames = property ? 2 : 1};
+    struct cim_arena a;
+    cim_arena_init(&a, 1 << 20);
+    struct cim_instance *i = cim_instance_new(&a, m.cls);
+    cim_set(i, "InstanceID", cim_str(id));
+    if (property) {
+        i->values[cim_class_prop(m.cls, property)] = v;
+    }
+    m.to = i;
+    m.path.class_name = m.cls->name;
+    assert_true(cim_path_add_key(&m.path, "InstanceID", cim_str(id)));
+    unsigned before = times;
+    cim_broker_modify_instance(provider_broker(t->p), &m, on_modified, NULL);
+    assert_int_equal(times, before + 1);
+    cim_arena_deinit(&a);
+    return modified.code;
+}
+
+#define SETTINGS_ID "Microsoft:a.example\\ReplicationServiceSettings"
+
+static void test_put_settings(void **state)
+{
+    struct calls *t = *state;
+    struct vr_service before = now(t);
+    struct cim_value interval = cim_uint(CIM_UINT32, 7200);
+#define PUT_SETTING(role, property, v) put(t, role, SETTINGS, SETTINGS_ID, property, v)
+    assert_int_equal(PUT_SETTING(VR_ROLE_OPERATOR, "MonitoringInterval", interval),
+                     CIM_ERR_ACCESS_DENIED);
+    assert_int_equal(PUT_SETTING(VR_ROLE_NONE, "MonitoringInterval", interval),
+                     CIM_ERR_ACCESS_DENIED);
+    /* as it is: no change, which needs no role */
+    assert_int_equal(PUT_SETTING(VR_ROLE_VIEWER, NULL, interval), CIM_OK);
+    assert_int_equal(PUT_SETTING(VR_ROLE_VIEWER, "HttpPort", cim_null(CIM_UINT16)), CIM_OK);
+    assert_int_equal(PUT_SETTING(VR_ROLE_VIEWER, "MonitoringInterval",
+                                 cim_uint(CIM_UINT32, before.monitoring_interval_s)),
+                     CIM_OK);
+    /* what is no setting, or cannot be without a value, or cannot be had */
+    assert_int_equal(PUT_SETTING(VR_ROLE_ADMIN, "Caption", cim_str("mine")),
+                     CIM_ERR_INVALID_PARAMETER);
+    assert_non_null(strstr(modified.text, "Caption"));
+    assert_int_equal(PUT_SETTING(VR_ROLE_ADMIN, "MonitoringInterval", cim_null(CIM_UINT32)),
+                     CIM_ERR_INVALID_PARAMETER);
+    assert_int_equal(PUT_SETTING(VR_ROLE_ADMIN, "HttpsPort", cim_uint(CIM_UINT16, 443)),
+                     CIM_ERR_NOT_SUPPORTED);
+    assert_non_null(strstr(modified.text, "vmreplicad.conf"));
+    assert_int_equal(PUT_SETTING(VR_ROLE_ADMIN, "CertificateThumbPrint", cim_str("AA")),
+                     CIM_ERR_INVALID_PARAMETER);
+    assert_int_equal(put(t, VR_ROLE_ADMIN, SETTINGS, "other", "MonitoringInterval", interval),
+                     CIM_ERR_NOT_FOUND);
+    assert_int_equal(put(t, VR_ROLE_ADMIN, "Msvm_ReplicationRelationship", "x", NULL, interval),
+                     CIM_ERR_NOT_SUPPORTED);
+    struct vr_service after = now(t);
+    assert_memory_equal(&after, &before, sizeof(after));
+    assert_int_equal(PUT_SETTING(VR_ROLE_ADMIN, "MonitoringInterval", interval), CIM_OK);
+    assert_int_equal(now(t).monitoring_interval_s, 7200);
+    assert_int_equal(
+        PUT_SETTING(VR_ROLE_ADMIN, "MonitoringStartTime", datetime("00000000093001.000000+000")),
+        CIM_OK);
+    assert_int_equal(now(t).monitoring_start_s, 34201);
+}
+
 /* --- authorization --- */
 
 static int entry(struct calls *t,
@@ -132,6 +219,26 @@ static int entry(struct calls *t,
     calls_set(t, "TrustGroup", cim_str(group));
     calls_set(t, "ReplicaStorageLocation", cim_str(storage));
     return calls_run(t);
+}
+
+static void test_put_authorization(void **state)
+{
+    struct calls *t = *state;
+    static const char id[] = "Microsoft:a.example\\ReplicationAuthorization\\b.example";
+    assert_int_equal(
+        entry(t, VR_METHOD_AddAuthorizationEntry, VR_ROLE_ADMIN, "b.example", "lab", "/srv/old"),
+        0);
+    assert_int_equal(put(t, VR_ROLE_OPERATOR, ENTRY, id, "TrustGroup", cim_str("x")),
+                     CIM_ERR_ACCESS_DENIED);
+    assert_int_equal(put(t, VR_ROLE_ADMIN, ENTRY, id, "AllowedPrimaryHostSystem", cim_str("c")),
+                     CIM_ERR_INVALID_PARAMETER);
+    assert_int_equal(put(t, VR_ROLE_ADMIN, ENTRY, id, "ReplicaStorageLocation", cim_str("here")),
+                     CIM_ERR_INVALID_PARAMETER);
+    assert_string_equal(core_auth(t->f->c, "b.example")->storage, "/srv/old");
+    assert_int_equal(put(t, VR_ROLE_ADMIN, ENTRY, id, "ReplicaStorageLocation", cim_str("/srv/b")),
+                     CIM_OK);
+    assert_string_equal(core_auth(t->f->c, "b.example")->storage, "/srv/b");
+    assert_string_equal(core_auth(t->f->c, "b.example")->trust_group, "lab");
 }
 
 static int take(struct calls *t, enum vr_role role, const char *host)
@@ -425,6 +532,8 @@ int main(void)
         CALLS_TEST(test_settings),
         CALLS_TEST(test_monitoring_start),
         CALLS_TEST(test_settings_as_they_were_read),
+        CALLS_TEST(test_put_settings),
+        CALLS_TEST(test_put_authorization),
         CALLS_TEST(test_authorization),
         CALLS_TEST(test_set_authorization),
         CALLS_TEST(test_certificates),
