@@ -109,7 +109,9 @@ static void earlier(uint64_t *next, uint64_t t)
     }
 }
 
-/* A few at a time: each is a transaction, and thousands may have ended in the same hour. */
+/* A few at a time: each is a transaction, and thousands may have ended in the same hour. The newest
+ * job stays, however old: after a restart the next id follows its own, so that none is given twice.
+ */
 static void forget_old(struct core *c, uint64_t now)
 {
     if (c->forget_us == 0 || c->forget_us > now) {
@@ -117,7 +119,7 @@ static void forget_old(struct core *c, uint64_t now)
     }
     uint64_t next = 0;
     size_t removed = 0;
-    for (size_t i = 0; i < c->njobs;) {
+    for (size_t i = 0; i + 1 < c->njobs;) {
         const struct vr_job *j = &c->jobs[i]->j;
         uint64_t due = vr_job_is_final(j->state) ? j->finished_us + c->config.job_keep_us : 0;
         if (due != 0 && due <= now) {
