@@ -170,11 +170,33 @@ static void free_stuck(struct core *c, struct rel_entry *rel)
     }
 }
 
+/* The sidecar says that the relationship was removed, the store does not yet. When that cannot be
+ * written either, ENABLE asks the sidecar again (serve.c). */
+static void forget_released(struct core *c)
+{
+    for (size_t i = 0; i < c->nrels;) {
+        struct rel_entry *e = c->rels[i];
+        const struct vr_rel *rel = &e->r;
+        bool gone = !rel->is_source && rel->released &&
+                    c->ops->delete_rel(c->ctx, &rel->vm_id, rel->number, NULL) == 0;
+        if (!gone) {
+            i++;
+            continue;
+        }
+        core_event(c, CORE_EV_DISABLED, &rel->vm_id, NULL,
+                   "the removal of relationship %u, cut off by a stop, is complete; the replica's "
+                   "images stay",
+                   rel->number);
+        core_remove_rel(c, e);
+    }
+}
+
 int core_start(struct core *c, struct vr_err *err)
 {
     if (c->started) {
         return vr_fail(err, VR_E_INTERNAL, "started twice");
     }
+    forget_released(c);
     for (size_t i = 0; i < c->njobs; i++) {
         start_job(c, c->jobs[i]);
     }

@@ -92,7 +92,9 @@ struct vr_rel {
     char peer[VR_HOST_MAX];   /* connection point of the other host */
     char peer_identity[VR_HOST_MAX]; /* SAN dNSName its certificate must carry */
     char storage[VR_PATH_MAX];       /* directory of the replica's images; replica side only */
-    char vm_name[VR_NAME_MAX];       /* replica side only, not stored: from its sidecar */
+    /* replica side only, not stored: from its sidecar */
+    char vm_name[VR_NAME_MAX];
+    bool released; /* it belongs to no relationship any more: a removal was cut off */
     /* replica side: the authorization entry that alone allows it; "": any that allows its peer */
     char auth_host[VR_HOST_MAX];
     char excluded[VR_DISKS_MAX][VR_NAME_MAX]; /* disk names; source side only */

@@ -55,6 +55,24 @@ static void test_enable_half_removed(void **state)
     fake_free(f);
 }
 
+/* The same, and a start comes before the next making. */
+static void test_start_half_removed(void **state)
+{
+    struct fake *f = replica(VR_REL_REPLICATING);
+    f->rels[0].released = true; /* as the sidecar is read before core is loaded */
+    f->fail_from = f->saves + 1;
+    f->fail_count = 1;
+    fake_restart(f);
+    assert_int_equal(f->injected, 1);
+    assert_non_null(fake_get(f, 0)); /* the store could not be written: the next start again */
+    fake_restart(f);
+    assert_null(core_rel(f->c, &f->vm.id, 0));
+    assert_int_equal(f->nrels, 0);
+    assert_non_null(strstr(f->events, "replication-disabled"));
+    assert_null(strstr(f->log, "release ")); /* the sidecar says so already */
+    fake_free(f);
+}
+
 static void test_enable(void **state)
 {
     struct fake *f = fake_new();
@@ -239,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_enable),
         T(test_enable_half_removed),
+        T(test_start_half_removed),
         T(test_ourselves),
         T(test_events_name_the_vm),
         T(test_identity_and_direction),
