@@ -60,11 +60,41 @@ void enable(struct world *w, int at)
 void create(struct world *w, int at)
 {
     struct host *h = &w->host[at];
-    struct core_enable_args args = {.vm_id = w->vm_id, .no_start = true, .background = true};
+    struct core_enable_args args = {.vm_id = w->vm_id,
+                                    .no_start = true,
+                                    .background = true,
+                                    .keep_found = rng_chance(&w->rng, 60)};
     snprintf(args.peer, sizeof args.peer, "h%d", at + 2);
     if (h->up) {
         world_note(w, SIM_CREATED);
         core_enable(h->core, &admin, &args, answered, h);
+    }
+}
+
+static const enum sim_count starts[] = {[CORE_START_NETWORK] = SIM_START_NETWORK,
+                                        [CORE_START_EXPORT] = SIM_EXPORT,
+                                        [CORE_START_SEEDED] = SIM_START_SEEDED};
+
+void start(struct world *w, int at, enum core_start_type type, uint64_t start_us)
+{
+    struct host *h = &w->host[at];
+    struct core_start_args args = {
+        .vm_id = w->vm_id, .rel_number = at, .type = type, .start_us = start_us};
+    snprintf(args.location, sizeof args.location, EXPORT_DIR "-%d", at);
+    if (h->up) {
+        world_note(w, start_us ? SIM_START_LATER : starts[type]);
+        core_start_replication(h->core, &admin, &args, answered, h);
+    }
+}
+
+void import(struct world *w, int at)
+{
+    struct host *h = &w->host[at];
+    struct core_import_args args = {.vm_id = w->vm_id};
+    snprintf(args.location, sizeof args.location, EXPORT_DIR "-%d", at - 1);
+    if (h->up) {
+        world_note(w, SIM_IMPORT);
+        core_import_initial(h->core, &admin, &args, answered, h);
     }
 }
 
@@ -86,6 +116,11 @@ void forget(struct world *w, int at)
     struct host *h = &w->host[at];
     if (h->up) {
         world_note(w, SIM_REMOVED);
+        if (rng_chance(&w->rng, 20)) { /* the peer dies while it forgets */
+            struct fs *f = &w->host[at + 1].fs;
+            f->plan =
+                (struct fs_plan){.at = f->ops + 1 + rng_below(&w->rng, 4), .fault = FS_DIE_BEFORE};
+        }
         core_remove(h->core, &admin, &w->vm_id, (uint8_t)at, answered, h);
     }
 }
@@ -111,6 +146,17 @@ void change_state(struct world *w, int at, uint16_t to)
     }
 }
 
+void stop_offline(struct world *w, int at)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct host *h = &w->host[at];
+    for (size_t i = 0; i < CARRIERS_MAX; i++) {
+        if (w->carriers[i] && w->carriers[i]->host == h && h->up) {
+            (void)core_job_state_change(h->core, &admin, w->carriers[i]->job_id, 4, &err);
+        }
+    }
+}
+
 /* --- what the guest does --- */
 
 static struct fs_inode *source_disk(struct world *w, uint32_t i)
@@ -129,6 +175,11 @@ static void source_changed(struct world *w)
         if (w->lanes[i] && !w->lanes[i]->from_replica) {
             w->lanes[i]->broken = true;
             w->host[w->lanes[i]->peer].mixed = true;
+        }
+    }
+    for (size_t i = 0; i < CARRIERS_MAX; i++) {
+        if (w->carriers[i] && w->carriers[i]->o.rel.number == 0) {
+            w->carriers[i]->broken = true;
         }
     }
 }
@@ -278,11 +329,42 @@ static void schedule(struct world *w, int at)
     }
 }
 
+/* The first generation, one way or another. */
+static void first_copy(struct world *w, int at)
+{
+    switch (rng_below(&w->rng, 8)) {
+    case 0:
+        start(w, at, CORE_START_NETWORK, 0);
+        break;
+    case 1:
+        start(w, at, rng_chance(&w->rng, 50) ? CORE_START_NETWORK : CORE_START_SEEDED,
+              w->now_us + 1 + rng_below(&w->rng, 600) * 1000000);
+        break;
+    case 2:
+        put_seeds(w, at);
+        start(w, at, CORE_START_SEEDED, 0);
+        break;
+    case 3:
+    case 4:
+        start(w, at, CORE_START_EXPORT, 0);
+        break;
+    case 5:
+        carry_from(w, at);
+        break;
+    case 6:
+        stop_offline(w, (int)rng_below(&w->rng, HOSTS));
+        break;
+    default:
+        import(w, at + 1);
+        break;
+    }
+}
+
 void person_acts(struct world *w)
 {
     int at = rng_chance(&w->rng, 70) ? 0 : 1;
     struct host *h = &w->host[at];
-    switch (rng_below(&w->rng, 13)) {
+    switch (rng_below(&w->rng, 15)) {
     case 0:
     case 1:
     case 2:
@@ -324,6 +406,10 @@ void person_acts(struct world *w)
         break;
     case 11:
         modify(w, at);
+        break;
+    case 12:
+    case 13:
+        first_copy(w, at);
         break;
     default:
         enable(w, at);

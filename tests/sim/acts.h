@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The single acts of scenarios: a person's verbs (at 0: on h1), guest's writes, fate's faults. */
 #pragma once
+#include "core/initial.h"
 #include "tests/sim/world.h"
 
 extern const struct core_caller admin;
@@ -9,6 +10,9 @@ void run_some(struct world *w, uint64_t events);
 void run_to_rest(struct world *w);
 void enable(struct world *w, int at);
 void create(struct world *w, int at); /* the relationship as a job; nothing is sent yet */
+void start(struct world *w, int at, enum core_start_type type, uint64_t start_us);
+void import(struct world *w, int at);       /* at the replica's host */
+void stop_offline(struct world *w, int at); /* the export or import that runs there */
 void modify(struct world *w, int at);
 void forget(struct world *w, int at); /* removes the relationship as a job */
 void resync(struct world *w, int at, uint64_t start_us, bool force, bool restart);

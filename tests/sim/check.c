@@ -298,8 +298,7 @@ void check_completed(struct host *h, const struct vr_job *job)
 {
     struct world *w = h->w;
     const struct vr_rel *rel = core_rel(h->core, &job->vm_id, job->rel_number);
-    if (!rel || (job->type != VR_JOBTYPE_INITIAL && job->type != VR_JOBTYPE_RESYNC &&
-                 job->type != VR_JOBTYPE_RESYNC_EXTENDED)) {
+    if (!rel || !sim_is_transfer(job)) {
         return;
     }
     world_note(w, SIM_COMPLETED);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "resync/sidecar.h"
 #include "tests/sim/world.h"
 #include "util/num.h"
 
@@ -23,10 +24,10 @@ static void random_bytes(void *ctx, void *p, size_t n)
 
 /* --- the store: a call is one transaction --- */
 
-static bool is_transfer(const struct vr_job *job)
+bool sim_is_transfer(const struct vr_job *job)
 {
-    return job->type == VR_JOBTYPE_INITIAL || job->type == VR_JOBTYPE_RESYNC ||
-           job->type == VR_JOBTYPE_RESYNC_EXTENDED;
+    return job->type == VR_JOBTYPE_INITIAL || job->type == VR_JOBTYPE_INITIAL_SEEDED ||
+           job->type == VR_JOBTYPE_RESYNC || job->type == VR_JOBTYPE_RESYNC_EXTENDED;
 }
 
 /* What became of the successes since the save before. */
@@ -98,7 +99,7 @@ static int save_job(void *ctx, const struct vr_job *job, struct vr_err *err)
     }
     bool news = old->state != VR_JOB_COMPLETED && job->state == VR_JOB_COMPLETED;
     *old = *job;
-    h->completed += news && is_transfer(job) ? 1 : 0;
+    h->completed += news && sim_is_transfer(job) ? 1 : 0;
     if (news && r == 0) {
         check_completed(h, job);
     }
@@ -114,7 +115,7 @@ static int delete_job(void *ctx, uint64_t id, struct vr_err *err)
     if (apply && old) {
         const struct vr_job *live = core_job(h->core, id); /* its end may never have been saved */
         bool late = old->state != VR_JOB_COMPLETED && live && live->state == VR_JOB_COMPLETED;
-        h->completed += late && is_transfer(live) ? 1 : 0;
+        h->completed += late && sim_is_transfer(live) ? 1 : 0;
         if ((vr_job_is_final(old->state) || (live && vr_job_is_final(live->state))) &&
             h->nended < VR_COUNT(h->ended)) {
             h->ended[h->nended++] = id;
@@ -237,6 +238,17 @@ static int start_transfer(void *ctx, const struct core_transfer *t, struct vr_er
 static void command_transfer(void *ctx, uint64_t job_id, enum core_lane_command cmd, uint64_t value)
 {
     lane_command(ctx, job_id, cmd, value);
+    carrier_command(ctx, job_id, cmd);
+}
+
+static int check_offline(void *ctx, const struct core_offline *o, struct vr_err *err)
+{
+    return carrier_check(ctx, o, err);
+}
+
+static int start_offline(void *ctx, const struct core_offline *o, struct vr_err *err)
+{
+    return carrier_start(ctx, o, err);
 }
 
 static int peer_call(void *ctx,
@@ -269,31 +281,74 @@ static int peer_call(void *ctx,
 
 /* --- the replica --- */
 
+static bool holds_images(struct host *h, struct stor *stor)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < h->w->ndisks; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "vd%c.raw", 'a' + (int)i);
+        any = any || stor_exists(stor, name);
+    }
+    return any;
+}
+
+/* As the daemon does: a released replica's sidecar goes, its images stay. */
+static int clear_released(struct stor *stor, struct vr_err *err)
+{
+    struct sidecar *sc = calloc(1, sizeof *sc);
+    int r = sidecar_read(stor, sc, err);
+    if (r == 0 && sc->role != REPLICA_ROLE_RELEASED) {
+        r = vr_fail(err, VR_E_EXISTS, "a replica is there already");
+    }
+    free(sc);
+    r = r < 0 ? r : stor_unlink(stor, REPLICA_SIDECAR, err);
+    return r < 0 ? r : stor_sync_dir(stor, err);
+}
+
+/* Where it goes: images are wanted, those of a former replica if there is one; or none may be. */
+static int
+choose_dir(struct host *h, const char *storage, bool keeps, char ret[160], struct vr_err *err)
+{
+    for (unsigned n = 1;; n++) {
+        snprintf(ret, 160, "%.100s/vm1-%u", storage, n);
+        struct stor *stor = fs_stor(&h->fs, ret);
+        bool used = stor_exists(stor, REPLICA_SIDECAR), images = holds_images(h, stor);
+        int r = used && keeps ? clear_released(stor, err) : 0;
+        stor_close(stor);
+        if (r == -VR_E_EXISTS || (!keeps && (used || images))) {
+            continue;
+        }
+        return r;
+    }
+}
+
 static int
 create_replica(void *ctx, struct vr_rel *rel, const struct vr_peer_request *req, struct vr_err *err)
 {
     struct host *h = ctx;
-    for (unsigned n = 1;; n++) {
-        char path[160];
-        snprintf(path, sizeof path, "%.100s/vm1-%u", rel->storage, n);
-        struct stor *stor = fs_stor(&h->fs, path);
-        if (stor_exists(stor, REPLICA_SIDECAR)) {
-            stor_close(stor);
-            continue;
-        }
-        int r = replica_create(stor, rel, req, NULL, REPLICA_IMAGES_REFUSED, err);
-        stor_close(stor);
-        if (r < 0) {
-            return r;
-        }
-        snprintf(rel->storage, sizeof rel->storage, "%s", path);
-        snprintf(h->replica_dir, sizeof h->replica_dir, "%s", path);
-        vr_assert(!h->replica);
-        snapshot_unref(TAKE_PTR(h->must));
-        h->at = (struct vr_uuid){0};
-        h->promoted = false;
-        return host_open_replica(h, err);
+    char path[160];
+    bool seeded = req->kind == VR_TRANSFER_SEEDED, keeps = req->kind == VR_PEER_ENABLE_KEEPS;
+    int r = choose_dir(h, rel->storage, seeded || keeps, path, err);
+    if (r < 0) {
+        return r;
     }
+    struct stor *stor = fs_stor(&h->fs, path);
+    r = replica_create(stor, rel, req, NULL,
+                       seeded  ? REPLICA_IMAGES_SEEDED
+                       : keeps ? REPLICA_IMAGES_KEPT
+                               : REPLICA_IMAGES_REFUSED,
+                       err);
+    stor_close(stor);
+    if (r < 0) {
+        return r;
+    }
+    snprintf(rel->storage, sizeof rel->storage, "%s", path);
+    snprintf(h->replica_dir, sizeof h->replica_dir, "%s", path);
+    vr_assert(!h->replica);
+    snapshot_unref(TAKE_PTR(h->must));
+    h->at = (struct vr_uuid){0};
+    h->promoted = false;
+    return host_open_replica(h, err);
 }
 
 static int inspect_replica(void *ctx,
@@ -334,6 +389,7 @@ static void end_target_sessions(void *ctx, const struct vr_uuid *vm, uint8_t num
     if (s) {
         session_end(s, -VR_E_CANCELED);
     }
+    carrier_stop_import(ctx);
 }
 
 static int release(void *ctx, const struct vr_rel *rel, struct vr_err *err)
@@ -370,6 +426,8 @@ const struct core_env_ops sim_env = {
     .replica_vm = env_replica_vm,
     .check_disks = check_disks,
     .start_transfer = start_transfer,
+    .check_offline = check_offline,
+    .start_offline = start_offline,
     .command_transfer = command_transfer,
     .peer_call = peer_call,
     .create_replica = create_replica,

@@ -452,6 +452,43 @@ struct fs_inode *fs_make(struct fs *f, const char *path, const char *name, uint6
     return n;
 }
 
+size_t fs_copy_dir(struct fs *from, struct fs *to, const char *path)
+{
+    const struct fs_dir *src = fs_dir_of(from, path, false);
+    if (!src || src->cur.n == 0) {
+        return 0;
+    }
+    struct fs_dir *dst = fs_dir_of(to, path, true);
+    dst->cur.n = 0;
+    for (size_t i = 0; i < src->cur.n; i++) {
+        const struct fs_inode *n = src->cur.e[i].inode;
+        struct fs_inode *copy = fs_inode_new(to, n->image, n->image ? n->size : 0);
+        fs_change(copy, 0, n->data, n->size);
+        fs_synced(copy);
+        dir_op(dst, src->cur.e[i].name, NULL, copy);
+    }
+    dst->dur = dst->cur;
+    dst->nops = 0;
+    return src->cur.n;
+}
+
+void fs_spoil_dir(struct fs *f, const char *path)
+{
+    struct fs_dir *d = fs_dir_of(f, path, true);
+    size_t i = rng_below(f->rng, d->cur.n);
+    struct fs_inode *n = d->cur.e[i].inode;
+    if (n->size == 0 || rng_chance(f->rng, 25)) {
+        dir_op(d, d->cur.e[i].name, NULL, NULL);
+        d->dur = d->cur;
+        d->nops = 0;
+        return;
+    }
+    uint64_t at = rng_below(f->rng, n->size);
+    uint8_t byte = n->data[at] ^ (uint8_t)(1u << rng_below(f->rng, 8));
+    fs_change(n, at, &byte, 1);
+    fs_synced(n);
+}
+
 bool fs_locked(const struct fs_inode *n)
 {
     return n->owned || n->seized || n->readers;

@@ -85,6 +85,10 @@ void fs_poke(struct fs_inode *n, uint64_t off, const void *p, size_t len);
 /* Punches, as a guest's discard. off and len multiples of 4 KiB, or to the end. */
 void fs_punch(struct fs_inode *n, uint64_t off, uint64_t len);
 struct fs_inode *fs_make(struct fs *f, const char *path, const char *name, uint64_t size);
+/* All files of the directory as they are, durable, in place of what is at `to`; how many. */
+size_t fs_copy_dir(struct fs *from, struct fs *to, const char *path);
+/* A byte of one of its files, or one file, is lost. */
+void fs_spoil_dir(struct fs *f, const char *path);
 /* Somebody else takes the lock ("a VM was started"); false: it is taken. */
 bool fs_seize(struct fs_inode *n);
 void fs_release(struct fs_inode *n);

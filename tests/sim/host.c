@@ -65,6 +65,11 @@ static void host_stop(struct host *h)
             session_drop(w->sessions[i]);
         }
     }
+    for (size_t i = 0; i < CARRIERS_MAX; i++) {
+        if (w->carriers[i] && w->carriers[i]->host == h) {
+            carrier_drop(w->carriers[i]);
+        }
+    }
     for (size_t i = 0; i < CALLS_MAX; i++) {
         if (w->calls[i] && w->calls[i]->from == h) {
             free(w->calls[i]);
@@ -168,24 +173,43 @@ int host_open_replica(struct host *h, struct vr_err *err)
     return r;
 }
 
+static bool holds_replica(const struct host *h)
+{
+    bool holds = false;
+    for (size_t i = 0; i < h->nrels; i++) {
+        holds = holds || !h->rels[i].is_source;
+    }
+    return holds;
+}
+
 static void load(struct host *h)
 {
     struct vr_err err = VR_ERR_INIT;
     int r = 0;
     struct vr_service service = vr_service_default();
+    bool released = false;
     service.monitoring_interval_s = VR_INTERVAL_MIN_S; /* windows end often */
     r = core_load_service(h->core, &service, &err);
     for (size_t i = 0; r == 0 && i < h->nauths; i++) {
         r = core_load_auth(h->core, &h->auths[i], &err);
     }
     for (size_t i = 0; r == 0 && i < h->nrels; i++) {
-        r = core_load_rel(h->core, &h->rels[i], &err);
+        struct vr_rel rel = h->rels[i];
+        rel.released =
+            !rel.is_source && h->replica && replica_role(h->replica) == REPLICA_ROLE_RELEASED;
+        released = released || rel.released;
+        r = core_load_rel(h->core, &rel, &err);
     }
     for (size_t i = 0; r == 0 && i < h->njobs; i++) {
         r = core_load_job(h->core, &h->jobs[i], &err);
     }
     if (r == 0) {
         r = core_start(h->core, &err);
+    }
+    if (released && r == 0 && !holds_replica(h)) {
+        world_note(h->w, SIM_RELEASED_AT_START);
+        replica_close(TAKE_PTR(h->replica));
+        h->replica_dir[0] = '\0';
     }
     if (r < 0) {
         world_fail(h->w, "%s does not start: %s", h->name, vr_err_text(&err));

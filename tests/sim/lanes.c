@@ -424,8 +424,6 @@ static int open_session(struct host *to,
     return r;
 }
 
-static void session_over(struct host *h, const struct vr_peer_request *open, int result);
-
 void lane_accept(struct lane *l)
 {
     struct world *w = l->host->w;
@@ -476,7 +474,7 @@ void lane_accept(struct lane *l)
 }
 
 /* The replica is opened anew: what was begun is settled, what must be forgotten is forgotten. */
-static void session_over(struct host *h, const struct vr_peer_request *open, int result)
+void session_over(struct host *h, const struct vr_peer_request *open, int result)
 {
     struct core_transfer_result *res = calloc(1, sizeof *res);
     replica_close(TAKE_PTR(h->replica));

@@ -2,6 +2,7 @@
 /* Scripts of what happens in a world; then all faults end, and everything must come right. */
 #include <stdlib.h>
 
+#include "resync/replica_priv.h"
 #include "tests/sim/acts.h"
 #include "tests/sim/alloc.h"
 #include "util/num.h"
@@ -35,6 +36,49 @@ static bool is_promoted(struct world *w, int at)
     return w->host[at].promoted;
 }
 
+/* What was exported is imported, or given up. */
+static void finish_export(struct world *w, int at)
+{
+    const struct vr_rel *rel = host_rel(&w->host[at], (uint8_t)at);
+    if (!rel || !rel->exported || w->failed) {
+        return;
+    }
+    carry_from(w, at);
+    import(w, at + 1);
+    run_to_rest(w);
+    if (!w->host[at + 1].must) {
+        change_state(w, at, VR_REL_RESYNC_REQUIRED);
+        run_to_rest(w);
+    }
+}
+
+/* The first transfer: a replica that found images wants a start that says so. */
+static void first_transfer(struct world *w, int at)
+{
+    const struct replica *r = w->host[at + 1].replica;
+    bool found = r && r->sc.found_images && vr_uuid_is_nil(&r->sc.rel.generation.uuid);
+    if (found) {
+        put_seeds(w, at); /* those that are missing */
+        start(w, at, CORE_START_SEEDED, 0);
+    } else {
+        enable(w, at);
+    }
+    run_to_rest(w);
+}
+
+/* Removed while the replica's host could not be told, and made again: a person says that it is
+ * ours. */
+static void adopt_older(struct world *w, int at)
+{
+    struct host *h = &w->host[at];
+    const struct vr_rel *rel = host_rel(h, (uint8_t)at);
+    if (w->failed || !rel || !rel->needs_decision || w->counts[SIM_REMOVED] == 0) {
+        return;
+    }
+    core_adopt(h->core, &admin, &w->vm_id, at, answered, h);
+    run_to_rest(w);
+}
+
 /* An explicit resynchronization of the relationship must complete now. */
 static void must_complete(struct world *w, int at)
 {
@@ -43,10 +87,11 @@ static void must_complete(struct world *w, int at)
     if (w->failed) {
         return;
     }
+    finish_export(w, at);
     if (!rel || rel->state == VR_REL_READY) {
-        enable(w, at);
-        run_to_rest(w);
+        first_transfer(w, at);
     }
+    adopt_older(w, at);
     w->answers = 0;
     resync(w, at, 0, false, false);
     run_to_rest(w);
@@ -128,10 +173,77 @@ static void begin_by_jobs(struct world *w)
     run_some(w, rng_below(&w->rng, 200));
 }
 
+static void maybe_fate(struct world *w, unsigned percent)
+{
+    if (rng_chance(&w->rng, percent)) {
+        fate_acts(w);
+    }
+}
+
+static void run_with_fate(struct world *w, uint64_t events)
+{
+    run_some(w, rng_below(&w->rng, 40));
+    maybe_fate(w, 30);
+    run_some(w, rng_below(&w->rng, events));
+}
+
+/* Exported, carried, imported and found again. */
+static void begin_by_export(struct world *w, int at)
+{
+    start(w, at, CORE_START_EXPORT, 0);
+    if (rng_chance(&w->rng, 10)) {
+        run_some(w, rng_below(&w->rng, 10));
+        stop_offline(w, at);
+    }
+    run_with_fate(w, 80);
+    if (rng_chance(&w->rng, 10)) {
+        change_state(w, at, VR_REL_RESYNC_REQUIRED); /* given up; a later import still counts */
+    }
+    run_some(w, rng_below(&w->rng, 400));
+    carry_from(w, at);
+    guest_writes(w);
+    import(w, at + 1);
+    if (rng_chance(&w->rng, 15)) {
+        run_some(w, rng_below(&w->rng, 25));
+        stop_offline(w, at + 1);
+    } else if (rng_chance(&w->rng, 10)) {
+        forget(w, at);
+    }
+    run_with_fate(w, 400);
+    resync(w, at, 0, false, false);
+    run_with_fate(w, 100);
+}
+
+/* Msvm_ReplicationService's own way: made first, then started. */
+static void begin_by_start(struct world *w, int at)
+{
+    create(w, at);
+    run_with_fate(w, 200);
+    switch (rng_below(&w->rng, 5)) {
+    case 0:
+        start(w, at, CORE_START_NETWORK, 0);
+        break;
+    case 1:
+        start(w, at, CORE_START_NETWORK, w->now_us + 1000000 * (1 + rng_below(&w->rng, 600)));
+        break;
+    case 2:
+        put_seeds(w, at);
+        start(w, at, CORE_START_SEEDED, 0);
+        break;
+    default:
+        begin_by_export(w, at);
+        break;
+    }
+    run_with_fate(w, 600);
+}
+
 static void begin(struct world *w, bool extended)
 {
     if (rng_chance(&w->rng, 25)) {
         begin_by_jobs(w);
+    }
+    if (rng_chance(&w->rng, 25)) {
+        begin_by_start(w, 0);
     }
     enable(w, 0);
     if (rng_chance(&w->rng, 70)) {
@@ -141,6 +253,9 @@ static void begin(struct world *w, bool extended)
     }
     if (extended && !w->failed) {
         world_note(w, SIM_EXTENDED);
+        if (rng_chance(&w->rng, 20)) {
+            begin_by_start(w, 1);
+        }
         enable(w, 1);
         run_some(w, rng_below(&w->rng, 600));
     }

@@ -139,6 +139,7 @@ enum what {
     LANE,
     ACCEPT,
     SESSION,
+    CARRIER,
     CALL,
     TICK,
     BOOT,
@@ -183,6 +184,12 @@ static void consider_all(struct next *n)
         struct session *s = w->sessions[i];
         if (s) {
             consider(n, SESSION, s, s->eager ? 0 : s->wake_us);
+        }
+    }
+    for (size_t i = 0; i < CARRIERS_MAX; i++) {
+        struct carrier *t = w->carriers[i];
+        if (t) {
+            consider(n, CARRIER, t, t->waits ? t->wake_us : 0);
         }
     }
     for (size_t i = 0; i < CALLS_MAX; i++) {
@@ -241,6 +248,9 @@ static void happen(struct next *n)
     case SESSION:
         session_step(n->who);
         break;
+    case CARRIER:
+        carrier_step(n->who);
+        break;
     case CALL:
         deliver(w, n->who);
         break;
@@ -253,7 +263,7 @@ static void happen(struct next *n)
         break;
     case REPLICA:
         h->replica_us = 0;
-        if (!h->replica && !host_session(h)) {
+        if (!h->replica && !host_session(h) && !host_import(h)) {
             (void)!host_open_replica(h, NULL);
         }
         break;

@@ -8,35 +8,21 @@
 #pragma once
 #include "core/core.h"
 #include "resync/lane.h"
+#include "tests/sim/counts.h"
 #include "tests/sim/fs.h"
+#include "tests/sim/parts.h"
 #include "tests/sim/rng.h"
 
 #define HOSTS 3
 #define LANES_MAX 4
 #define SESSIONS_MAX 4
 #define CALLS_MAX 64
+#define CARRIERS_MAX 4
 #define JOBS_MAX 256
 #define GENS_MAX 256
 #define ACKED_MAX 128
 #define SRC_DIR "/src"
-
-/* Faults and turns of fate that a run of many seeds must have seen. */
-/* clang-format off */
-#define SIM_COUNTS(X)                                                                              \
-    X(KILL) X(POWER) X(CRASH_IN_REDO) X(CRASH_IN_RECOVERY) X(CRASH_AFTER_INTENT) X(EIO) X(NOSPACE) \
-    X(TORN) X(DROPPED) X(LOST_NAME) X(NOMEM) X(LINK_CUT) X(CALL_TIMEOUT) X(DAMAGE) X(GUEST_WRITE)  \
-    X(GUEST_DURING) X(VM_STARTED) X(FAILOVER) X(PAUSE) X(RESUME) X(CANCEL) X(VERIFY) X(SCHEDULED)  \
-    X(SUPERSEDED) X(RESTART_FLAG) X(BANDWIDTH) X(EXTENDED) X(GATE_CLOSED) X(COMPLETED)             \
-    X(SETTLED_LATE) X(RESUMED_STAGING) X(FULL_DISK) X(FORCED) X(RUNS_MERGED) X(PREEMPTED) \
-    X(MODIFIED) X(CREATED) X(REMOVED)
-/* clang-format on */
-
-enum sim_count {
-#define X(name) SIM_##name,
-    SIM_COUNTS(X)
-#undef X
-    SIM_COUNT_COUNT
-};
+#define EXPORT_DIR "/export" /* with "-" and the number of the relationship */
 
 /* The contents of all disks at one instant; shared. */
 struct snapshot {
@@ -50,60 +36,6 @@ struct gen {
     struct snapshot *snap;
     uint64_t job_id, instant_us;
     int source;
-};
-
-struct slow_link { /* lets only some frames of what has come be received in one step */
-    struct link link;
-    struct link *next;
-    unsigned budget;
-    bool starved;
-};
-
-struct world;
-struct host;
-
-struct lane {
-    struct host *host;
-    uint64_t job_id;
-    enum vr_transfer_kind kind;
-    struct source *source;
-    struct slow_link link;
-    struct stor *stor;
-    struct stor_lock *lock[VR_DISKS_MAX];
-    struct block_dev *dev[VR_DISKS_MAX];
-    struct snapshot *snap;
-    uint64_t instant_us, wake_us;
-    bool eager;  /* has, or may have, something to do now */
-    bool stop;   /* pause */
-    bool broken; /* the guest wrote while it was being read */
-    bool proposed_saved, from_replica;
-    int peer;
-    uint64_t damage_seq; /* of the replica when the session began */
-    uint64_t
-        must_differ; /* bytes that differ from what is there and staged; UINT64_MAX: not known */
-    bool must_equal; /* verify: what the truth is */
-    struct session *session;
-    /* the other end, until it is accepted */
-    struct link *far;
-    uint64_t accept_us;
-};
-
-struct session {
-    struct host *host;
-    struct target *target;
-    struct slow_link link;
-    struct vr_peer_request open;
-    struct lane *lane; /* only for telling that frames may have come */
-    uint64_t wake_us, gate_since_us;
-    bool eager, committing, woke_gate;
-};
-
-struct call {
-    struct host *from;
-    int to;
-    uint64_t id, due_us;
-    bool lost;
-    struct vr_peer_request req;
 };
 
 struct host {
@@ -152,6 +84,7 @@ struct world {
     struct lane *lanes[LANES_MAX];
     struct session *sessions[SESSIONS_MAX];
     struct call *calls[CALLS_MAX];
+    struct carrier *carriers[CARRIERS_MAX];
     struct gen gens[GENS_MAX];
     size_t ngens;
     struct {
@@ -192,6 +125,7 @@ struct host *world_host(struct world *w, const char *name);
 
 /* --- env.c --- */
 extern const struct core_env_ops sim_env;
+bool sim_is_transfer(const struct vr_job *job); /* moves a relationship to another generation */
 
 /* --- slow.c --- */
 struct slow_link slow_over(struct link *next);
@@ -210,6 +144,22 @@ void session_end(struct session *s, int result);
 void session_drop(struct session *s);
 bool host_reads_replica(struct host *h);
 struct session *host_session(struct host *h);
+
+/* Over: the replica is opened anew and core is told. */
+void session_over(struct host *h, const struct vr_peer_request *open, int result);
+
+/* --- carry.c --- */
+int carrier_check(struct host *h, const struct core_offline *o, struct vr_err *err);
+int carrier_start(struct host *h, const struct core_offline *o, struct vr_err *err);
+void carrier_command(struct host *h, uint64_t job_id, enum core_lane_command cmd);
+void carrier_step(struct carrier *t);
+void carrier_stop_import(struct host *h); /* as a session that is told to end */
+void carrier_drop(struct carrier *t);     /* the host is gone: nobody is told */
+struct carrier *host_import(struct host *h);
+/* Somebody carries this host's export directory to the next, whatever is in it. */
+void carry_from(struct world *w, int at);
+/* Somebody puts copies of this host's disks where the next one's replica images belong. */
+void put_seeds(struct world *w, int at);
 
 /* --- check.c --- */
 struct snapshot *snapshot_of_source(struct world *w);
