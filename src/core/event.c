@@ -48,6 +48,7 @@ void core_event(struct core *c,
     struct vr_event e = core_event_of(ev, core_now(c));
     e.seq = ++c->event_seq;
     char id[VR_UUID_TEXT_LEN] = "";
+    e.vm_id = vm ? *vm : (struct vr_uuid){0};
     if (vm && !vr_uuid_is_nil(vm) && !name) {
         name = name_of(c, vm);
         name = *name ? name : vr_uuid_text(vm, id);

@@ -51,9 +51,13 @@ struct tls_creds *daemon_creds(struct daemon *d);
 
 /* env.c: what core asks of the world. ctx is the daemon. */
 extern const struct core_env_ops daemon_env_ops;
-/* Log and history. */
-void daemon_event(struct daemon *d, enum core_event ev, const char *vm_name, const char *fmt, ...)
-    VR_PRINTF(4, 5);
+/* Log and history. vm NULL: of no VM. */
+void daemon_event(struct daemon *d,
+                  enum core_event ev,
+                  const struct vr_uuid *vm,
+                  const char *vm_name,
+                  const char *fmt,
+                  ...) VR_PRINTF(5, 6);
 
 /* domains.c: what libvirt tells of, put into the inventory. Control thread only. */
 VR_MUST_CHECK int domains_start(struct daemon *d, struct domains **ret, struct vr_err *err);

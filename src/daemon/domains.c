@@ -45,10 +45,10 @@ static void change_state(void *arg)
     ds->known = ds->known || t->up;
     snprintf(ds->text, sizeof ds->text, "%s", t->text);
     if (t->up) {
-        daemon_event(ds->d, CORE_EV_LIBVIRT_BACK, "", "%zu virtual machines",
+        daemon_event(ds->d, CORE_EV_LIBVIRT_BACK, NULL, "", "%zu virtual machines",
                      inventory_count(ds->d->inventory));
     } else {
-        daemon_event(ds->d, CORE_EV_LIBVIRT_LOST, "", "%s", t->text);
+        daemon_event(ds->d, CORE_EV_LIBVIRT_LOST, NULL, "", "%s", t->text);
     }
 }
 

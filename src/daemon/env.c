@@ -102,10 +102,16 @@ static void env_event(void *ctx, const struct vr_event *event)
     }
 }
 
-void daemon_event(struct daemon *d, enum core_event ev, const char *vm_name, const char *fmt, ...)
+void daemon_event(struct daemon *d,
+                  enum core_event ev,
+                  const struct vr_uuid *vm,
+                  const char *vm_name,
+                  const char *fmt,
+                  ...)
 {
     struct vr_event event = core_event_of(ev, vr_wall_us());
     va_list ap;
+    event.vm_id = vm ? *vm : (struct vr_uuid){0};
     snprintf(event.vm_name, sizeof event.vm_name, "%s", vm_name);
     va_start(ap, fmt);
     vsnprintf(event.text, sizeof event.text, fmt, ap);

@@ -491,7 +491,7 @@ static uint64_t watch_certificate(struct running *run)
     int days;
     uint64_t next, end_us = tls_creds_not_after_us(d->creds);
     if (certwatch_due(&run->certwatch, end_us, vr_wall_us(), &days, &next)) {
-        daemon_event(d, CORE_EV_CERTIFICATE_ENDS, "",
+        daemon_event(d, CORE_EV_CERTIFICATE_ENDS, NULL, "",
                      "this host's certificate %s at %s: make a request (vmreplica certs request), "
                      "have it signed, install it and send SIGHUP",
                      days < 0 ? "ended" : "ends", vr_iso_time(end_us, until, sizeof until));

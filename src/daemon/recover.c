@@ -26,8 +26,8 @@ static void settle(struct daemon *d, struct vr_rel *rel)
         replica_use_end(use);
         return;
     }
-    daemon_event(d, CORE_EV_REPLICA_NOT_READY, "", "replica in %.120s: %.120s", rel->storage,
-                 vr_err_text(&err));
+    daemon_event(d, CORE_EV_REPLICA_NOT_READY, &rel->vm_id, "", "replica in %.120s: %.120s",
+                 rel->storage, vr_err_text(&err));
     rel->health = VR_HEALTH_CRITICAL;
     snprintf(rel->reason, sizeof rel->reason, "%s", vr_err_text(&err));
 }
@@ -78,7 +78,7 @@ adopt_sidecar(struct daemon *d, const char *dir, struct replica *replica, struct
         r = core_load_rel(d->core, &rel, err);
     }
     if (r == 0) {
-        daemon_event(d, CORE_EV_REPLICA_FOUND, vm->name,
+        daemon_event(d, CORE_EV_REPLICA_FOUND, &vm->id, vm->name,
                      "the record of the replica in %.160s was lost and made again", dir);
     }
     return r;
@@ -98,7 +98,7 @@ static void look_into(struct daemon *d, const char *dir)
         replica_close(replica);
     }
     if (r < 0 && r != -VR_E_NOT_FOUND) {
-        daemon_event(d, CORE_EV_REPLICA_NOT_READY, "", "replica in %.120s: %.120s", dir,
+        daemon_event(d, CORE_EV_REPLICA_NOT_READY, NULL, "", "replica in %.120s: %.120s", dir,
                      vr_err_text(&err));
     }
 }

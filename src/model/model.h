@@ -11,6 +11,7 @@
 #include "model/setting.h"
 #include "model/states.h"
 #include "model/stats.h"
+#include "util/scope.h"
 #include "util/uuid.h"
 
 #define VR_NAME_MAX 128   /* a VM's or disk's name, with NUL */
@@ -190,7 +191,8 @@ struct vr_event {
     uint64_t time_us;
     int priority; /* syslog */
     uint32_t event_id;
-    char id[48]; /* stable text id */
+    char id[48];          /* stable text id */
+    struct vr_uuid vm_id; /* nil: of no VM, or of one that was not known then */
     char vm_name[VR_NAME_MAX];
     char text[VR_TEXT_MAX];
 };
@@ -201,6 +203,7 @@ struct vr_event_query {
     bool oldest_first; /* the first `limit`, oldest first; else the newest, newest first */
     uint64_t after_seq, since_us; /* only later ones; 0: all */
     char vm[2][VR_NAME_MAX];      /* only those with one of these names; "": all */
+    const struct vr_scope *scope; /* only those of these VMs; NULL: all */
 };
 
 /* A name that may become part of a path: 1..127 of [A-Za-z0-9._-], not starting with a dot. */

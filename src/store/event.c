@@ -5,8 +5,8 @@
 
 #define E(member, kind) COL(struct vr_event, member, kind)
 static const struct col event_cols[] = {
-    E(seq, COL_U64), E(time_us, COL_U64),  E(priority, COL_INT), E(event_id, COL_U32),
-    E(id, COL_TEXT), E(vm_name, COL_TEXT), E(text, COL_TEXT)};
+    E(seq, COL_U64), E(time_us, COL_U64), E(priority, COL_INT), E(event_id, COL_U32),
+    E(id, COL_TEXT), E(vm_id, COL_UUID),  E(vm_name, COL_TEXT), E(text, COL_TEXT)};
 
 static int
 put_event(struct store *s, const struct vr_event *event, sqlite3_int64 *ret_seq, struct vr_err *err)
@@ -46,6 +46,23 @@ int store_add_event(struct store *s,
     return r;
 }
 
+#define IDS_MAX (VR_SCOPE_MAX * VR_UUID_TEXT_LEN + 1)
+
+/* A space and the ids, with one between them; "": no limit. */
+static void scope_text(const struct vr_scope *scope, char ret[static IDS_MAX])
+{
+    char id[VR_UUID_TEXT_LEN];
+    size_t n = 0;
+    ret[0] = '\0';
+    if (scope && scope->limited) {
+        n += (size_t)snprintf(ret, IDS_MAX, "%s", " ");
+    }
+    for (uint32_t i = 0; n && i < scope->n && i < VR_SCOPE_MAX; i++) {
+        n += (size_t)snprintf(ret + n, IDS_MAX - n, "%s%s", i ? " " : "",
+                              vr_uuid_text(&scope->vm[i], id));
+    }
+}
+
 static int
 bind_query(struct store *s, sqlite3_stmt *stmt, const struct vr_event_query *q, struct vr_err *err)
 {
@@ -57,7 +74,9 @@ bind_query(struct store *s, sqlite3_stmt *stmt, const struct vr_event_query *q, 
     for (int i = 0; r == 0 && i < 2; i++) {
         r = db_bind_text(s, stmt, i + 4, q->vm[i], err);
     }
-    return r;
+    char ids[IDS_MAX];
+    scope_text(q->scope, ids);
+    return r < 0 ? r : db_bind_text(s, stmt, 6, ids, err);
 }
 
 int store_load_events(struct store *s,
@@ -67,7 +86,8 @@ int store_load_events(struct store *s,
                       struct vr_err *err)
 {
 #define EVENTS_OF                                                                                  \
-    "WHERE seq>?1 AND time_us>=?2 AND (?4='' OR vm_name=?4 OR vm_name=?5) ORDER BY seq"
+    "WHERE seq>?1 AND time_us>=?2 AND (?4='' OR vm_name=?4 OR vm_name=?5) "                        \
+    "AND (?6='' OR instr(?6, vm_id)>0) ORDER BY seq"
     static const struct table t = {"event", event_cols, sizeof event_cols / sizeof *event_cols};
     _cleanup_(db_finishp) sqlite3_stmt *stmt = NULL;
     int r = db_select(s, &t, q->oldest_first ? EVENTS_OF " LIMIT ?3" : EVENTS_OF " DESC LIMIT ?3",

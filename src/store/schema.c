@@ -92,6 +92,9 @@ static const char *const steps[] = {
     "ALTER TABLE rel ADD COLUMN verify INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE rel ADD COLUMN success_us INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE rel ADD COLUMN success_duration_us INTEGER NOT NULL DEFAULT 0;",
+    /* 10 */
+    "ALTER TABLE event ADD COLUMN vm_id TEXT NOT NULL"
+    " DEFAULT '00000000-0000-0000-0000-000000000000';",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

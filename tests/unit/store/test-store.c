@@ -276,7 +276,7 @@ static void test_events_are_bounded(void **state)
     assert_int_equal(seq, 1);
     /* Jump to the bound instead of making 10,000 synced transactions. */
     store_close(s);
-    sql("INSERT INTO event SELECT 9999,time_us,priority,event_id,id,vm_name,text FROM event");
+    sql("INSERT INTO event SELECT 9999,time_us,priority,event_id,id,vm_name,text,vm_id FROM event");
     CHECK_OK(store_open(path, &s, &err), &err);
     CHECK_OK(store_add_event(s, &event, &seq, &err), &err);
     CHECK_OK(store_load_events(s, &newest, got_event, &g, &err), &err);
@@ -323,6 +323,35 @@ static void test_events_asked_for(void **state)
             fail_msg("row %zu: %zu events, %u to %u", i, (size_t)g.n, (unsigned)g.seq[0],
                      (unsigned)g.seq[g.n ? g.n - 1 : 0]);
         }
+    }
+    store_close(s);
+}
+
+/* The limit counts what may be seen only; what belongs to no VM is for those who see all. */
+static void test_events_of_a_scope(void **state)
+{
+    struct vr_scope none = {.limited = true}, two = {.limited = true, .n = 2, .vm = {{{8}}, {{9}}}};
+    struct store *s = fresh();
+    for (unsigned i = 1; i <= 6; i++) {
+        struct vr_event event = {.time_us = i, .vm_id = {{(uint8_t)(i < 6 ? 5 + i : 0)}}};
+        snprintf(event.vm_name, sizeof event.vm_name, "same");
+        CHECK_OK(store_add_event(s, &event, NULL, &err), &err);
+    }
+    const struct {
+        struct vr_event_query q;
+        unsigned n;
+        uint64_t first;
+    } rows[] = {{{.limit = 8}, 6, 6},
+                {{.limit = 8, .scope = &two}, 2, 4},
+                {{.limit = 1, .scope = &two}, 1, 4},
+                {{.limit = 1, .scope = &two, .oldest_first = true}, 1, 3},
+                {{.limit = 8, .scope = &two, .vm = {"same"}}, 2, 4},
+                {{.limit = 8, .scope = &none}, 0, 0}};
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        struct got g = {0};
+        CHECK_OK(store_load_events(s, &rows[i].q, got_event, &g, &err), &err);
+        assert_int_equal(g.n, rows[i].n);
+        assert_true(g.n == 0 || g.seq[0] == rows[i].first);
     }
     store_close(s);
 }
@@ -538,6 +567,7 @@ int main(void)
                                        T(test_auth_and_meta),
                                        T(test_events_are_bounded),
                                        T(test_events_asked_for),
+                                       T(test_events_of_a_scope),
                                        T(test_reports_are_bounded),
                                        T(test_what_is_flushed),
                                        T(test_mode_and_wal),
