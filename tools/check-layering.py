@@ -13,6 +13,7 @@ import tempfile
 # The first part of an included name -> the folders that may use that library.
 LIBRARIES = {
     'gnutls/': {'net'},
+    'gssapi/': {'net'},
     'sqlite3.h': {'store'},
     'libnbd.h': {'block'},
     'liburing.h': {'block'},

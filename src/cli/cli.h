@@ -18,6 +18,7 @@
 #define CLI_CA_DIR "/etc/vmreplica/ca"
 #define CLI_EXCLUDES_MAX 16
 #define CLI_NAMES_MAX 16
+#define CLI_ATTRIBUTES_MAX 80
 
 /* X(name, option's word, its argument or NULL, what it does) */
 #define CLI_OPTIONS(X)                                                                             \
@@ -52,6 +53,8 @@
     X(JOURNAL, "journal", NULL, "begin lines with the priority that the journal understands")      \
     X(ROLE, "role", "ROLE", "viewer, operator or admin")                                           \
     X(FILE, "file", "FILE", "the file of users")                                                   \
+    X(NO_PASSWORD, "no-password", NULL, "no password is right; see --attribute")                   \
+    X(ATTRIBUTE, "attribute", "KEY=VALUE", "vm=, cert=, email= or principal=; may be repeated")    \
     X(DIR, "dir", "DIR", "directory of certificate and key")                                       \
     X(CA_DIR, "ca-dir", "DIR", "directory of the CA")                                              \
     X(NAME, "name", "NAME", "name in the certificate; may be repeated")                            \
@@ -77,6 +80,8 @@ struct cli {
     size_t nexclude;
     const char *names[CLI_NAMES_MAX];
     size_t nnames;
+    const char *attributes[CLI_ATTRIBUTES_MAX];
+    size_t nattributes;
     char **args; /* what is no option */
     int nargs;
 };

@@ -7,6 +7,7 @@
 #include "cli/show.h"
 #include "model/states.h"
 #include "net/users.h"
+#include "util/buf.h"
 #include "util/fdio.h"
 #include "util/num.h"
 
@@ -68,17 +69,26 @@ static int parse_role(const struct cli *cli, int *ret, struct vr_err *err)
     return vr_fail(err, VR_E_INVALID, "'%s' is no role: viewer, operator or admin", word);
 }
 
+/* --attribute none alone: none from now on. */
+static struct users_attributes attributes_of(const struct cli *cli)
+{
+    bool none = cli->nattributes == 1 && strcmp(cli->attributes[0], "none") == 0;
+    return (struct users_attributes){none ? 0 : cli->nattributes, cli->attributes};
+}
+
 int cmd_user_add(struct cli *cli)
 {
     struct vr_err err = VR_ERR_INIT;
+    struct users_attributes attributes = attributes_of(cli);
     _cleanup_(wipe) char *password = NULL;
     int role = 0;
     int r = parse_role(cli, &role, &err);
-    if (r == 0) {
+    if (r == 0 && !cli_has(cli, OPT_NO_PASSWORD)) {
         r = read_password(cli, &password, &err);
     }
     if (r == 0) {
-        r = users_add(file_of(cli), cli->args[0], role, password, &err);
+        r = users_add(file_of(cli), cli->args[0], role, password,
+                      cli->nattributes ? &attributes : NULL, &err);
     }
     if (r < 0) {
         return cli_fail(r, &err);
@@ -98,9 +108,21 @@ int cmd_user_remove(struct cli *cli)
     return 0;
 }
 
+static void set_attributes(struct table *t, const struct users *u, size_t user)
+{
+    struct vr_buf b;
+    const char *key, *value;
+    vr_buf_init(&b, USERS_FILE_MAX);
+    for (size_t i = 0; (value = users_attribute(u, user, i, &key)); i++) {
+        vr_buf_printf(&b, "%s%s=%s", i ? " " : "", key, value);
+    }
+    table_set(t, 2, vr_buf_cstr(&b) ? (const char *)b.data : "");
+    vr_buf_deinit(&b);
+}
+
 int cmd_user_list(struct cli *cli)
 {
-    static const char *const head[] = {"USER", "ROLE"};
+    static const char *const head[] = {"USER", "ROLE", "ATTRIBUTES"};
     struct vr_err err = VR_ERR_INIT;
     _cleanup_(users_freep) struct users *u = NULL;
     int r = users_load(file_of(cli), &u, &err);
@@ -115,6 +137,7 @@ int cmd_user_list(struct cli *cli)
         table_row(&t);
         table_set(&t, 0, name);
         table_set(&t, 1, vr_role_text(role));
+        set_attributes(&t, u, i);
     }
     table_print(&t, stdout);
     table_deinit(&t);

@@ -89,8 +89,13 @@ const struct cli_command cli_commands[] = {
      cmd_certs_install},
     {"certs status", "", 0, 0, O(DIR), "this host's certificate",
      "Exit code: 0 all is well, 1 warning, 2 expired, 3 unknown.", cmd_certs_status},
-    {"user add", "NAME", 1, 1, O(FILE) | O(ROLE) | O(PASSWORD_FILE),
-     "add a user of the network interface, or change password and role", NULL, cmd_user_add},
+    {"user add", "NAME", 1, 1, O(FILE) | O(ROLE) | O(PASSWORD_FILE) | O(NO_PASSWORD) | O(ATTRIBUTE),
+     "add a user of the network interface, or change password and role",
+     "Attributes say by what else a user is known (the SHA-256 of a certificate, the e-mail "
+     "address\n"
+     "in one, a Kerberos principal), and vm= to which virtual machines he is limited. Without\n"
+     "--attribute they stay as they are; '--attribute none' takes all away.",
+     cmd_user_add},
     {"user remove", "NAME", 1, 1, O(FILE), "remove a user", NULL, cmd_user_remove},
     {"user list", "", 0, 0, O(FILE), "the users and their roles", NULL, cmd_user_list},
 };

@@ -53,6 +53,8 @@ static int take_option(struct cli *cli, enum cli_option o, const char *value, st
         return take_many(cli->exclude, &cli->nexclude, CLI_EXCLUDES_MAX, value, err);
     case OPT_NAME:
         return take_many(cli->names, &cli->nnames, CLI_NAMES_MAX, value, err);
+    case OPT_ATTRIBUTE:
+        return take_many(cli->attributes, &cli->nattributes, CLI_ATTRIBUTES_MAX, value, err);
     default:
         return 0;
     }

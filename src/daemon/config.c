@@ -67,6 +67,8 @@ static const struct key keys[] = {
     K("http", "cert", KEY_PATH, http_cert, 0, 0, NULL),
     K("http", "key", KEY_PATH, http_key, 0, 0, NULL),
     K("http", "users", KEY_PATH, http_users, 0, 0, NULL),
+    K("http", "client_ca", KEY_PATH, http_client_ca, 0, 0, NULL),
+    K("http", "keytab", KEY_PATH, http_keytab, 0, 0, NULL),
     K("http", "allow_plain_remote", KEY_BOOL, allow_plain_remote, 0, 0, "no"),
     K("socket", "path", KEY_PATH, socket_path, 0, 0, NULL),
     K("socket", "group", KEY_NAME, socket_group, 0, 0, NULL),
@@ -264,6 +266,11 @@ static int check_http(const char *path, const struct reading *rd, struct vr_err 
         return vr_fail(err, VR_E_INVALID,
                        "%s:%u: [http] serves a port but names no 'users' file: nobody could log in",
                        path, line_of(rd, "http", c->http_port ? "port" : "tls_port"));
+    }
+    if (c->http_client_ca[0] && !c->https_port) {
+        return vr_fail(err, VR_E_INVALID,
+                       "%s:%u: [http] client_ca without tls_port: only HTTPS knows certificates",
+                       path, line_of(rd, "http", "client_ca"));
     }
     if (c->http_port && c->http_port == c->https_port) {
         return vr_fail(err, VR_E_INVALID, "%s:%u: [http] port and tls_port are the same", path,

@@ -36,6 +36,7 @@ struct daemon_config {
     char http_listen[CONFIG_ADDRESS_MAX];
     uint32_t http_port, https_port; /* 0: not served */
     char http_cert[VR_PATH_MAX], http_key[VR_PATH_MAX], http_users[VR_PATH_MAX];
+    char http_client_ca[VR_PATH_MAX], http_keytab[VR_PATH_MAX]; /* "": not used */
     bool allow_plain_remote;
     /* [socket] */
     char socket_path[VR_PATH_MAX]; /* default: RUN_DIR/vmreplicad.sock */

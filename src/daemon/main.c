@@ -21,9 +21,9 @@
 #include "block/dev.h"
 #include "daemon/certwatch.h"
 #include "daemon/daemon.h"
+#include "daemon/gate.h"
 #include "daemon/hostinfo.h"
 #include "daemon/wire.h"
-#include "net/users.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/num.h"
@@ -135,15 +135,11 @@ static int check_config(const struct daemon_config *c, struct vr_err *err)
 {
     _cleanup_(tls_creds_unrefp) struct tls_creds *creds = NULL;
     _cleanup_(inventory_freep) struct inventory *inventory = NULL;
-    _cleanup_(users_freep) struct users *users = NULL;
     int r = load_inventory(c, &inventory, err);
     if (r == 0) {
         r = load_creds(c, &creds, err);
     }
-    if (r == 0 && c->http_users[0]) {
-        r = users_load(c->http_users, &users, err);
-    }
-    return r;
+    return r < 0 ? r : gate_check(c, err);
 }
 
 /* --- start --- */

@@ -5,6 +5,7 @@
 #include <grp.h>
 
 #include "daemon/disks.h"
+#include "daemon/gate.h"
 #include "daemon/hostinfo.h"
 #include "daemon/peer_certs.h"
 #include "front/cimxml/http.h"
@@ -12,7 +13,6 @@
 #include "front/metrics.h"
 #include "front/rest/rest.h"
 #include "front/wsman/http.h"
-#include "net/users.h"
 #include "provider/api.h"
 #include "provider/provider.h"
 #include "util/fdio.h"
@@ -21,21 +21,15 @@
 
 #define PEM_MAX (256u << 10)
 
-/* What can be loaded anew. */
-struct served {
-    struct front *front;
-    struct users *users;
-    char *cert, *key;
-    int plain, tls; /* index of the listener, -1: none */
-};
-
 struct wire {
     struct daemon *d;
     struct provider_api api;
     struct rest rest;
     struct metrics metrics;
     struct provider *cim;
-    struct served served;
+    struct gate *gate;
+    struct front *front;
+    int plain, tls; /* index of the listener, -1: none */
 };
 
 /* --- what the provider asks --- */
@@ -241,11 +235,9 @@ static int socket_group(const struct daemon_config *c, gid_t *ret, struct vr_err
     return 0;
 }
 
-static int add_listeners(const struct daemon_config *c,
-                         struct served *s,
-                         struct http_config *hc,
-                         struct vr_err *err)
+static int add_listeners(struct wire *w, struct http_config *hc, struct vr_err *err)
 {
+    const struct daemon_config *c = &w->d->config;
     gid_t group;
     int r = socket_group(c, &group, err);
     if (r < 0) {
@@ -253,65 +245,48 @@ static int add_listeners(const struct daemon_config *c,
     }
     hc->listens[hc->nlistens++] =
         (struct http_listen){.kind = HTTP_UNIX, .address = c->socket_path, .group = group};
-    s->plain = s->tls = -1;
+    w->plain = w->tls = -1;
     if (c->http_port) {
-        s->plain = (int)hc->nlistens;
+        w->plain = (int)hc->nlistens;
         hc->listens[hc->nlistens++] = (struct http_listen){
             .kind = HTTP_PLAIN, .address = c->http_listen, .port = (uint16_t)c->http_port};
     }
     if (c->https_port) {
-        s->tls = (int)hc->nlistens;
+        w->tls = (int)hc->nlistens;
         hc->listens[hc->nlistens++] = (struct http_listen){
             .kind = HTTP_TLS, .address = c->http_listen, .port = (uint16_t)c->https_port};
     }
     return 0;
 }
 
-/* ctx: the users, NULL when no port asks for them. Called by the HTTP threads. */
-static int verify(void *ctx, const char *user, const char *password, enum vr_role *ret_role)
+/* What HTTPS begins with; gate.c gives each connection the certificate of then. */
+struct pair {
+    char *cert, *key;
+};
+
+static void pair_deinit(struct pair *p)
 {
-    int role;
-    int r = ctx ? users_verify(ctx, user, password, &role, NULL) : -VR_E_AUTH;
-    if (r == 0) {
-        *ret_role = (enum vr_role)role; /* the same numbers: see net/users.h */
+    if (p->key) {
+        explicit_bzero(p->key, strlen(p->key));
     }
-    return r;
+    free(p->key);
+    free(p->cert);
 }
 
-static int recall(void *ctx, const char *user, const char *password, enum vr_role *ret_role)
+static int read_pair(const struct daemon_config *c, struct pair *p, struct vr_err *err)
 {
-    int role;
-    int r = ctx ? users_recall(ctx, user, password, vr_mono_ms(), &role, NULL) : -VR_E_AUTH;
-    if (r == 0) {
-        *ret_role = (enum vr_role)role;
-    }
-    return r;
+    int r = vr_read_file(c->http_cert, PEM_MAX, &p->cert, NULL, err);
+    return r < 0 ? r : vr_read_secret_file(c->http_key, PEM_MAX, &p->key, NULL, err);
 }
 
-static int load_served(const struct daemon_config *c, struct served *s, struct vr_err *err)
-{
-    int r = 0;
-    if (c->http_users[0]) {
-        r = users_load(c->http_users, &s->users, err);
-    }
-    if (r == 0 && c->https_port) {
-        r = vr_read_file(c->http_cert, PEM_MAX, &s->cert, NULL, err);
-    }
-    if (r == 0 && c->https_port) {
-        r = vr_read_secret_file(c->http_key, PEM_MAX, &s->key, NULL, err);
-    }
-    return r;
-}
-
-static int open_front(struct wire *w, struct served *s, struct vr_err *err)
+static int open_front(struct wire *w, struct vr_err *err)
 {
     struct daemon *d = w->d;
+    _cleanup_(pair_deinit) struct pair pair = {0};
+    int r = d->config.https_port ? read_pair(&d->config, &pair, err) : 0;
     struct http_config hc = {.plain_anywhere = d->config.allow_plain_remote,
-                             .tls_cert_pem = s->cert,
-                             .tls_key_pem = s->key,
-                             .verify = verify,
-                             .recall = recall,
-                             .verify_ctx = s->users,
+                             .tls_cert_pem = pair.cert,
+                             .tls_key_pem = pair.key,
                              .post = post,
                              .post_ctx = d->control,
                              .open = &wsman_http_identify};
@@ -323,22 +298,9 @@ static int open_front(struct wire *w, struct served *s, struct vr_err *err)
                                       .cimxml_ctx = provider_broker(w->cim),
                                       .wsman = wsman_http_handle,
                                       .wsman_ctx = provider_broker(w->cim)};
-    int r = add_listeners(&d->config, s, &hc, err);
-    return r < 0 ? r : front_start(&hc, &handlers, &s->front, err);
-}
-
-static void close_served(struct served *s)
-{
-    if (s->front) {
-        front_stop(s->front);
-    }
-    users_free(s->users);
-    if (s->key) {
-        explicit_bzero(s->key, strlen(s->key));
-    }
-    free(s->key);
-    free(s->cert);
-    memset(s, 0, sizeof *s);
+    gate_serve(w->gate, &hc);
+    r = r < 0 ? r : add_listeners(w, &hc, err);
+    return r < 0 ? r : front_start(&hc, &handlers, &w->front, err);
 }
 
 int wire_start(struct daemon *d, struct wire **ret, struct vr_err *err)
@@ -355,10 +317,10 @@ int wire_start(struct daemon *d, struct wire **ret, struct vr_err *err)
         .ops = &provider_api_ops, .ops_ctx = &w->api, .version = VR_VERSION, .now_us = vr_wall_us};
     int r = start_cim(w, err);
     if (r == 0) {
-        r = load_served(&d->config, &w->served, err);
+        r = gate_new(&d->config, &w->gate, err);
     }
     if (r == 0) {
-        r = open_front(w, &w->served, err);
+        r = open_front(w, err);
     }
     if (r < 0) {
         wire_free(w);
@@ -370,45 +332,28 @@ int wire_start(struct daemon *d, struct wire **ret, struct vr_err *err)
 
 int wire_reload(struct wire *w, struct vr_err *err)
 {
-    struct served fresh = {0};
-    int r = load_served(&w->d->config, &fresh, err);
-    if (r < 0) {
-        close_served(&fresh);
-        return r;
-    }
-    front_stop(w->served.front);
-    w->served.front = NULL;
-    r = open_front(w, &fresh, err);
-    if (r == 0) {
-        close_served(&w->served);
-        w->served = fresh;
-        return 0;
-    }
-    close_served(&fresh);
-    struct vr_err again = VR_ERR_INIT;
-    int r2 = open_front(w, &w->served, &again);
-    return r2 < 0 ? vr_wrap(err, r, "management is not served any more") : r;
+    return gate_reload(w->gate, &w->d->config, err);
 }
 
 void wire_ports(const struct wire *w, uint16_t *ret_plain, uint16_t *ret_tls)
 {
-    const struct served *s = &w->served;
-    *ret_plain = s->plain < 0 ? 0 : front_port(s->front, (size_t)s->plain);
-    *ret_tls = s->tls < 0 ? 0 : front_port(s->front, (size_t)s->tls);
+    *ret_plain = w->plain < 0 ? 0 : front_port(w->front, (size_t)w->plain);
+    *ret_tls = w->tls < 0 ? 0 : front_port(w->front, (size_t)w->tls);
 }
 
 void wire_stop(struct wire *w)
 {
-    if (w->served.front) {
-        front_stop(w->served.front);
-        w->served.front = NULL;
+    if (w->front) {
+        front_stop(w->front);
+        w->front = NULL;
     }
 }
 
 void wire_free(struct wire *w)
 {
     if (w) {
-        close_served(&w->served);
+        wire_stop(w);
+        gate_free(w->gate);
         provider_free(w->cim);
         free(w);
     }

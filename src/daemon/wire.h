@@ -7,8 +7,8 @@ struct wire;
 
 /* Loads users and certificate, makes the handlers and opens the listeners. */
 VR_MUST_CHECK int wire_start(struct daemon *d, struct wire **ret, struct vr_err *err);
-/* Users and certificate anew; on an error everything stays as it was. Open connections are closed.
- */
+/* Users, certificates and keytab anew; on an error everything stays as it was. Open connections go
+ * on. */
 VR_MUST_CHECK int wire_reload(struct wire *w, struct vr_err *err);
 /* Ports of plain and TLS listener; 0: none. */
 void wire_ports(const struct wire *w, uint16_t *ret_plain, uint16_t *ret_tls);

@@ -60,6 +60,7 @@ void http_request_unref(struct http_request *r)
     vr_buf_deinit(&r->headers);
     vr_buf_deinit(&r->query);
     vr_buf_deinit(&r->reply_headers);
+    free(r->ticket_reply);
     free(r->method);
     free(r->path);
     server_unref(r->server);
@@ -160,12 +161,17 @@ const char *http_body(const struct http_request *r, size_t *ret_len)
 
 const char *http_user(const struct http_request *r)
 {
-    return r->user;
+    return r->who.user;
 }
 
 enum vr_role http_role(const struct http_request *r)
 {
-    return r->role;
+    return r->who.role;
+}
+
+const struct vr_scope *http_scope(const struct http_request *r)
+{
+    return &r->who.scope;
 }
 
 /* --- reading --- */

@@ -17,6 +17,7 @@
 
 #include "model/model.h"
 #include "util/err.h"
+#include "util/scope.h"
 
 #define HTTP_BODY_MAX (1024 * 1024)        /* one request's body; more: 413 */
 #define HTTP_OPEN_BODY_MAX 4096            /* ... of one that needs no credentials; more: 401 */
@@ -50,6 +51,7 @@ const char *http_query(const struct http_request *r, const char *name);
 const char *http_body(const struct http_request *r, size_t *ret_len);
 const char *http_user(const struct http_request *r);
 enum vr_role http_role(const struct http_request *r);
+const struct vr_scope *http_scope(const struct http_request *r);
 
 /* Adds a header to the answer (with M-POST as "NN-Name"). Before http_reply. */
 void http_reply_header(struct http_request *r, const char *name, const char *value);
@@ -97,21 +99,40 @@ struct http_open {
     const char *content_type, *answer;
 };
 
+/* Zero is nobody. */
+struct http_who {
+    enum vr_role role;
+    char user[VR_NAME_MAX];
+    struct vr_scope scope;
+};
+
 struct http_config {
     struct http_listen listens[HTTP_LISTENERS_MAX];
     size_t nlistens;
     bool plain_anywhere;
     const char *tls_cert_pem,
-        *tls_key_pem;     /* text, not paths; needed by HTTP_TLS. Borrowed until stop */
+        *tls_key_pem;     /* text, not paths; needed by HTTP_TLS. Borrowed until http_start ends */
     uint32_t deadline_ms; /* 0: HTTP_DEADLINE_MS */
     uint32_t stranger_ms, exchange_ms; /* 0: as above */
     size_t strangers_max;              /* 0: as above */
-    /* Is this the user's password? 0 and *ret_role, or -VR_E_KIND. Called by several threads. */
-    int (*verify)(void *ctx, const char *user, const char *password, enum vr_role *ret_role);
+    /* Is this the user's password? 0 and *ret, or -VR_E_KIND. As those that follow called by
+     * several threads. */
+    int (*verify)(void *ctx, const char *user, const char *password, struct http_who *ret);
     /* The same from memory alone, quickly, for users at whose names somebody guesses (guard.h).
      * NULL: nothing is remembered. */
-    int (*recall)(void *ctx, const char *user, const char *password, enum vr_role *ret_role);
-    void *verify_ctx; /* of both */
+    int (*recall)(void *ctx, const char *user, const char *password, struct http_who *ret);
+    /* Whose certificate was shown in this GnuTLS session? NOT_FOUND: none was. AUTH: one that is
+     * nobody's. NULL: certificates count for nothing. */
+    int (*certificate)(void *ctx, void *tls_session, struct http_who *ret, struct vr_err *err);
+    /* Whose token of Negotiate (base64) is this, and what is replied (base64, malloc'd)? AUTH:
+     * nobody's. NULL: it is not offered. */
+    int (*ticket)(
+        void *ctx, const char *token, struct http_who *ret, char **ret_reply, struct vr_err *err);
+    /* Before the handshake of a TLS connection, and when its session is gone; *ret_held is given
+     * back there. False: it is cut. NULL: nothing is to be done. */
+    bool (*tls_begin)(void *ctx, void *tls_session, void **ret_held);
+    void (*tls_end)(void *ctx, void *held);
+    void *verify_ctx; /* of all these */
     /* Runs fn(arg) on the control thread, soon; false: too much is waiting (the client gets 503).
      * NULL: runs at once in the HTTP thread. */
     bool (*post)(void *ctx, void (*fn)(void *arg), void *arg);

@@ -14,6 +14,7 @@ struct http_conn {
     struct http_conn_list *list; /* NULL: it was shut down */
     uint64_t since_ms;
     int fd;
+    void *held;
 };
 
 static void unlink_locked(struct http_conn *conn)
@@ -148,4 +149,14 @@ void http_conn_end(struct http_conns *c, struct http_conn *conn)
     unlink_locked(conn);
     pthread_mutex_unlock(&c->lock);
     free(conn);
+}
+
+void http_conn_hold(struct http_conn *conn, void *held)
+{
+    conn->held = held;
+}
+
+void *http_conn_held(const struct http_conn *conn)
+{
+    return conn->held;
 }

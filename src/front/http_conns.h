@@ -43,3 +43,6 @@ struct http_conn *http_conn_begin(struct http_conns *c, int fd);
 void http_conn_go_on(struct http_conns *c, struct http_conn *conn, bool authenticated);
 /* Before its socket is closed. */
 void http_conn_end(struct http_conns *c, struct http_conn *conn);
+/* What is kept for its TLS session; used by the connection's own thread only. */
+void http_conn_hold(struct http_conn *conn, void *held);
+void *http_conn_held(const struct http_conn *conn);

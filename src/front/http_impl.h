@@ -27,11 +27,12 @@ struct http_request {
     struct vr_buf headers, query; /* name NUL value NUL ... */
     struct vr_buf body;
     size_t discarded;
-    enum vr_role role;
-    char user[VR_NAME_MAX];
-    bool open;        /* no credentials, and perhaps none needed */
-    unsigned refused; /* status decided while reading; 0: none */
-    unsigned wait_s;  /* with 429 */
+    struct http_who who;
+    char *ticket_reply; /* of Negotiate; NULL: nothing to prove to the client */
+    bool open;          /* no credentials, and perhaps none needed */
+    unsigned refused;   /* status decided while reading; 0: none */
+    unsigned wait_s;    /* with 429 */
+    bool bad_ticket, offers_tickets;
 
     /* the answer */
     http_handler handler;
@@ -94,6 +95,8 @@ void http_answer_locked(struct http_request *r,
 /* http_listen.c */
 VR_MUST_CHECK int http_listener_open(struct http_server *s, size_t i, struct vr_err *err);
 void http_listener_close(struct http_listener *l);
+/* IPv4 or IPv6. */
+bool http_is_loopback(const struct sockaddr *sa);
 /* The connection's entry in server->conns. */
 struct http_conn *http_conn_of(struct MHD_Connection *connection);
 
@@ -104,6 +107,8 @@ unsigned http_authenticate(struct http_listener *l,
                            struct MHD_Connection *connection);
 /* A text for a refusal; NULL: the status says it all. */
 const char *http_refusal_detail(unsigned status);
+/* What an answer owes to a client that showed a ticket. */
+void http_ticket_headers(const struct http_request *r, struct MHD_Response *response);
 /* What a refusal (r->status, r->response) says about authentication and the connection. */
 void http_refusal_headers(struct http_request *r);
 

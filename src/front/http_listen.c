@@ -12,20 +12,22 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "net/tls_front.h"
 #include "util/cleanup.h"
 
 #define BACKLOG 1024
 #define POOL_THREADS 2 /* so that one password check does not hold everybody up */
-#define TLS_PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
 
-static bool is_loopback(const struct sockaddr_storage *ss)
+bool http_is_loopback(const struct sockaddr *sa)
 {
-    if (ss->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)ss;
-        return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
+    if (sa->sa_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, sa, sizeof in);
+        return (ntohl(in.sin_addr.s_addr) >> 24) == 127;
     }
-    const struct sockaddr_in6 *in6 = (const void *)ss;
-    return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+    struct sockaddr_in6 in6;
+    memcpy(&in6, sa, sizeof in6);
+    return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr);
 }
 
 static int parse_address(const char *address,
@@ -65,7 +67,8 @@ static int open_tcp(const struct http_config *config,
     if (r < 0) {
         return r;
     }
-    if (listen_on->kind == HTTP_PLAIN && !config->plain_anywhere && !is_loopback(&ss)) {
+    if (listen_on->kind == HTTP_PLAIN && !config->plain_anywhere &&
+        !http_is_loopback((struct sockaddr *)&ss)) {
         return vr_fail(err, VR_E_INVALID,
                        "plain HTTP on %s would send passwords readably: use HTTPS, a loopback "
                        "address, or allow it in the configuration",
@@ -137,6 +140,32 @@ struct http_conn *http_conn_of(struct MHD_Connection *connection)
     return info ? info->socket_context : NULL;
 }
 
+/* The session must be set up before its first byte is read. */
+static void begin_tls(struct http_listener *l,
+                      struct MHD_Connection *connection,
+                      struct http_conn *conn,
+                      int fd)
+{
+    const struct http_config *c = &l->server->config;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    void *held = NULL;
+    if (!conn || !info || !info->tls_session ||
+        !c->tls_begin(c->verify_ctx, info->tls_session, &held)) {
+        (void)shutdown(fd, SHUT_RDWR);
+        return;
+    }
+    http_conn_hold(conn, held);
+}
+
+static void end_tls(const struct http_listener *l, const struct http_conn *conn)
+{
+    const struct http_config *c = &l->server->config;
+    if (conn && c->tls_end && http_conn_held(conn)) {
+        c->tls_end(c->verify_ctx, http_conn_held(conn));
+    }
+}
+
 static void on_connection(void *cls,
                           struct MHD_Connection *connection,
                           void **socket_context,
@@ -147,8 +176,12 @@ static void on_connection(void *cls,
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         *socket_context = info ? http_conn_begin(&l->server->conns, info->connect_fd) : NULL;
+        if (info && l->kind == HTTP_TLS && l->server->config.tls_begin) {
+            begin_tls(l, connection, *socket_context, info->connect_fd);
+        }
         return;
     }
+    end_tls(l, *socket_context);
     http_conn_end(&l->server->conns, *socket_context);
     *socket_context = NULL;
 }
@@ -160,7 +193,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *s, struct http_listen
     struct MHD_OptionItem tls_items[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)c->tls_cert_pem},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)c->tls_key_pem},
-        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITY},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_FRONT_PRIORITY},
         {MHD_OPTION_END, 0, NULL},
     };
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};

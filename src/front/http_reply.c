@@ -35,6 +35,7 @@ add_headers(const struct http_request *r, const char *content_type, struct MHD_R
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     }
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    http_ticket_headers(r, response);
     if (r->m_post) {
         MHD_add_response_header(response, "Ext", " "); /* empty, but the library refuses that */
     }

@@ -52,9 +52,9 @@ static void on_rest(void *ctx, struct http_request *r)
     }
 }
 
-static int verify(void *ctx, const char *user, const char *password, enum vr_role *ret_role)
+static int verify(void *ctx, const char *user, const char *password, struct http_who *ret)
 {
-    *ret_role = VR_ROLE_ADMIN;
+    ret->role = VR_ROLE_ADMIN;
     return strcmp(user, "admin") == 0 && strcmp(password, "secret") == 0 ? 0 : -VR_E_AUTH;
 }
 

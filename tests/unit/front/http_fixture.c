@@ -9,7 +9,7 @@
 
 #include "front/wsman/http.h"
 
-static int verify(void *ctx, const char *user, const char *password, enum vr_role *ret_role)
+static int verify(void *ctx, const char *user, const char *password, struct http_who *ret)
 {
     ((struct fixture *)ctx)->verified++;
     if (strcmp(user, "norole") == 0) {
@@ -18,16 +18,16 @@ static int verify(void *ctx, const char *user, const char *password, enum vr_rol
     if (strcmp(user, "admin") != 0 || strcmp(password, "secret") != 0) {
         return -VR_E_AUTH;
     }
-    *ret_role = VR_ROLE_ADMIN;
+    ret->role = VR_ROLE_ADMIN;
     return 0;
 }
 
-static int recall(void *ctx, const char *user, const char *password, enum vr_role *ret_role)
+static int recall(void *ctx, const char *user, const char *password, struct http_who *ret)
 {
     struct fixture *f = ctx;
     f->recalled++;
     f->verified--;
-    return verify(ctx, user, password, ret_role);
+    return verify(ctx, user, password, ret);
 }
 
 void answer(struct fixture *f, struct http_request *r, const char *who)
