@@ -10,6 +10,7 @@
  */
 #pragma once
 #include "cim/class.h"
+#include "util/scope.h"
 
 #define CIM_NAMESPACE "root/virtualization/v2" /* of the classes of this product */
 #define CIM_PARAMS_MAX 16
@@ -55,7 +56,8 @@ struct cim_status {
 /* Who asks; authenticated by the front-end. */
 struct cim_caller {
     const char *user;
-    int role; /* enum vr_role */
+    int role;                     /* enum vr_role */
+    const struct vr_scope *scope; /* NULL: all there is */
 };
 
 /*

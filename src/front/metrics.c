@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "front/caller.h"
 #include "model/metrics.h"
 #include "util/buf.h"
 #include "util/num.h"
@@ -207,7 +208,7 @@ static void snapshot_free(void *ctx)
 }
 
 /* NULL: no memory. */
-static struct snapshot *take_snapshot(const struct metrics *m)
+static struct snapshot *take_snapshot(const struct metrics *m, const struct api_caller *who)
 {
     struct snapshot *s = calloc(1, sizeof(*s));
     struct api_rel *rel = malloc(sizeof(*rel)); /* some KiB: not for the stack */
@@ -217,7 +218,8 @@ static struct snapshot *take_snapshot(const struct metrics *m)
         snprintf(s->version, sizeof(s->version), "%s", m->version);
     }
     uint64_t now = m->now_us();
-    for (size_t i = 0; ok && m->ops->rel_at(m->ops_ctx, i, NULL, rel); i++) {
+    m->ops->enter(m->ops_ctx, who);
+    for (size_t i = 0; ok && m->ops->rel_next(m->ops_ctx, &i, NULL, rel);) {
         ok = add_row(s, rel, now);
     }
     free(rel);
@@ -320,7 +322,8 @@ static size_t read_text(void *ctx, char *buf, size_t max)
 
 void metrics_handle(void *ctx, struct http_request *r)
 {
-    struct snapshot *s = take_snapshot(ctx);
+    struct api_caller who = front_caller(r);
+    struct snapshot *s = take_snapshot(ctx, &who);
     if (!s) {
         http_reply_error(r, 500, "out of memory");
         return;

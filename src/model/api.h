@@ -11,10 +11,12 @@
 #include "model/model.h"
 #include "model/service.h"
 #include "util/err.h"
+#include "util/scope.h"
 
 struct api_caller {
     enum vr_role role;
     char user[VR_NAME_MAX];
+    struct vr_scope scope;
 };
 
 /* X(name, path word): the verbs. The first group is POST /vms/{vm}/<word>. */
@@ -111,6 +113,9 @@ typedef void (*api_events_done)(
 
 struct api_ops {
     const char *name;
+    /* Who asks from now on, until the next one: what belongs to VMs outside of his scope is not
+     * there for him in any of the calls below. */
+    void (*enter)(void *ctx, const struct api_caller *who);
     /* How this host calls itself to peers. Borrowed. */
     const char *(*host_name)(void *ctx);
     /* The VMs this host knows, those of the inventory and then those it holds only replicas of,
@@ -118,11 +123,12 @@ struct api_ops {
     bool (*vm_next)(void *ctx, size_t *at, struct api_vm_name *ret);
     /* One of them with its disks. False: there is none. */
     bool (*vm)(void *ctx, const struct vr_uuid *id, struct vr_vm *ret);
-    /* The i-th, of one VM or (vm NULL) of all; false past the end. */
-    bool (*rel_at)(void *ctx, size_t i, const struct vr_uuid *vm, struct api_rel *ret);
-    /* The i-th; NULL past the end. */
-    const struct vr_job *(*job_at)(void *ctx, size_t i);
+    /* One by one, of one VM or (vm NULL) of all: *at begins as 0. False past the end. */
+    bool (*rel_next)(void *ctx, size_t *at, const struct vr_uuid *vm, struct api_rel *ret);
+    /* One by one; NULL past the end. */
+    const struct vr_job *(*job_next)(void *ctx, size_t *at);
     const struct vr_job *(*job)(void *ctx, uint64_t id);
+    /* The i-th; NULL past the end. */
     const struct vr_auth_entry *(*auth_at)(void *ctx, size_t i);
     void (*settings)(void *ctx, struct vr_service *ret);
     enum vr_mode (*vm_mode)(void *ctx, const struct vr_uuid *vm);

@@ -20,28 +20,75 @@ static const char *api_host_name(void *ctx)
     return ((const struct provider_api *)ctx)->host_name;
 }
 
+static void api_enter(void *ctx, const struct api_caller *who)
+{
+    ((struct provider_api *)ctx)->scope = who->scope;
+}
+
+static bool sees(const struct provider_api *a, const struct vr_uuid *vm)
+{
+    return vr_scope_has(&a->scope, vm);
+}
+
 static bool api_vm_next(void *ctx, size_t *at, struct api_vm_name *ret)
 {
     const struct provider_api *a = ctx;
-    return a->env->vm_next(a->env_ctx, at, ret);
+    struct api_vm_name vm;
+    while (a->env->vm_next(a->env_ctx, at, &vm)) {
+        if (sees(a, &vm.id)) {
+            *ret = vm;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool api_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret)
 {
     const struct provider_api *a = ctx;
-    return a->env->vm(a->env_ctx, id, ret);
+    return sees(a, id) && a->env->vm(a->env_ctx, id, ret);
+}
+
+struct report_asked {
+    struct vr_scope scope;
+    uint64_t job_id;
+    api_report_done done;
+    void *arg;
+};
+
+/* As store_find_report fails when there is none. */
+static void report_known(void *ctx, int r, const struct vr_err *err, const struct vr_report *report)
+{
+    struct report_asked *q = ctx;
+    struct vr_err none = VR_ERR_INIT;
+    if (r == 0 && !vr_scope_has(&q->scope, &report->vm_id)) {
+        r = vr_fail(&none, VR_E_NOT_FOUND, "no report of job %llu", (unsigned long long)q->job_id);
+        err = &none;
+        report = NULL;
+    }
+    q->done(q->arg, r, err, report);
+    free(q);
 }
 
 static void api_report(void *ctx, uint64_t job_id, api_report_done done, void *arg)
 {
     const struct provider_api *a = ctx;
-    a->env->report(a->env_ctx, job_id, done, arg);
+    struct vr_err err = VR_ERR_INIT;
+    struct report_asked *q = malloc(sizeof(*q));
+    if (!q) {
+        done(arg, vr_fail_nomem(&err), &err, NULL);
+        return;
+    }
+    *q = (struct report_asked){a->scope, job_id, done, arg};
+    a->env->report(a->env_ctx, job_id, report_known, q);
 }
 
 static void api_events(void *ctx, const struct vr_event_query *q, api_events_done done, void *arg)
 {
     const struct provider_api *a = ctx;
-    a->env->events(a->env_ctx, q, done, arg);
+    struct vr_event_query seen = *q;
+    seen.scope = &a->scope;
+    a->env->events(a->env_ctx, &seen, done, arg);
 }
 
 static enum vr_mode mode_of(const struct vr_rel *rel)
@@ -87,11 +134,15 @@ static void find_jobs(struct core *core, const struct vr_rel *rel, struct api_re
     }
 }
 
-static bool api_rel_at(void *ctx, size_t i, const struct vr_uuid *vm, struct api_rel *ret)
+static bool api_rel_next(void *ctx, size_t *at, const struct vr_uuid *vm, struct api_rel *ret)
 {
     const struct provider_api *a = ctx;
     struct core *core = a->core;
-    const struct vr_rel *rel = vm ? vm_rel_at(core, vm, i) : core_rel_at(core, i);
+    const struct vr_rel *rel;
+    do {
+        rel = vm ? vm_rel_at(core, vm, *at) : core_rel_at(core, *at);
+        ++*at;
+    } while (rel && !sees(a, &rel->vm_id));
     if (!rel) {
         return false;
     }
@@ -113,14 +164,21 @@ static bool api_rel_at(void *ctx, size_t i, const struct vr_uuid *vm, struct api
     return true;
 }
 
-static const struct vr_job *api_job_at(void *ctx, size_t i)
+static const struct vr_job *api_job_next(void *ctx, size_t *at)
 {
-    return core_job_at(((const struct provider_api *)ctx)->core, i);
+    const struct provider_api *a = ctx;
+    const struct vr_job *job;
+    do {
+        job = core_job_at(a->core, (*at)++);
+    } while (job && !sees(a, &job->vm_id));
+    return job;
 }
 
 static const struct vr_job *api_job(void *ctx, uint64_t id)
 {
-    return core_job(((const struct provider_api *)ctx)->core, id);
+    const struct provider_api *a = ctx;
+    const struct vr_job *job = core_job(a->core, id);
+    return job && sees(a, &job->vm_id) ? job : NULL;
 }
 
 static const struct vr_auth_entry *api_auth_at(void *ctx, size_t i)
@@ -135,7 +193,8 @@ static void api_settings(void *ctx, struct vr_service *ret)
 
 static enum vr_mode api_vm_mode(void *ctx, const struct vr_uuid *vm)
 {
-    return core_vm_mode(((const struct provider_api *)ctx)->core, vm);
+    const struct provider_api *a = ctx;
+    return sees(a, vm) ? core_vm_mode(a->core, vm) : VR_MODE_NONE;
 }
 
 /* --- verbs --- */
@@ -143,13 +202,28 @@ static enum vr_mode api_vm_mode(void *ctx, const struct vr_uuid *vm)
 struct pending {
     api_done done;
     void *arg;
+    struct vr_uuid asked, judged; /* the same, unless the caller may not see the one asked for */
 };
+
+/* The answer speaks of the VM that was asked for; both texts have one length. */
+static void put_asked(const struct pending *p, char *text)
+{
+    char asked[VR_UUID_TEXT_LEN], judged[VR_UUID_TEXT_LEN];
+    vr_uuid_text(&p->asked, asked);
+    vr_uuid_text(&p->judged, judged);
+    for (char *at = text; (at = strstr(at, judged));) {
+        memcpy(at, asked, sizeof(asked) - 1);
+    }
+}
 
 static void verb_done(void *ctx, const struct core_answer *answer)
 {
     struct pending *p = ctx;
     struct api_answer a = {.code = answer->code, .job_id = answer->job_id, .kind = answer->kind};
     memcpy(a.text, answer->text, sizeof(a.text));
+    if (!vr_uuid_eq(&p->asked, &p->judged)) {
+        put_asked(p, a.text);
+    }
     p->done(p->arg, &a);
     free(p);
 }
@@ -269,12 +343,35 @@ static void call_core(struct core *c,
     vr_assert(!"a verb of model/api.h");
 }
 
+static bool is_of_host(enum api_verb_kind kind)
+{
+    switch (kind) {
+#define X(name, word) case API_##name:
+        API_HOST_VERBS(X)
+#undef X
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void api_verb(
     void *ctx, const struct api_caller *who, const struct api_verb *verb, api_done done, void *arg)
 {
     const struct provider_api *a = ctx;
     struct core_caller caller = {.role = who->role};
+    struct api_verb mine = *verb;
     memcpy(caller.user, who->user, sizeof(caller.user));
+    if (who->scope.limited && is_of_host(verb->kind)) {
+        struct api_answer no = {.code = VR_RC_ACCESS_DENIED, .kind = VR_E_DENIED};
+        snprintf(no.text, sizeof(no.text),
+                 "this user is limited to some virtual machines: it may not change the host");
+        done(arg, &no);
+        return;
+    }
+    if (!is_of_host(verb->kind) && !vr_scope_has(&who->scope, &verb->vm_id)) {
+        mine.vm_id = vr_uuid_new(); /* core judges a VM that is not there, in its own order */
+    }
     struct pending *p = malloc(sizeof(*p));
     if (!p) {
         struct api_answer no = {.code = VR_RC_OUT_OF_MEMORY, .kind = VR_E_NOMEM};
@@ -282,17 +379,18 @@ static void api_verb(
         done(arg, &no);
         return;
     }
-    *p = (struct pending){done, arg};
-    call_core(a->core, &caller, verb, p);
+    *p = (struct pending){done, arg, verb->vm_id, mine.vm_id};
+    call_core(a->core, &caller, &mine, p);
 }
 
 const struct api_ops provider_api_ops = {
     .name = "core",
+    .enter = api_enter,
     .host_name = api_host_name,
     .vm_next = api_vm_next,
     .vm = api_vm,
-    .rel_at = api_rel_at,
-    .job_at = api_job_at,
+    .rel_next = api_rel_next,
+    .job_next = api_job_next,
     .job = api_job,
     .auth_at = api_auth_at,
     .settings = api_settings,

@@ -21,6 +21,7 @@ struct provider_api_env {
 
 /* The ctx of provider_api_ops. All borrowed. */
 struct provider_api {
+    struct vr_scope scope; /* of the caller of now */
     struct core *core;
     const char *host_name;
     const struct provider_api_env *env;

@@ -129,10 +129,10 @@ static void each_rel(struct provider_list *l,
     const struct vr_rel *rel;
     bool more = true;
     for (uint8_t n = 0; more && s.kind == VM && n <= 1; n++) {
-        rel = core_rel(l->p->core, &s.vm, n);
+        rel = provider_rel(l->p, &s.vm, n);
         more = !rel || cb(l, rel);
     }
-    for (size_t i = 0; more && s.kind == ANY && (rel = core_rel_at(l->p->core, i)); i++) {
+    for (size_t i = 0; more && s.kind == ANY && (rel = provider_rel_next(l->p, &i));) {
         more = cb(l, rel);
     }
 }
@@ -255,12 +255,12 @@ static void each_job(struct provider_list *l,
         cb(l, s.job);
         return;
     }
-    while (more && s.kind == VM && (job = core_vm_job(l->p->core, &s.vm, job))) {
+    while (more && s.kind == VM && (job = provider_vm_job(l->p, &s.vm, job))) {
         last = *job; /* the environment may change what core lends */
         job = &last;
         more = cb(l, job);
     }
-    for (size_t i = 0; more && (IS(s.kind) & all) && (job = core_job_at(l->p->core, i)); i++) {
+    for (size_t i = 0; more && (IS(s.kind) & all) && (job = provider_job_next(l->p, &i));) {
         more = cb(l, job);
     }
 }

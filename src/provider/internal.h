@@ -26,6 +26,7 @@ struct provider {
     void *env_ctx;
     struct cim_schema *schemas[PROVIDER_SPACES];
     const struct cim_schema *schema; /* of CIM_NAMESPACE */
+    const struct vr_scope *scope;    /* of the caller of now; NULL: he sees all */
 };
 
 /* One enumeration: builds into an arena that is emptied after each instance. */
@@ -126,7 +127,23 @@ void *provider_wait(const struct provider_call *call);
 void provider_on_core(void *ctx, const struct core_answer *answer);
 struct core_caller provider_caller(const struct provider_call *call);
 
-/* --- VMs: inventory and replicas --- */
+/* --- what the caller sees of core (view.c) --- */
+#define PROVIDER_LIMITED "this user is limited to some virtual machines"
+bool provider_is_limited(const struct provider *p);
+bool provider_sees(const struct provider *p, const struct vr_uuid *vm);
+const struct vr_rel *provider_rel(struct provider *p, const struct vr_uuid *vm, uint8_t number);
+/* One by one: *at begins as 0. NULL past the end. */
+const struct vr_rel *provider_rel_next(struct provider *p, size_t *at);
+const struct vr_job *provider_job_next(struct provider *p, size_t *at);
+/* As core_vm_job. */
+const struct vr_job *
+provider_vm_job(struct provider *p, const struct vr_uuid *vm, const struct vr_job *after);
+const struct vr_job *provider_job_by_uuid(struct provider *p, const struct vr_uuid *id);
+#ifndef PROVIDER_ASKS_CORE
+#pragma GCC poison core_rel core_rel_at core_job_at core_vm_job core_job_by_uuid
+#endif
+
+/* --- VMs: inventory and replicas, as far as the caller sees them --- */
 bool provider_find_vm(struct provider *p, const struct vr_uuid *id, struct vr_vm *ret);
 /* Is there one? Reads no replica's sidecar. */
 bool provider_has_vm(struct provider *p, const struct vr_uuid *id);

@@ -99,7 +99,7 @@ static struct cim_instance *get(struct provider *p,
 static void list(struct provider_list *l)
 {
     const struct vr_job *job;
-    for (size_t i = 0; (job = core_job_at(l->p->core, i)); i++) {
+    for (size_t i = 0; (job = provider_job_next(l->p, &i));) {
         if (!provider_list_one(l, build(l->p, job, l->cls, &l->arena))) {
             return;
         }

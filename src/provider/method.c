@@ -128,10 +128,10 @@ uint32_t provider_read_start(struct provider_call *call, struct provider_args *a
 static bool vm_known(struct provider *p, const struct vr_uuid *id)
 {
     struct vr_vm vm;
-    if (core_rel(p->core, id, 0) || core_rel(p->core, id, 1)) {
+    if (provider_rel(p, id, 0) || provider_rel(p, id, 1)) {
         return true;
     }
-    return p->env->find_vm(p->env_ctx, id, &vm, NULL) != -VR_E_NOT_FOUND;
+    return provider_sees(p, id) && p->env->find_vm(p->env_ctx, id, &vm, NULL) != -VR_E_NOT_FOUND;
 }
 
 static uint8_t number_of(enum vr_method_which which, enum vr_mode mode, uint8_t named)
@@ -175,7 +175,7 @@ static uint32_t read_system(struct provider_call *call,
     uint32_t code = provider_read_rel(call, &args->vm_id, &named);
     args->mode = core_vm_mode(p->core, &args->vm_id);
     args->number = number_of(rule->which, args->mode, named);
-    const struct vr_rel *rel = core_rel(p->core, &args->vm_id, args->number);
+    const struct vr_rel *rel = provider_rel(p, &args->vm_id, args->number);
     args->state = rel ? rel->state : VR_REL_DISABLED;
     return code;
 }
@@ -214,6 +214,11 @@ static uint32_t judge(struct provider_call *call,
     if ((enum vr_role)call->in->caller.role < rule->least) {
         return provider_refuse(call, VR_RC_ACCESS_DENIED, "%s needs the role %s", rule->name,
                                vr_role_text((int)rule->least));
+    }
+    if (rule->which == VR_WHICH_HOST && rule->least > VR_ROLE_VIEWER &&
+        provider_is_limited(call->p)) {
+        return provider_refuse(call, VR_RC_ACCESS_DENIED, "%s concerns the host: %s", rule->name,
+                               PROVIDER_LIMITED);
     }
     if (is_host) {
         return provider_refuse(call, VR_RC_NOT_SUPPORTED, "the host itself is not replicated");

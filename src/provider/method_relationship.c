@@ -50,7 +50,7 @@ static bool same_disks(const struct vr_rel *rel, const struct provider_settings 
 void provider_modify_settings(struct provider_call *call, const struct provider_args *args)
 {
     const struct provider_settings *s = &args->settings;
-    const struct vr_rel *rel = core_rel(call->p->core, &args->vm_id, args->number);
+    const struct vr_rel *rel = provider_rel(call->p, &args->vm_id, args->number);
     if (s->says_disks && rel && !same_disks(rel, s)) {
         provider_return(call, provider_refuse(call, VR_RC_NOT_SUPPORTED,
                                               "IncludedDisks cannot be changed: remove the "

@@ -216,7 +216,7 @@ uint32_t provider_read_settings(struct provider_call *call, struct provider_args
 {
     const struct cim_instance *i = provider_param(call, SETTING)->instance;
     struct provider_settings *s = &args->settings;
-    const struct vr_rel *rel = core_rel(call->p->core, &args->vm_id, args->number);
+    const struct vr_rel *rel = provider_rel(call->p, &args->vm_id, args->number);
     struct vr_setting now = rel ? rel->setting : vr_setting_default(), next;
     struct vr_err err = VR_ERR_INIT;
     bool modify = args->method == VR_METHOD_ModifyReplicationSettings;

@@ -128,7 +128,7 @@ static void answer(struct provider_call *call,
 
 void provider_statistics(struct provider_call *call, const struct provider_args *args)
 {
-    const struct vr_rel *rel = core_rel(call->p->core, &args->vm_id, args->number);
+    const struct vr_rel *rel = provider_rel(call->p, &args->vm_id, args->number);
     struct core_stats s;
     if (!rel || !core_stats(call->p->core, &args->vm_id, args->number, &s)) {
         provider_return(

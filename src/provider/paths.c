@@ -125,5 +125,5 @@ const struct vr_job *provider_find_job(struct provider *p, const struct cim_path
     if (!id || strncasecmp(id, JOB_ID_PREFIX, n) != 0 || !vr_uuid_parse(id + n, &uuid)) {
         return NULL;
     }
-    return core_job_by_uuid(p->core, &uuid);
+    return provider_job_by_uuid(p, &uuid);
 }

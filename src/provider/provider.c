@@ -115,6 +115,19 @@ static struct cim_instance *get(struct provider *p,
     return i && cim_path_eq(&i->path, path) ? i : NULL;
 }
 
+/* From here to `leave` there is only what this caller may see. */
+static const struct vr_scope *enter(struct provider *p, const struct cim_caller *who)
+{
+    const struct vr_scope *before = p->scope;
+    p->scope = who->scope;
+    return before;
+}
+
+static void leave(struct provider *p, const struct vr_scope *before)
+{
+    p->scope = before;
+}
+
 static void get_instance(struct cim_broker *b,
                          const struct cim_caller *who,
                          const struct cim_class *cls,
@@ -128,7 +141,9 @@ static void get_instance(struct cim_broker *b,
     }
     struct cim_path named = *path;
     named.class_name = cls->name;
+    const struct vr_scope *before = enter((struct provider *)b, who);
     *ret = get((struct provider *)b, cls, &named, a);
+    leave((struct provider *)b, before);
     if (cim_arena_failed(a)) {
         cim_fail(st, CIM_ERR_FAILED, "out of memory");
     } else if (!*ret) {
@@ -166,7 +181,9 @@ static void enum_links(struct cim_broker *b,
         return;
     }
     cim_arena_init(&l.arena, PROVIDER_INSTANCE_MAX_BYTES);
+    const struct vr_scope *before = enter(l.p, who);
     c->list(&l);
+    leave(l.p, before);
     cim_arena_deinit(&l.arena);
 }
 
@@ -194,8 +211,10 @@ static bool path_exists(struct provider *p, const struct cim_invoke *in)
 static void
 invoke(struct cim_broker *b, const struct cim_invoke *in, cim_invoke_done done, void *ctx)
 {
-    struct provider_call call = {.p = (struct provider *)b, .in = in, .done = done, .ctx = ctx};
+    struct provider *provider = (struct provider *)b; /* `in` is gone once it was answered */
+    struct provider_call call = {.p = provider, .in = in, .done = done, .ctx = ctx};
     const struct provider_class *c = find_class(call.p, in->cls);
+    const struct vr_scope *before = enter(call.p, &in->caller);
     if (in->caller.role < VR_ROLE_VIEWER) {
         provider_fail(&call, CIM_ERR_ACCESS_DENIED, "this user has no role here");
     } else if (!c || !path_exists(call.p, in)) {
@@ -205,6 +224,7 @@ invoke(struct cim_broker *b, const struct cim_invoke *in, cim_invoke_done done, 
     } else {
         c->invoke(&call);
     }
+    leave(provider, before);
 }
 
 static void
@@ -214,7 +234,9 @@ modify_instance(struct cim_broker *b, const struct cim_modify *m, cim_modify_don
     const struct provider_class *c = find_class(p, m->cls);
     struct cim_status st = {0};
     if (may_read(&m->caller, &st) && c && c->modify) {
+        const struct vr_scope *before = enter(p, &m->caller);
         provider_modify(p, c, m, done, ctx);
+        leave(p, before);
         return;
     }
     if (st.code == CIM_OK) {

@@ -53,14 +53,14 @@ static struct cim_instance *get(struct provider *p,
     if (!id || id->type != CIM_STRING || !provider_rel_id_parse(id->str, &vm, &number)) {
         return NULL;
     }
-    const struct vr_rel *rel = core_rel(p->core, &vm, number);
+    const struct vr_rel *rel = provider_rel(p, &vm, number);
     return rel ? build(rel, cls, a) : NULL;
 }
 
 static void list(struct provider_list *l)
 {
     const struct vr_rel *rel;
-    for (size_t i = 0; (rel = core_rel_at(l->p->core, i)); i++) {
+    for (size_t i = 0; (rel = provider_rel_next(l->p, &i));) {
         if (!provider_list_one(l, build(rel, l->cls, &l->arena))) {
             return;
         }

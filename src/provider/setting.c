@@ -156,7 +156,7 @@ static struct cim_instance *build_default(struct provider *p,
 
 bool provider_is_replicated(struct provider *p, const struct vr_uuid *vm)
 {
-    return core_rel(p->core, vm, 0) || core_rel(p->core, vm, 1);
+    return provider_rel(p, vm, 0) || provider_rel(p, vm, 1);
 }
 
 static struct cim_instance *get(struct provider *p,
@@ -171,7 +171,7 @@ static struct cim_instance *get(struct provider *p,
     if (!vm || !id || !provider_rel_id_parse(id, &system, &number)) {
         return NULL;
     }
-    const struct vr_rel *rel = core_rel(p->core, &system, number);
+    const struct vr_rel *rel = provider_rel(p, &system, number);
     if (rel) {
         return build(p, rel, cls, a);
     }
@@ -191,7 +191,7 @@ static void list(struct provider_list *l)
 {
     const struct vr_rel *rel;
     bool more = true;
-    for (size_t i = 0; more && (rel = core_rel_at(l->p->core, i)); i++) {
+    for (size_t i = 0; more && (rel = provider_rel_next(l->p, &i));) {
         more = provider_list_one(l, build(l->p, rel, l->cls, &l->arena));
     }
     if (more) {

@@ -14,7 +14,7 @@
 static bool find_replica(struct provider *p, const struct vr_uuid *id, struct vr_vm *ret)
 {
     for (uint8_t n = 0; n <= 1; n++) {
-        const struct vr_rel *rel = core_rel(p->core, id, n);
+        const struct vr_rel *rel = provider_rel(p, id, n);
         if (!rel || rel->is_source) {
             continue;
         }
@@ -30,15 +30,16 @@ static bool find_replica(struct provider *p, const struct vr_uuid *id, struct vr
 
 bool provider_find_vm(struct provider *p, const struct vr_uuid *id, struct vr_vm *ret)
 {
-    return p->env->find_vm(p->env_ctx, id, ret, NULL) == 0 || find_replica(p, id, ret);
+    return provider_sees(p, id) &&
+           (p->env->find_vm(p->env_ctx, id, ret, NULL) == 0 || find_replica(p, id, ret));
 }
 
 bool provider_has_vm(struct provider *p, const struct vr_uuid *id)
 {
     _cleanup_(vr_freep) struct vr_vm *vm = calloc(1, sizeof *vm);
-    bool found = vm && p->env->find_vm(p->env_ctx, id, vm, NULL) == 0;
+    bool found = vm && provider_sees(p, id) && p->env->find_vm(p->env_ctx, id, vm, NULL) == 0;
     for (uint8_t n = 0; !found && n <= 1; n++) {
-        const struct vr_rel *rel = core_rel(p->core, id, n);
+        const struct vr_rel *rel = provider_rel(p, id, n);
         found = rel && !rel->is_source;
     }
     return found;
@@ -104,8 +105,8 @@ static void set_replication(struct provider *p,
                             struct cim_arena *a,
                             const struct vr_uuid *id)
 {
-    const struct vr_rel *rel = core_rel(p->core, id, 0);
-    rel = rel ? rel : core_rel(p->core, id, 1);
+    const struct vr_rel *rel = provider_rel(p, id, 0);
+    rel = rel ? rel : provider_rel(p, id, 1);
     bool failed_over = rel && (rel->state == VR_REL_RECOVERED || rel->state == VR_REL_COMMITTED);
     cim_set(i, "ReplicationState", cim_uint(CIM_UINT16, rel ? rel->state : VR_REL_DISABLED));
     cim_set(i, "ReplicationHealth",
@@ -152,6 +153,7 @@ static struct cim_instance *get(struct provider *p,
 }
 
 struct vm_list {
+    const struct provider *p;
     provider_vm_cb cb;
     void *ctx;
     bool more;
@@ -160,13 +162,13 @@ struct vm_list {
 static bool pass_on(void *ctx, const struct vr_vm *vm)
 {
     struct vm_list *v = ctx;
-    v->more = v->cb(v->ctx, vm);
+    v->more = !provider_sees(v->p, &vm->id) || v->cb(v->ctx, vm);
     return v->more;
 }
 
 void provider_each_vm(struct provider *p, provider_vm_cb cb, void *ctx, struct cim_status *st)
 {
-    struct vm_list v = {.cb = cb, .ctx = ctx, .more = true};
+    struct vm_list v = {.p = p, .cb = cb, .ctx = ctx, .more = true};
     struct vr_err err = VR_ERR_INIT;
     _cleanup_(vr_freep) struct vr_vm *vm = calloc(1, sizeof *vm);
     if (!vm) {
@@ -178,7 +180,7 @@ void provider_each_vm(struct provider *p, provider_vm_cb cb, void *ctx, struct c
         return;
     }
     const struct vr_rel *rel;
-    for (size_t i = 0; v.more && (rel = core_rel_at(p->core, i)); i++) {
+    for (size_t i = 0; v.more && (rel = provider_rel_next(p, &i));) {
         struct vr_uuid id = rel->vm_id;
         if (!rel->is_source && p->env->find_vm(p->env_ctx, &id, vm, NULL) < 0 &&
             find_replica(p, &id, vm)) {

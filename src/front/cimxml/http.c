@@ -19,7 +19,8 @@ static void on_answer(void *ctx, const struct cimxml_answer *a)
 
 void cimxml_http_handle(void *ctx, struct http_request *r)
 {
-    struct cim_caller who = {.user = http_user(r), .role = (int)http_role(r)};
+    struct cim_caller who = {
+        .user = http_user(r), .role = (int)http_role(r), .scope = http_scope(r)};
     struct cimxml_headers h = {.cim_operation = http_header(r, "CIMOperation"),
                                .cim_method = http_header(r, "CIMMethod"),
                                .cim_object = http_header(r, "CIMObject"),

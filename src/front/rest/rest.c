@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "front/caller.h"
 #include "model/retcode.h"
 #include "util/buf.h"
 #include "util/num.h"
@@ -161,7 +162,7 @@ static void get_relationships(struct call *c)
     struct api_rel *rel = malloc(sizeof(*rel)); /* some KiB: not for the stack */
     struct vr_buf list;
     list_begin(&list, "relationships");
-    for (size_t i = 0; rel && c->rest->ops->rel_at(c->rest->ops_ctx, i, NULL, rel); i++) {
+    for (size_t i = 0; rel && c->rest->ops->rel_next(c->rest->ops_ctx, &i, NULL, rel);) {
         list_add(&list, rest_json_rel(rel));
     }
     list.failed = list.failed || !rel;
@@ -174,7 +175,7 @@ static void get_jobs(struct call *c)
     struct vr_buf list;
     const struct vr_job *job;
     list_begin(&list, "jobs");
-    for (size_t i = 0; (job = c->rest->ops->job_at(c->rest->ops_ctx, i)); i++) {
+    for (size_t i = 0; (job = c->rest->ops->job_next(c->rest->ops_ctx, &i));) {
         list_add(&list, rest_json_job(job));
     }
     list_finish(c, &list);
@@ -324,7 +325,7 @@ static json_t *relationships(const struct call *c, const struct vr_uuid *vm)
     const struct api_ops *ops = c->rest->ops;
     json_t *list = json_array();
     struct api_rel *rel = malloc(sizeof(*rel));
-    for (size_t i = 0; rel && ops->rel_at(c->rest->ops_ctx, i, vm, rel); i++) {
+    for (size_t i = 0; rel && ops->rel_next(c->rest->ops_ctx, &i, vm, rel);) {
         json_array_append_new(list, rest_json_rel(rel));
     }
     free(rel);
@@ -360,7 +361,7 @@ static void get_statistics(struct call *c)
     }
     json_t *list = json_array();
     struct api_rel *rel = malloc(sizeof(*rel));
-    for (size_t i = 0; rel && ops->rel_at(c->rest->ops_ctx, i, &id, rel); i++) {
+    for (size_t i = 0; rel && ops->rel_next(c->rest->ops_ctx, &i, &id, rel);) {
         json_array_append_new(list, rest_json_stats(rel));
     }
     free(rel);
@@ -396,8 +397,7 @@ static void verb_done(void *arg, const struct api_answer *a)
 
 static void send_verb(struct call *c)
 {
-    struct api_caller who = {.role = http_role(c->req)};
-    snprintf(who.user, sizeof(who.user), "%s", http_user(c->req));
+    struct api_caller who = front_caller(c->req);
     c->rest->ops->verb(c->rest->ops_ctx, &who, &c->verb, verb_done, c);
 }
 
@@ -542,6 +542,8 @@ void rest_handle(void *ctx, struct http_request *r)
     c->rest = ctx;
     c->req = r;
     size_t n = strlen(PREFIX);
+    struct api_caller who = front_caller(r);
+    c->rest->ops->enter(c->rest->ops_ctx, &who);
     bool ours = strncmp(path, PREFIX, n) == 0 && (path[n] == '/' || path[n] == '\0');
     if (!ours || !split_path(c, path + n + (path[n] == '/'))) {
         finish_error(c, VR_E_NOT_FOUND, "no such resource below /api/v1/", NULL);

@@ -11,7 +11,8 @@ static void on_answer(void *ctx, const struct wsman_answer *a)
 
 void wsman_http_handle(void *ctx, struct http_request *r)
 {
-    struct cim_caller who = {.user = http_user(r), .role = (int)http_role(r)};
+    struct cim_caller who = {
+        .user = http_user(r), .role = (int)http_role(r), .scope = http_scope(r)};
     size_t len;
     const char *body = http_body(r, &len);
     wsman_handle(ctx, &who, body, len, on_answer, r);

@@ -41,11 +41,36 @@ void http_reply_stream(struct http_request *r,
     r->answers++;
 }
 
+const char *http_user(const struct http_request *r)
+{
+    return "ann";
+}
+
+enum vr_role http_role(const struct http_request *r)
+{
+    return VR_ROLE_VIEWER;
+}
+
+const struct vr_scope *http_scope(const struct http_request *r)
+{
+    static const struct vr_scope one = {.limited = true, .n = 1};
+    return &one;
+}
+
 static struct api_rel rels[2];
 static size_t nrels;
 
-static bool rel_at(void *ctx, size_t i, const struct vr_uuid *vm, struct api_rel *ret)
+static struct api_caller entered;
+
+static void enter(void *ctx, const struct api_caller *who)
 {
+    entered = *who;
+}
+
+static bool rel_next(void *ctx, size_t *at, const struct vr_uuid *vm, struct api_rel *ret)
+{
+    size_t i = (*at)++;
+    assert_true(entered.scope.limited); /* whoever asks is said before anything is asked */
     assert_null(vm);
     if (i >= nrels) {
         return false;
@@ -63,7 +88,7 @@ static uint64_t now_us(void)
 /* The text, to be freed. */
 static char *ask(size_t most)
 {
-    static const struct api_ops ops = {.name = "fake", .rel_at = rel_at};
+    static const struct api_ops ops = {.name = "fake", .enter = enter, .rel_next = rel_next};
     const struct metrics m = {.ops = &ops, .version = "1.2.3", .now_us = now_us};
     struct http_request r = {.most = most};
     metrics_handle((void *)(uintptr_t)&m, &r);

@@ -63,6 +63,12 @@ enum vr_role http_role(const struct http_request *r)
     return VR_ROLE_OPERATOR;
 }
 
+const struct vr_scope *http_scope(const struct http_request *r)
+{
+    static const struct vr_scope one = {.limited = true, .n = 1, .vm = {{{0x11}}}};
+    return &one;
+}
+
 void http_reply_header(struct http_request *r, const char *name, const char *value)
 {
     char *dst = strcmp(name, "Location") == 0 ? r->location : r->allow;
@@ -102,6 +108,7 @@ static struct fake {
     struct api_answer answer;
     bool vms_gone; /* named, and gone when they are looked at */
     struct vr_event_query events_asked;
+    struct api_caller entered;
 } fake;
 
 static const char *host_name(void *ctx)
@@ -131,8 +138,14 @@ static bool vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret)
     return false;
 }
 
-static bool rel_at(void *ctx, size_t i, const struct vr_uuid *id, struct api_rel *ret)
+static void enter(void *ctx, const struct api_caller *who)
 {
+    fake.entered = *who;
+}
+
+static bool rel_next(void *ctx, size_t *at, const struct vr_uuid *id, struct api_rel *ret)
+{
+    size_t i = (*at)++;
     *ret = (struct api_rel){.rel = fake.rel,
                             .mode = VR_MODE_PRIMARY,
                             .job = &fake.job,
@@ -141,9 +154,9 @@ static bool rel_at(void *ctx, size_t i, const struct vr_uuid *id, struct api_rel
     return i == 0 && (!id || vr_uuid_eq(id, &fake.rel.vm_id));
 }
 
-static const struct vr_job *job_at(void *ctx, size_t i)
+static const struct vr_job *job_next(void *ctx, size_t *at)
 {
-    return i == 0 ? &fake.job : NULL;
+    return (*at)++ == 0 ? &fake.job : NULL;
 }
 
 static const struct vr_job *job(void *ctx, uint64_t id)
@@ -201,8 +214,9 @@ static const struct api_ops ops = {.name = "fake",
                                    .host_name = host_name,
                                    .vm_next = vm_next,
                                    .vm = vm,
-                                   .rel_at = rel_at,
-                                   .job_at = job_at,
+                                   .enter = enter,
+                                   .rel_next = rel_next,
+                                   .job_next = job_next,
                                    .job = job,
                                    .auth_at = auth_at,
                                    .settings = settings,

@@ -19,6 +19,7 @@ static struct {
     char host[VR_HOST_MAX];
     struct vr_rel rels[2];
     struct vr_job jobs[5];
+    bool says_id;
 } fake;
 
 static void called(const char *name,
@@ -43,6 +44,14 @@ void core_resync(struct core *c,
                  void *ctx)
 {
     fake.resync = *args;
+    if (fake.says_id) {
+        struct core_answer a = {.code = 32773, .kind = VR_E_NOT_FOUND};
+        char id[VR_UUID_TEXT_LEN];
+        snprintf(a.text, sizeof(a.text), "no virtual machine %s here",
+                 vr_uuid_text(&args->vm_id, id));
+        done(ctx, &a);
+        return;
+    }
     called("resync", who, args->rel_number, args->start_us, done, ctx);
 }
 
@@ -303,6 +312,11 @@ static void test_verbs(void **state)
     assert_int_equal(fake.start.rel_number, 1);
 }
 
+static bool rel_at(struct provider_api *a, size_t i, const struct vr_uuid *vm, struct api_rel *ret)
+{
+    return provider_api_ops.rel_next(a, &i, vm, ret);
+}
+
 static void test_relationships(void **state)
 {
     const struct vr_uuid vm = {{7}};
@@ -316,7 +330,7 @@ static void test_relationships(void **state)
     fake.jobs[2] = (struct vr_job){.vm_id = vm, .state = VR_JOB_NEW, .scheduled_us = 99};
     fake.jobs[3] = (struct vr_job){.id = 3, .vm_id = vm, .state = VR_JOB_RUNNING};
     fake.jobs[4] = (struct vr_job){.vm_id = {{8}}, .state = VR_JOB_RUNNING};
-    assert_true(provider_api_ops.rel_at(&api, 0, NULL, &rel));
+    assert_true(rel_at(&api, 0, NULL, &rel));
     assert_ptr_equal(rel.job, &fake.jobs[3]);  /* what runs, not what is scheduled */
     assert_ptr_equal(rel.last, &fake.jobs[0]); /* the newest that ended */
     assert_int_equal(rel.next_run_us, 99);
@@ -324,35 +338,159 @@ static void test_relationships(void **state)
     assert_int_equal(rel.peer_cert_end_us, 77);
     assert_int_equal(rel.staging.limit_bytes, 2);
     assert_int_equal(rel.mode, VR_MODE_PRIMARY);
-    assert_true(provider_api_ops.rel_at(&api, 1, NULL, &rel));
+    assert_true(rel_at(&api, 1, NULL, &rel));
     assert_null(rel.job);
     assert_true(!rel.last && rel.next_run_us == 0 && rel.wait.why == VR_WAITING_NONE);
     assert_int_equal(rel.mode, VR_MODE_REPLICA);
-    assert_false(provider_api_ops.rel_at(&api, 2, NULL, &rel));
+    assert_false(rel_at(&api, 2, NULL, &rel));
     assert_string_equal(rel.vm_name, "web");
     /* the relationships of one VM */
-    assert_true(provider_api_ops.rel_at(&api, 0, &vm, &rel) && rel.rel.number == 0);
-    assert_true(provider_api_ops.rel_at(&api, 1, &vm, &rel) && rel.rel.number == 1);
-    assert_false(provider_api_ops.rel_at(&api, 2, &vm, &rel));
+    assert_true(rel_at(&api, 0, &vm, &rel) && rel.rel.number == 0);
+    assert_true(rel_at(&api, 1, &vm, &rel) && rel.rel.number == 1);
+    assert_false(rel_at(&api, 2, &vm, &rel));
     fake.rels[0].vm_id.b[1] = 1;
-    assert_true(provider_api_ops.rel_at(&api, 0, &vm, &rel) && rel.rel.number == 1);
-    assert_false(provider_api_ops.rel_at(&api, 1, &vm, &rel));
+    assert_true(rel_at(&api, 0, &vm, &rel) && rel.rel.number == 1);
+    assert_false(rel_at(&api, 1, &vm, &rel));
     /* a VM nobody knows by name is called what its job calls it */
     fake.jobs[4] = (struct vr_job){.vm_id = {{7, 1}}, .state = VR_JOB_RUNNING, .vm_name = "old"};
-    assert_true(provider_api_ops.rel_at(&api, 0, NULL, &rel));
+    assert_true(rel_at(&api, 0, NULL, &rel));
     assert_string_equal(rel.vm_name, "old");
     fake.rels[0].vm_id = vm;
     fake.rels[0].is_source = fake.rels[1].is_source = false;
-    provider_api_ops.rel_at(&api, 0, NULL, &rel);
+    rel_at(&api, 0, NULL, &rel);
     assert_int_equal(rel.mode, VR_MODE_REPLICA);
-    provider_api_ops.rel_at(&api, 1, NULL, &rel);
+    rel_at(&api, 1, NULL, &rel);
     assert_int_equal(rel.mode, VR_MODE_EXTENDED);
     assert_string_equal(provider_api_ops.host_name(&api), "hv1");
     assert_ptr_equal(provider_api_ops.job(&api, 3), &fake.jobs[3]);
 }
 
+static void on_verb(void *arg, const struct api_answer *a)
+{
+    *(struct api_answer *)arg = *a;
+}
+
+static void on_report(void *arg, int r, const struct vr_err *err, const struct vr_report *report)
+{
+    *(int *)arg = r;
+    assert_true((r == 0) == (report != NULL));
+    if (r < 0) {
+        assert_string_equal(vr_err_text(err), "no report of job 5");
+    }
+}
+
+static bool scope_vm_next(void *ctx, size_t *at, struct api_vm_name *ret)
+{
+    ret->id = (struct vr_uuid){{(uint8_t)(7 + *at)}};
+    return (*at)++ < 3;
+}
+
+static bool scope_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret)
+{
+    return true;
+}
+
+static void scope_report(void *ctx, uint64_t job_id, api_report_done ready, void *arg)
+{
+    static struct vr_report report;
+    report.vm_id.b[0] = job_id == 5 ? 7 : 8;
+    ready(arg, 0, NULL, &report);
+}
+
+static struct vr_event_query asked;
+
+static void
+scope_events(void *ctx, const struct vr_event_query *q, api_events_done ready, void *arg)
+{
+    asked = *q;
+}
+
+/* For a user limited to VM 8 there is no VM 7, nor what belongs to it; and the host is not his. */
+static void test_scope(void **state)
+{
+    static const struct provider_api_env scope_env = {.vm_next = scope_vm_next,
+                                                      .vm = scope_vm,
+                                                      .report = scope_report,
+                                                      .events = scope_events,
+                                                      .peer_cert_end_us = cert_end,
+                                                      .staging = staging,
+                                                      .vm_name = vm_name};
+    const struct api_caller who = {
+        .role = VR_ROLE_ADMIN, .user = "ann", .scope = {.limited = true, .n = 1, .vm = {{{8}}}}};
+    const struct api_caller all = {.role = VR_ROLE_ADMIN, .user = "bob"};
+    const struct vr_uuid hidden = {{7}}, own = {{8}};
+    struct provider_api a = {.host_name = "hv1", .env = &scope_env};
+    const struct api_ops *ops = &provider_api_ops;
+    struct vr_vm *vm = calloc(1, sizeof(*vm));
+    struct api_vm_name name;
+    struct api_rel rel;
+    size_t at = 0;
+    int r;
+    fake.rels[0] = (struct vr_rel){.vm_id = hidden};
+    fake.rels[1] = (struct vr_rel){.vm_id = own};
+    for (unsigned i = 0; i < VR_COUNT(fake.jobs); i++) {
+        fake.jobs[i] = (struct vr_job){.id = i, .vm_id = i == 3 ? own : hidden};
+    }
+    ops->enter(&a, &who);
+    assert_true(ops->vm_next(&a, &at, &name) && vr_uuid_eq(&name.id, &own));
+    assert_false(ops->vm_next(&a, &at, &name));
+    assert_false(ops->vm(&a, &hidden, vm));
+    assert_true(ops->vm(&a, &own, vm));
+    at = 0;
+    assert_true(ops->rel_next(&a, &at, NULL, &rel) && vr_uuid_eq(&rel.rel.vm_id, &own));
+    assert_false(ops->rel_next(&a, &at, NULL, &rel));
+    assert_false(rel_at(&a, 0, &hidden, &rel));
+    at = 0;
+    assert_ptr_equal(ops->job_next(&a, &at), &fake.jobs[3]);
+    assert_null(ops->job_next(&a, &at));
+    assert_ptr_equal(ops->job(&a, 3), &fake.jobs[3]);
+    fake.jobs[3].vm_id = hidden;
+    assert_null(ops->job(&a, 3));
+    assert_int_equal(ops->vm_mode(&a, &hidden), VR_MODE_NONE);
+    ops->report(&a, 5, on_report, &r);
+    assert_int_equal(r, -VR_E_NOT_FOUND);
+    ops->report(&a, 6, on_report, &r);
+    assert_int_equal(r, 0);
+    ops->events(&a, &(struct vr_event_query){.limit = 1}, NULL, NULL);
+    assert_true(asked.scope->limited && asked.scope->n == 1);
+    /* the next caller is another one */
+    ops->enter(&a, &all);
+    assert_ptr_equal(ops->job(&a, 3), &fake.jobs[3]);
+    ops->report(&a, 5, on_report, &r);
+    assert_int_equal(r, 0);
+    free(vm);
+}
+
+static void test_scope_of_verbs(void **state)
+{
+    const struct api_caller who = {
+        .role = VR_ROLE_ADMIN, .user = "ann", .scope = {.limited = true, .n = 1, .vm = {{{8}}}}};
+    static const enum api_verb_kind of_host[] = {API_AUTH_ADD, API_AUTH_REMOVE, API_PEER_TEST,
+                                                 API_SETTINGS};
+    struct api_answer got;
+    struct api_verb v = {.kind = API_RESYNC, .vm_id = {{8}}};
+    fake.says_id = true;
+    provider_api_ops.verb(&api, &who, &v, on_verb, &got);
+    assert_int_equal(fake.resync.vm_id.b[0], 8);
+    v.vm_id.b[0] = 7;
+    provider_api_ops.verb(&api, &who, &v, on_verb, &got);
+    assert_false(
+        vr_uuid_eq(&fake.resync.vm_id, &v.vm_id)); /* core was asked for one there is not */
+    assert_string_equal(got.text, "no virtual machine 07000000-0000-0000-0000-000000000000 here");
+    fake.says_id = false;
+    for (size_t i = 0; i < VR_COUNT(of_host); i++) {
+        v.kind = of_host[i];
+        fake.called = "nothing";
+        provider_api_ops.verb(&api, &who, &v, on_verb, &got);
+        assert_int_equal(got.code, VR_RC_ACCESS_DENIED);
+        assert_int_equal(got.kind, VR_E_DENIED);
+        assert_string_equal(fake.called, "nothing");
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_verbs), T(test_relationships)};
+    const struct CMUnitTest tests[] = {T(test_verbs), T(test_relationships), T(test_scope),
+                                       T(test_scope_of_verbs)};
     return RUN(tests);
 }

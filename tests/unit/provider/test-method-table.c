@@ -4,6 +4,7 @@
  * real provider and the real core in the world of tests/unit/core/fake.h: the answer must be what
  * VR_METHODS and VR_STATE_CHANGES say, and a refused call must change nothing.
  */
+#define PROVIDER_ASKS_CORE
 #include <strings.h>
 
 #include "model/method.h"

@@ -275,6 +275,69 @@ static void test_service_control(void **state)
     assert_int_equal(run(t), 1);
 }
 
+/* Some value for each parameter that must be there. */
+static void give_required(struct calls *t, const struct cim_method *m)
+{
+    for (uint32_t i = 0; i < m->nparams; i++) {
+        const struct cim_feature *f = &m->params[i];
+        const char *cls = cim_feature_embedded(f);
+        struct cim_value v = {.type = f->type, .u = 1};
+        if (!cim_feature_has(f, "Required") || strcmp(f->name, "ComputerSystem") == 0) {
+            continue;
+        }
+        if (cls) {
+            v = cim_embedded(cim_instance_new(&t->arena, class_of(t, cls)));
+        } else if (f->type == CIM_STRING || f->type == CIM_DATETIME) {
+            v = cim_str("x");
+        }
+        v.type = cls ? CIM_INSTANCE : f->type;
+        param(t, f->name, f->is_array ? cim_array1(&t->arena, v) : v);
+    }
+}
+
+/* For a user limited to other VMs every method answers as if there were none; and what concerns the
+ * host is not his, whatever his role. */
+static void test_hidden_vm(void **state)
+{
+    static const struct vr_scope others = {.limited = true, .n = 1, .vm = {{{0x77}}}};
+    struct calls *t = *state;
+    const struct cim_class *cls = class_of(t, "Msvm_ReplicationService");
+    unsigned of_vm = 0, of_host = 0;
+    fake_rel(t->f, 0, true, VR_REL_REPLICATING);
+    for (int m = 0; m < VR_METHOD_COUNT; m++) {
+        const struct vr_method_rule *rule = vr_method_rule((enum vr_method)m);
+        const struct cim_method *method = cim_class_method(cls, rule->name);
+        int code[2];
+        char why[2][CIM_TEXT_MAX];
+        bool has_vm = rule->which != VR_WHICH_HOST;
+        for (int hidden = 0; hidden <= 1; hidden++) {
+            begin(t, (enum vr_method)m, VR_ROLE_ADMIN);
+            if (has_vm) {
+                system_param(t, hidden ? "01010101-0101-0101-0101-010101010101"
+                                       : "70707070-7070-7070-7070-707070707070");
+            }
+            t->in.caller.scope = hidden ? &others : NULL;
+            give_required(t, method);
+            code[hidden] = run(t);
+            memcpy(why[hidden], t->reason, sizeof(why[hidden]));
+        }
+        if (has_vm) {
+            assert_int_equal(code[0], VR_RC_INVALID_PARAMETER);
+            assert_int_equal(code[1], code[0]);
+            assert_string_equal(why[1], why[0]);
+            of_vm++;
+        } else if (rule->least > VR_ROLE_VIEWER) {
+            begin(t, (enum vr_method)m, VR_ROLE_ADMIN);
+            t->in.caller.scope = &others;
+            give_required(t, method);
+            int got = run(t);
+            assert_true(got == VR_RC_ACCESS_DENIED || got == -CIM_ERR_ACCESS_DENIED);
+            of_host++;
+        }
+    }
+    assert_true(of_vm > 10 && of_host > 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +350,7 @@ int main(void)
         CALLS_TEST(test_export),
         CALLS_TEST(test_import),
         CALLS_TEST(test_service_control),
+        CALLS_TEST(test_hidden_vm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
