@@ -329,7 +329,7 @@ static void on_modified(void *ctx, const struct cim_status *st)
     *(struct cim_status *)ctx = *st;
 }
 
-/* The host's settings are shown to him and not his to change, which is a method in another guise. */
+/* The host's settings are shown to him and not his to change: a method in another guise. */
 static void test_modify(void **state)
 {
     static const char *const names[] = {"RecoveryServerEnabled"};
