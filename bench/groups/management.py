@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests of management clients
 
-One host with 1000 VMs; plain HTTP on loopback with Basic authentication, 4 connections kept open, asked by wrk, which has one thread on the same machine. Refused is a Resynchronize of a VM that is not replicated (32775); accepted is one with a StartTime (4096): each stores a job durably and supersedes the one before."""
+One host with 1000 VMs; plain HTTP on loopback with Basic authentication, 4 connections kept open, asked by wrk, which has one thread on the same machine. Refused is a Resynchronize of a VM that is not replicated (32775); accepted is one with a StartTime (4096): each stores a job durably and supersedes the one before. The rows of WS-Man ask the same by envelopes at /wsman, the others CIM-XML."""
 import base64
 import http.client
 import json
@@ -20,7 +20,7 @@ SERVICE = [("CreationClassName", "Msvm_ReplicationService"), ("Name", "replicasv
 
 
 def cost(bench):
-    return 10 if bench.quick else 90
+    return 14 if bench.quick else 135
 
 
 def instance_name(cls, keys):
@@ -29,12 +29,17 @@ def instance_name(cls, keys):
     return f'<INSTANCENAME CLASSNAME="{cls}">{bindings}</INSTANCENAME>'
 
 
+def vm_keys(vm):
+    return [("CreationClassName", "Msvm_ComputerSystem"), ("Name", vm)]
+
+
 def system(vm):
-    return instance_name("Msvm_ComputerSystem", [("CreationClassName", "Msvm_ComputerSystem"), ("Name", vm)])
+    return instance_name("Msvm_ComputerSystem", vm_keys(vm))
 
 
 class Request:
     """expect: what every answer has in it."""
+    path = "/cimom"
 
     def __init__(self, method, call, target, cim_object, expect):
         spaces = "".join(f'<NAMESPACE NAME="{n}"/>' for n in NAMESPACE)
@@ -46,6 +51,40 @@ class Request:
                      '</SIMPLEREQ></MESSAGE></CIM>')
         self.headers = {"Content-Type": "application/xml; charset=utf-8", "CIMOperation": "MethodCall",
                         "CIMMethod": method, "CIMObject": cim_object}
+
+
+class Envelope:
+    path = "/wsman"
+    S = "http://www.w3.org/2003/05/soap-envelope"
+    A = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
+    W = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"
+    URI = "http://schemas.microsoft.com/wbem/wsman/1/wmi/" + "/".join(NAMESPACE) + "/"
+
+    def __init__(self, action, cls, keys, body, expect):
+        self.expect = expect.encode()
+        self.headers = {"Content-Type": "application/soap+xml;charset=UTF-8"}
+        self.body = (f'<s:Envelope xmlns:s="{self.S}" xmlns:a="{self.A}" xmlns:w="{self.W}"><s:Header><a:To>/wsman</a:To>'
+                     f'<w:ResourceURI s:mustUnderstand="true">{self.URI}{cls}</w:ResourceURI><a:ReplyTo><a:Address>{self.A}'
+                     f'/role/anonymous</a:Address></a:ReplyTo><a:Action s:mustUnderstand="true">{action}</a:Action>'
+                     '<a:MessageID>uuid:1</a:MessageID><w:OperationTimeout>PT60S</w:OperationTimeout>'
+                     f'{self.selectors(keys)}</s:Header><s:Body>{body}</s:Body></s:Envelope>')
+
+    @staticmethod
+    def selectors(keys):
+        return ("<w:SelectorSet>" + "".join(f'<w:Selector Name="{k}">{v}</w:Selector>' for k, v in keys)
+                + "</w:SelectorSet>")
+
+    @classmethod
+    def get(cls, vm, expect):
+        return cls("http://schemas.xmlsoap.org/ws/2004/09/transfer/Get", "Msvm_ComputerSystem", vm_keys(vm), "", expect)
+
+    @classmethod
+    def invoke(cls, vm, expect):
+        service = cls.URI + "Msvm_ReplicationService"
+        return cls(service + "/Resynchronize", "Msvm_ReplicationService", SERVICE,
+                   f'<p:Resynchronize_INPUT xmlns:p="{service}"><p:ComputerSystem><a:Address>{cls.A}/role/anonymous'
+                   f'</a:Address><a:ReferenceParameters><w:ResourceURI>{cls.URI}Msvm_ComputerSystem</w:ResourceURI>'
+                   f'{cls.selectors(vm_keys(vm))}</a:ReferenceParameters></p:ComputerSystem></p:Resynchronize_INPUT>', expect)
 
 
 def intrinsic(method, params, expect):
@@ -74,12 +113,12 @@ class Server:
     def check(self, request):
         """One answer, as it must be."""
         connection = http.client.HTTPConnection(self.host, timeout=30)
-        connection.request("POST", "/cimom", request.body, self.headers(request))
+        connection.request("POST", request.path, request.body, self.headers(request))
         answer = connection.getresponse()
         text = answer.read()
         connection.close()
         if answer.status != 200 or request.expect not in text:
-            raise Wrong(f"{request.headers['CIMMethod']}: {answer.status} {text[-400:]}")
+            raise Wrong(f"{request.path}: {answer.status} {text[-400:]}")
 
     def rate(self, bench, request, seconds):
         """{rate, latency}: requests a second, and the median seconds of one."""
@@ -93,7 +132,7 @@ class Server:
                     " s.duration, l:percentile(50)))\nend\n")
         self.check(request)
         done = subprocess.run(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script,
-                               f"http://{self.host}/cimom"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               f"http://{self.host}{request.path}"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False, timeout=seconds + 60)
         self.check(request)
         m = re.search(r"^@ (\d+) (\d+) ([\d.]+) ([\d.]+)", done.stdout, re.M)
@@ -124,6 +163,8 @@ def run(bench):
         f"EnumerateInstances of {count}": intrinsic(
             "EnumerateInstances", '<IPARAMVALUE NAME="ClassName"><CLASSNAME NAME="Msvm_ComputerSystem"/></IPARAMVALUE>',
             f"<VALUE>{names[-1]}</VALUE>"),
+        "WS-Man Get": Envelope.get(ids[names[7]], f":ElementName>{names[7]}<"),
+        "WS-Man Invoke, refused": Envelope.invoke(ids[names[7]], ":ReturnValue>32775<"),
     }
     server = Server(lab.env)
 
