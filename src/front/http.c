@@ -82,14 +82,14 @@ collect(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 
 static const char *lookup(const struct vr_buf *b, const char *prefix, const char *name)
 {
-    const char *p = (const char *)b->data, *end = p + b->len;
-    size_t n = strlen(prefix);
-    while (p < end) {
-        const char *value = p + strlen(p) + 1;
+    const char *text = (const char *)b->data;
+    size_t n = strlen(prefix), at = 0;
+    while (at < b->len) {
+        const char *p = text + at, *value = p + strlen(p) + 1;
         if (strncasecmp(p, prefix, n) == 0 && strcasecmp(p + n, name) == 0) {
             return value;
         }
-        p = value + strlen(value) + 1;
+        at = (size_t)(value + strlen(value) + 1 - text);
     }
     return NULL;
 }

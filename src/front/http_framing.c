@@ -5,7 +5,10 @@
  * The HTTP library is lenient there, so whatever RFC 9112 calls ambiguous is refused here, before
  * authentication, and the connection is closed. A header that says who calls, or whom, must not be
  * there twice either. The lines between chunks are not seen here, so behind a chunked body no
- * further request is read (http_request.chunked).
+ * further request is read (http_request.chunked). Two things cannot be told, as nothing shows them
+ * afterwards: to the library NUL LF ends a line as CR LF does, and a line that begins with NUL is
+ * empty; and LF with a line that begins with a colon, as long as one of nothing but a colon, is what
+ * CR LF CR LF is. tests/fuzz/httpwire.c knows these two and no others.
  */
 #include "front/http_impl.h"
 
@@ -97,6 +100,19 @@ static enum MHD_Result look(void *cls,
     return s->fault ? MHD_NO : MHD_YES;
 }
 
+/* A lone CR in the request's line is a character to the library, and the line's end to others.
+ * Escaped ones are not told apart, and nothing here is called so. */
+static bool line_ok(const struct http_request *r, const char *method)
+{
+    const char *query = (const char *)r->query.data;
+    for (size_t i = 0; i < r->query.len; i++) { /* name NUL value NUL ... */
+        if (query[i] && !is_value(&query[i], 1)) {
+            return false;
+        }
+    }
+    return is_token(method) && is_value(r->path, strlen(r->path));
+}
+
 /* The library counts the bytes from the method to the body; some versions instead, by mistake, from
  * the body back to the empty line. A line that begins with a colon ends the headers for it, too. */
 static bool ends_well(struct MHD_Connection *connection, const char *method, const char *next)
@@ -116,6 +132,9 @@ const char *http_framing_fault(struct http_request *r,
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, look, &s);
     if (s.fault) {
         return s.fault;
+    }
+    if (!line_ok(r, method)) {
+        return "the request's line has control characters, or its method is not a token";
     }
     if (!ends_well(connection, method, s.next)) {
         return "the headers do not end with CR LF CR LF";

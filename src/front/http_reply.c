@@ -39,11 +39,12 @@ add_headers(const struct http_request *r, const char *content_type, struct MHD_R
     if (r->m_post) {
         MHD_add_response_header(response, "Ext", " "); /* empty, but the library refuses that */
     }
-    const char *p = (const char *)r->reply_headers.data, *end = p + r->reply_headers.len;
-    while (!r->reply_headers.failed && p < end) {
-        const char *value = p + strlen(p) + 1;
-        MHD_add_response_header(response, p, value);
-        p = value + strlen(value) + 1;
+    const char *text = (const char *)r->reply_headers.data;
+    size_t at = 0, len = r->reply_headers.failed ? 0 : r->reply_headers.len;
+    while (at < len) {
+        const char *name = text + at, *value = name + strlen(name) + 1;
+        MHD_add_response_header(response, name, value);
+        at = (size_t)(value + strlen(value) + 1 - text);
     }
 }
 
