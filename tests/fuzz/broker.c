@@ -48,6 +48,16 @@ invoke_nothing(struct cim_broker *b, const struct cim_invoke *call, cim_invoke_d
     fn(ctx, &res);
 }
 
+static void
+modify_nothing(struct cim_broker *b, const struct cim_modify *m, cim_modify_done fn, void *ctx)
+{
+    struct cim_status st = {0};
+    for (uint32_t i = 0; i < m->nnames; i++) {
+        vr_assert(cim_class_prop(m->cls, m->names[i]) >= 0);
+    }
+    fn(ctx, &st);
+}
+
 static struct cim_schema *load(const char *path, const char *ns)
 {
     struct cim_schema *schema = NULL;
@@ -66,7 +76,8 @@ struct cim_broker *fuzz_broker(void)
     static const struct cim_broker_ops ops = {.name = "fuzz",
                                               .get_instance = get_one,
                                               .enum_instances = enum_one,
-                                              .invoke = invoke_nothing};
+                                              .invoke = invoke_nothing,
+                                              .modify_instance = modify_nothing};
     static struct cim_broker broker = {.ops = &ops, .server = "fuzz"};
     if (broker.schema) {
         return &broker;
