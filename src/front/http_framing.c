@@ -5,10 +5,11 @@
  * The HTTP library is lenient there, so whatever RFC 9112 calls ambiguous is refused here, before
  * authentication, and the connection is closed. A header that says who calls, or whom, must not be
  * there twice either. The lines between chunks are not seen here, so behind a chunked body no
- * further request is read (http_request.chunked). Two things cannot be told, as nothing shows them
- * afterwards: to the library NUL LF ends a line as CR LF does, and a line that begins with NUL is
- * empty; and LF with a line that begins with a colon, as long as one of nothing but a colon, is what
- * CR LF CR LF is. tests/fuzz/httpwire.c knows these two and no others.
+ * further request is read (http_request.chunked).
+ *
+ * Two things cannot be told, as nothing shows them afterwards: to the library NUL LF ends a line as
+ * CR LF does, and a line that begins with NUL is empty; and LF with a line of nothing but a colon
+ * is what CR LF CR LF is. tests/fuzz/httpwire.c knows these two and no others.
  */
 #include "front/http_impl.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is tried on the guard of passwords, in any order and at any time: no address gets more hashes or
- * open answers than its buckets hold, and who is known is never shut out by others. Few enough
+/* What is tried on the guard of passwords, in any order and at any time: no address gets more
+ * hashes or open answers than its buckets hold, and only who is known is recalled. Few enough
  * addresses and names that the tables forget nobody. */
 #include "fuzz.h"
 

@@ -251,8 +251,8 @@ static void drain(int fd)
     }
 }
 
-/* Without what cannot be told of the library's reading, see http_framing.c: NUL, and lines that begin
- * with a colon. */
+/* Without what cannot be told of the library's reading, see http_framing.c: NUL, and lines that
+ * begin with a colon. */
 static void begin_input(const uint8_t *p, size_t n)
 {
     static char text[INPUT_MAX];
