@@ -59,6 +59,19 @@ settings_refused() {
     setting h1 MonitoringInterval 43200
 }
 
+settings_modified() { # wbemcli's mi
+    local path
+    path=$(wbemcli ein "$(url_of h1 viewer):Msvm_ReplicationServiceSettingData")
+    path=${path#*v2:}
+    wbemcli mi "$(url_of h1 operator):$path" MonitoringInterval=7200 >"$work/out" 2>&1 && die 'an operator changed it'
+    wbemcli mi "$(url_of h1 admin):$path" MonitoringInterval=60 >"$work/out" 2>&1 && die '60 seconds were taken'
+    wbemcli mi "$(url_of h1 admin):$path" Caption=mine >"$work/out" 2>&1 && die 'a caption was taken'
+    grep -q 'Caption of .* cannot be changed' "$work/out"
+    setting h1 MonitoringInterval 43200
+    wbemcli mi "$(url_of h1 admin):$path" MonitoringInterval=10800
+    setting h1 MonitoringInterval 10800
+}
+
 settings_hold() {
     local start=00000000103000.000000+000
     says 0 h1 admin ModifyServiceSettings \
@@ -239,6 +252,7 @@ without_replication() {
 }
 
 scenario 'settings that are refused' settings_refused
+scenario 'settings by ModifyInstance' settings_modified
 scenario 'settings hold, also after a kill' settings_hold
 scenario 'certificates' certificates
 scenario 'the connection test' connection

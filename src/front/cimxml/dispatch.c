@@ -346,6 +346,39 @@ static void intrinsic(struct pending *p,
     vr_buf_deinit(&params);
 }
 
+/* --- ModifyInstance: the one intrinsic operation that acts, so its answer may come later --- */
+
+static void on_modified(void *ctx, const struct cim_status *st)
+{
+    struct pending *p = ctx;
+    struct vr_buf out;
+    size_t begun = answer_open(&out, p, "IMETHODRESPONSE");
+    answer_send(p, "IMETHODRESPONSE", &out, begun, st, "");
+    pending_free(p);
+}
+
+/* Takes p. */
+static void modify(struct pending *p,
+                   struct cim_broker *broker,
+                   const struct cim_caller *caller,
+                   const xmlNode *call,
+                   const struct cim_path *target)
+{
+    struct cim_status st = {0};
+    struct cim_modify *m = cim_alloc(&p->arena, sizeof *m);
+    if (!m) {
+        cim_fail(&st, CIM_ERR_FAILED, "out of memory");
+    } else {
+        m->caller = *caller;
+        cimxml_read_modify(broker, &p->arena, call, target->ns, m, &st);
+    }
+    if (st.code == CIM_OK) {
+        cim_broker_modify_instance(broker, m, on_modified, p);
+        return;
+    }
+    on_modified(p, &st);
+}
+
 void cimxml_handle(struct cim_broker *broker,
                    const struct cim_caller *caller,
                    const struct cimxml_headers *headers,
@@ -383,6 +416,8 @@ void cimxml_handle(struct cim_broker *broker,
     }
     if (node_is(call, "METHODCALL")) {
         invoke(TAKE_PTR(p), broker, caller, call, &target);
+    } else if (strcasecmp(p->method, "ModifyInstance") == 0) {
+        modify(TAKE_PTR(p), broker, caller, call, &target);
     } else {
         intrinsic(p, broker, caller, call, &target);
     }

@@ -90,7 +90,7 @@ static void read_property(struct reader *r, const xmlNode *n, struct cim_instanc
     }
 }
 
-static const struct cim_instance *read_instance(struct reader *r, const xmlNode *n)
+static struct cim_instance *read_instance(struct reader *r, const xmlNode *n)
 {
     const char *name = node_is(n, "INSTANCE") ? node_attr(r->a, n, "CLASSNAME") : NULL;
     if (!name) {
@@ -248,4 +248,14 @@ void cimxml_param_text(struct cim_arena *a,
 {
     struct reader r = {.a = a, .schema = schema, .param = said};
     read_scalar(&r, text, decl, ret);
+}
+
+struct cim_instance *node_instance(struct cim_arena *a,
+                                   const struct cim_schema *schema,
+                                   const xmlNode *n,
+                                   struct cim_param *said)
+{
+    struct reader r = {.a = a, .schema = schema, .param = said};
+    struct cim_instance *i = read_instance(&r, n);
+    return said->wrong_type || said->bad_value ? NULL : i;
 }

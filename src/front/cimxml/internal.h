@@ -32,6 +32,22 @@ void cimxml_param_text(struct cim_arena *a,
                        struct cim_value *ret,
                        struct cim_param *said);
 
+/* An INSTANCE; what it does not name is NULL. What does not fit is said in `said`; NULL: that, or
+ * no memory. */
+struct cim_instance *node_instance(struct cim_arena *a,
+                                   const struct cim_schema *schema,
+                                   const xmlNode *n,
+                                   struct cim_param *said);
+
+/* --- modify.c --- */
+/* The parameters of ModifyInstance, but for the caller. */
+void cimxml_read_modify(struct cim_broker *broker,
+                        struct cim_arena *a,
+                        const xmlNode *call,
+                        const char *ns,
+                        struct cim_modify *ret,
+                        struct cim_status *st);
+
 /* --- the call --- */
 struct cimxml_call {
     struct cim_broker *broker;

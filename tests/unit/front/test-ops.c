@@ -138,10 +138,10 @@ static void test_qualifiers(void **state)
 /* What no server of classes that never change offers; clients fall back on 7, never on 1. */
 static void test_not_supported(void **state)
 {
-    static const char *const names[] = {"CreateInstance", "ModifyInstance",   "DeleteInstance",
-                                        "SetProperty",    "CreateClass",      "ModifyClass",
-                                        "DeleteClass",    "SetQualifier",     "DeleteQualifier",
-                                        "InvokeMethod",   "ExportIndication", "NoSuchOperation"};
+    static const char *const names[] = {"CreateInstance",   "DeleteInstance",  "SetProperty",
+                                        "CreateClass",      "ModifyClass",     "DeleteClass",
+                                        "SetQualifier",     "DeleteQualifier", "InvokeMethod",
+                                        "ExportIndication", "NoSuchOperation"};
     struct fixture f = {0};
     for (size_t i = 0; i < VR_COUNT(names); i++) {
         char body[1024]; /* whatever the parameters are */
@@ -151,6 +151,61 @@ static void test_not_supported(void **state)
         post(&f, names[i], NS_OBJECT, body);
         expect_code(&f, CIM_ERR_NOT_SUPPORTED);
     }
+    fixture_deinit(&f);
+}
+
+static void test_modify_instance(void **state)
+{
+#define MODIFIED(name, class, properties)                                                          \
+    IPARAM("ModifiedInstance",                                                                     \
+           "<VALUE.NAMEDINSTANCE>" name                                                            \
+           "<INSTANCE CLASSNAME=\"" class "\">" properties "</INSTANCE></VALUE.NAMEDINSTANCE>")
+#define PROP(name, type, value) "<PROPERTY NAME=\"" name "\" TYPE=\"" type "\">" value "</PROPERTY>"
+#define NAME_AND_STATE                                                                             \
+    PROP("ElementName", "string", "<VALUE>x</VALUE>")                                              \
+    PROP("EnabledState", "uint16", "<VALUE>3</VALUE>")
+#define MODIFY_VM(properties) MODIFIED(VM, "Msvm_ComputerSystem", properties)
+#define PROPERTIES(names) IPARAM("PropertyList", "<VALUE.ARRAY>" names "</VALUE.ARRAY>")
+    static const struct {
+        const char *params, *changes;
+        int code;
+    } rows[] = {
+        {MODIFY_VM(NAME_AND_STATE), "ElementName=x EnabledState=3 ", 0},
+        {MODIFY_VM(PROP("Caption", "string", "")) FALSE_("IncludeQualifiers"), "Caption=NULL ", 0},
+        {MODIFY_VM(NAME_AND_STATE) PROPERTIES("<VALUE>elementname</VALUE><VALUE>Caption</VALUE>"),
+         "ElementName=x Caption=NULL ", 0},
+        {MODIFY_VM(NAME_AND_STATE) PROPERTIES(""), "", 0},
+        {"", NULL, CIM_ERR_INVALID_PARAMETER},
+        {CLASSNAME("CIM_Job"), NULL, CIM_ERR_INVALID_PARAMETER},
+        {MODIFY_VM("") MODIFY_VM(""), NULL, CIM_ERR_INVALID_PARAMETER},
+        {IPARAM("ModifiedInstance", VM), NULL, CIM_ERR_INVALID_PARAMETER},
+        {MODIFIED(VM, "Msvm_ReplicationService", ""), NULL, CIM_ERR_INVALID_PARAMETER},
+        {MODIFIED("<INSTANCENAME CLASSNAME=\"Nope\"/>", "Nope", ""), NULL, CIM_ERR_INVALID_CLASS},
+        {MODIFY_VM(PROP("Colour", "string", "<VALUE>x</VALUE>")), NULL, CIM_ERR_INVALID_PARAMETER},
+        {MODIFY_VM(PROP("EnabledState", "uint16", "<VALUE>many</VALUE>")), NULL,
+         CIM_ERR_TYPE_MISMATCH},
+        {MODIFY_VM(NAME_AND_STATE) PROPERTIES("<VALUE>Colour</VALUE>"), NULL,
+         CIM_ERR_NO_SUCH_PROPERTY},
+    };
+    struct fixture f = {0};
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        char body[4096];
+        f.modified = 0;
+        snprintf(body, sizeof body,
+                 REQ("<IMETHODCALL NAME=\"ModifyInstance\">" NS "%s</IMETHODCALL>"),
+                 rows[i].params);
+        post(&f, "ModifyInstance", NS_OBJECT, body);
+        assert_int_equal(f.modified, rows[i].code ? 0 : 1);
+        if (rows[i].code) {
+            expect_code(&f, rows[i].code);
+        } else {
+            expect_part(&f, "<IMETHODRESPONSE NAME=\"ModifyInstance\"></IMETHODRESPONSE>");
+            assert_string_equal(f.changes, rows[i].changes);
+        }
+    }
+    f.modify_code = CIM_ERR_NOT_SUPPORTED;
+    post(&f, "ModifyInstance", NS_OBJECT, ICALL("ModifyInstance", MODIFY_VM(NAME_AND_STATE)));
+    expect_code(&f, CIM_ERR_NOT_SUPPORTED);
     fixture_deinit(&f);
 }
 
@@ -517,10 +572,11 @@ static void test_cim_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_get_class),          T(test_local_only),          T(test_class_lists),
-        T(test_qualifiers),         T(test_not_supported),       T(test_instances),
-        T(test_exec_query),         T(test_instance_flags),      T(test_get_property),
-        T(test_same_instance),      T(test_association_filters), T(test_associations),
-        T(test_class_associations), T(test_association_errors),  T(test_cim_errors)};
+        T(test_get_class),    T(test_local_only),         T(test_class_lists),
+        T(test_qualifiers),   T(test_not_supported),      T(test_modify_instance),
+        T(test_instances),    T(test_exec_query),         T(test_instance_flags),
+        T(test_get_property), T(test_same_instance),      T(test_association_filters),
+        T(test_associations), T(test_class_associations), T(test_association_errors),
+        T(test_cim_errors)};
     return cmocka_run_group_tests(tests, load_schema, free_schema);
 }
