@@ -46,6 +46,7 @@
     X(RECOVERY_SERVER, "recovery-server", "on|off", "may other hosts replicate to this one?")      \
     X(MONITORING_START, "monitoring-start", "HH:MM", "when windows of statistics begin, UTC")      \
     X(MONITORING_INTERVAL, "monitoring-interval", "TIME", "how long they are: 1h to 7d")           \
+    X(INTERVAL, "interval", "N", "look every N seconds")                                           \
     X(LIMIT, "limit", "N", "show the newest N")                                                    \
     X(VM, "vm", "VM", "only of this VM")                                                           \
     X(SINCE, "since", "TIME", "only since then: 2026-12-01T02:00, 02:00, or 2h30m ago")            \
@@ -126,6 +127,7 @@ bool cli_parse_since(const char *text, uint64_t now_us, uint64_t *ret_us);
 
 /* the commands */
 int cmd_status(struct cli *cli);
+int cmd_watch(struct cli *cli);
 int cmd_vms(struct cli *cli);
 int cmd_authorize_add(struct cli *cli);
 int cmd_authorize_list(struct cli *cli);

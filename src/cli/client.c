@@ -165,6 +165,19 @@ void client_free(struct client *c)
     free(c);
 }
 
+static int
+stop_asked(void *ctx, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
+{
+    return *(const volatile sig_atomic_t *)ctx;
+}
+
+void client_stop_when(struct client *c, const volatile sig_atomic_t *flag)
+{
+    curl_easy_setopt(c->curl, CURLOPT_XFERINFOFUNCTION, stop_asked);
+    curl_easy_setopt(c->curl, CURLOPT_XFERINFODATA, (void *)(uintptr_t)flag);
+    curl_easy_setopt(c->curl, CURLOPT_NOPROGRESS, 0L);
+}
+
 static int kind_of_name(const char *name)
 {
 #define X(n, ...)                                                                                  \

@@ -4,6 +4,8 @@
  * terminal, never from argv, and is sent in clear to no host but this one.
  */
 #pragma once
+#include <signal.h>
+
 #include "cli/cli.h"
 #include "util/cleanup.h"
 
@@ -35,6 +37,8 @@ VR_MUST_CHECK int client_get(struct client *c,
                              const char *path,
                              json_t **ret_json,
                              struct vr_err *err);
+/* A request under way ends (PEER) soon after *flag is set. Borrowed. */
+void client_stop_when(struct client *c, const volatile sig_atomic_t *flag);
 /* From the terminal without echo. Owned; wipe it. */
 VR_MUST_CHECK int client_prompt_password(const char *prompt, char **ret, struct vr_err *err);
 /* The error of an answer that is no success: a problem+json, or only a status. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The commands that only show: jobs, authorizations, VMs, reports, statistics, settings. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/client.h"
+#include "cli/status.h"
 #include "cli/wait.h"
 #include "model/states.h"
 #include "util/num.h"
@@ -131,12 +133,7 @@ static bool job_number(const char *text, uint64_t *ret, int *ret_code)
 
 static void line(const char *name, const char *text)
 {
-    struct table t; /* one cell, to have it clean */
-    const char *head[] = {text};
-    table_init(&t, 1, head);
-    printf("%-15s ", name);
-    table_print(&t, stdout);
-    table_deinit(&t);
+    text_line(name, text, terminal_columns(stdout), stdout);
 }
 
 static void size_line(const char *name, uint64_t bytes)
@@ -155,12 +152,13 @@ static void time_line(const char *name, const json_t *iso)
 
 static void show_job(const json_t *job)
 {
-    const json_t *p = json_object_get(job, "progress");
     char text[512];
-    struct gauge g = gauge_of(job, NULL);
+    const char *state = json_text(job, "state_text"), *status = json_text(job, "status");
+    bool more = *status && strcmp(status, state) != 0;
     line("vm", json_text(job, "vm_name"));
     line("what", json_text(job, "type_text"));
-    line("state", progress_line(job, &g, text, sizeof(text)));
+    snprintf(text, sizeof(text), "%s%s%s", state, more ? ": " : "", more ? status : "");
+    line("state", text);
     if (*json_text(job, "error_text")) {
         snprintf(text, sizeof(text), "%s (%llu)", json_text(job, "error_text"),
                  (unsigned long long)json_u64(job, "error_code"));
@@ -171,15 +169,8 @@ static void show_job(const json_t *job)
     time_line("scheduled", json_object_get(job, "scheduled"));
     time_line("started", json_object_get(job, "started"));
     time_line("finished", json_object_get(job, "finished"));
-    if (json_u64(p, "phase") == VR_PHASE_NONE) {
-        return; /* no transfer */
-    }
-    size_line("total", json_u64(p, "bytes_total"));
-    size_line("compared", json_u64(p, "bytes_compared"));
-    size_line("differing", json_u64(p, "bytes_differing"));
-    size_line("sent", json_u64(p, "bytes_sent"));
-    size_line("written", json_u64(p, "bytes_written"));
-    size_line("staged", json_u64(p, "bytes_staged"));
+    struct status_view view = {.now_us = vr_wall_us(), .columns = terminal_columns(stdout)};
+    detail_progress(job, &view, stdout);
 }
 
 static int wait_for(struct cli *cli, uint64_t id)

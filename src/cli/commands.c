@@ -7,9 +7,12 @@
 #include "util/num.h"
 
 const struct cli_command cli_commands[] = {
-    {"status", "", 0, 0, O_SERVER, "what is protected, and how well",
+    {"status", "[VM]", 0, 1, O_SERVER, "what is protected, and how well; of one VM in detail",
+     "A table is made to fit the terminal; elsewhere every column is printed.\n"
      "Exit code: 0 all is well, 1 warning, 2 critical, 3 unknown (the daemon cannot be asked).",
      cmd_status},
+    {"watch", "[VM]", 0, 1, (O_SERVER & ~O(JSON)) | O(INTERVAL), "the same, again and again",
+     "Looks every 2 seconds unless told otherwise. Ctrl-C ends it.", cmd_watch},
     {"vms", "", 0, 0, O_SERVER, "the VMs this host knows and their disks", NULL, cmd_vms},
     {"enable", "VM", 1, 1,
      O_SERVER | O(TO) | O(EXCLUDE) | O(AT) | O(SEEDED) | O(NO_START) | O(BANDWIDTH) | O(WAIT),

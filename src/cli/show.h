@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables and numbers for people. Everything from outside is made free of control characters. */
+/* Numbers, times and progress for people. */
 #pragma once
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#define TABLE_COLUMNS_MAX 16
-
-struct table {
-    size_t ncols, nrows, cap;
-    char **cells; /* nrows * ncols, owned; the first row are the headings */
-    bool failed;  /* no memory: sticky */
-};
-
-void table_init(struct table *t, size_t ncols, const char *const *headings);
-void table_deinit(struct table *t);
-/* Starts a row; its cells are set by table_set, "-" otherwise. */
-void table_row(struct table *t);
-void table_set(struct table *t, size_t col, const char *text);
-void table_print(const struct table *t, FILE *f);
+#include "cli/table.h"
 
 #define SHOW_MAX 64
 /* Each fills buf (SHOW_MAX bytes) and returns it. */

@@ -141,6 +141,7 @@ json_t *rest_json_job(const struct vr_job *j)
     set_bool(o, "finished_state", vr_job_is_final(j->state));
     set_text(o, "status", j->status);
     set_u64(o, "error_code", j->error_code);
+    set(o, "error_kind", j->error_kind ? json_string(vr_kind_name(j->error_kind)) : json_null());
     set_text(o, "error_text", j->error_text);
     set_text(o, "initiator", j->initiator);
     set_time(o, "submitted", j->submitted_us);
@@ -153,6 +154,30 @@ json_t *rest_json_job(const struct vr_job *j)
     set_bool(o, "cancellable", j->cancellable);
     set_bool(o, "user_suspended", j->user_suspended);
     set(o, "progress", progress(&j->progress));
+    return o;
+}
+
+static json_t *wait(const struct vr_wait *w)
+{
+    if (w->why == VR_WAITING_NONE) {
+        return json_null();
+    }
+    json_t *o = json_object();
+    set_state(o, "why", (int)w->why, vr_waiting_text((int)w->why));
+    set_time(o, "since", w->since_us);
+    set_time(o, "until", w->until_us);
+    set_u64(o, "tries", w->tries);
+    return o;
+}
+
+static json_t *staging(const struct api_staging *s)
+{
+    if (!s->open) {
+        return json_null();
+    }
+    json_t *o = json_object();
+    set_u64(o, "bytes", s->bytes);
+    set(o, "limit_bytes", s->limit_bytes ? json_integer((json_int_t)s->limit_bytes) : json_null());
     return o;
 }
 
@@ -180,7 +205,14 @@ json_t *rest_json_rel(const struct api_rel *rel)
     set(o, "generation", generation(&r->generation));
     set_time(o, "created", r->created_us);
     set_time(o, "last_sync", r->last_sync_us);
+    set_time(o, "last_success", rel->stats.success_us);
+    set_time(o, "next_run", rel->next_run_us);
     set_time(o, "verified", r->verified_us);
+    set_state(o, "verify", (int)r->verify, vr_verify_text((int)r->verify));
+    set(o, "pending_bytes", rel->all_sent ? json_integer(0) : json_null());
+    set_time(o, "peer_certificate_end", rel->peer_cert_end_us);
+    set(o, "staging", staging(&rel->staging));
+    set(o, "wait", wait(&rel->wait));
     set_u64(o, "bandwidth", r->bandwidth_bytes_s);
     set(o, "job", rel->job ? rest_json_job(rel->job) : json_null());
     return o;

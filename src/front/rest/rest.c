@@ -326,7 +326,9 @@ static json_t *relationships(const struct call *c, const struct vr_uuid *vm)
     json_t *list = json_array();
     struct api_rel *rel = malloc(sizeof(*rel));
     for (size_t i = 0; rel && ops->rel_next(c->rest->ops_ctx, &i, vm, rel);) {
-        json_array_append_new(list, rest_json_rel(rel));
+        json_t *o = rest_json_rel(rel);
+        json_object_set_new(o, "last_job", rel->last ? rest_json_job(rel->last) : json_null());
+        json_array_append_new(list, o);
     }
     free(rel);
     return list;

@@ -78,7 +78,8 @@ static void test_refusals(void **state)
     CHECK_FAILS(PARSE(enable, &cli, &err, "--to", "h"), &err, VR_E_INVALID,
                 "usage: vmreplica enable VM");
     CHECK_FAILS(PARSE(enable, &cli, &err, "a", "b"), &err, VR_E_INVALID, "usage:");
-    CHECK_FAILS(PARSE(find("status", NULL), &cli, &err, "db01"), &err, VR_E_INVALID, "usage:");
+    CHECK_FAILS(PARSE(find("status", NULL), &cli, &err, "db01", "db02"), &err, VR_E_INVALID,
+                "usage:");
     CHECK_FAILS(PARSE(find("status", NULL), &cli, &err, "-x"), &err, VR_E_INVALID, "no option");
     const char *many[2 * 15];
     for (size_t i = 0; i < VR_COUNT(many); i++) {

@@ -132,8 +132,9 @@ static void test_status(void **state)
     char *text = NULL;
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);
-    status_print(a, 1767225600000000ull + 90000000, f);
-    status_print(none, 0, f);
+    struct status_view view = {.now_us = 1767225600000000ull + 90000000};
+    status_print(a, &view, f);
+    status_print(none, &view, f);
     fclose(f);
     char *worse = strstr(text, "worse"), *fine = strstr(text, "fine");
     assert_true(worse && fine && worse < fine);
