@@ -53,7 +53,9 @@ int gss_acceptor_new(const char *keytab,
     char tab[4200], cache[4200], why[200];
     gss_key_value_element_desc elements[] = {{"keytab", tab}, {"rcache", cache}};
     const gss_key_value_set_desc store = {2, elements};
-    gss_OID_set_desc krb5 = {1, gss_mech_krb5};
+    static gss_OID_desc spnego = {6, (void *)(uintptr_t) "\x2b\x06\x01\x05\x05\x02"};
+    gss_OID_desc both[] = {*gss_mech_krb5, spnego};
+    gss_OID_set_desc krb5 = {1, gss_mech_krb5}, mechs = {2, both};
     int r = check_keytab(keytab, err);
     if (r < 0) {
         return vr_wrap(err, r, "keytab");
@@ -67,8 +69,11 @@ int gss_acceptor_new(const char *keytab,
         return vr_fail_nomem(err);
     }
     OM_uint32 minor;
-    OM_uint32 major = gss_acquire_cred_from(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE, &krb5,
+    OM_uint32 major = gss_acquire_cred_from(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE, &mechs,
                                             GSS_C_ACCEPT, &store, &a->cred, NULL, NULL);
+    if (major == GSS_S_COMPLETE) {
+        major = gss_set_neg_mechs(&minor, a->cred, &krb5); /* below SPNEGO, nothing else */
+    }
     if (major != GSS_S_COMPLETE) {
         return vr_fail(err, VR_E_INVALID, "keytab '%s': %s", keytab,
                        status_text(major, minor, why, sizeof why));

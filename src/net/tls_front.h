@@ -21,6 +21,7 @@
 #define TLS_FRONT_PRIORITY                                                                         \
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:"      \
     "+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:"                \
+    "-GROUP-FFDHE2048:"                                                                            \
     "%SERVER_PRECEDENCE"
 
 struct tls_front;
