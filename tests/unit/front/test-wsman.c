@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* WS-Management: envelopes and Get, as clients were seen to send them and as DSP0226 and DSP0227
  * ask for them. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "front/wsman/internal.h"
 #include "util/num.h"
 #include "wsman_fake.h"
@@ -91,6 +96,55 @@ static void test_bad_envelopes(void **state)
         ask(&f, envelope);
         expect_fault(&f, more ? "a:InvalidMessageInformationHeader" : "a:ActionNotSupported", "");
     }
+    fixture_deinit(&f);
+}
+
+/* Addresses in an envelope that the server might call: somebody listens at each, and hears nothing.
+ */
+static void test_calls_nobody(void **state)
+{
+    static const char *const forms[] = {
+        TO "<a:ReplyTo><a:Address>%s</a:Address></a:ReplyTo>" ID_HEADER,
+        TO REPLY "<a:FaultTo><a:Address>%s</a:Address></a:FaultTo>" ID_HEADER,
+        TO REPLY "<a:From><a:Address>%s</a:Address></a:From>" ID_HEADER,
+        "<a:To>%s</a:To>" REPLY ID_HEADER,
+        TO REPLY ID_HEADER "<w:ResourceURI>%s</w:ResourceURI>",
+    };
+    static const char subscribe[] =
+        "<e:Subscribe xmlns:e=\"http://schemas.xmlsoap.org/ws/2004/08/eventing\"><e:EndTo>"
+        "<a:Address>%s</a:Address></e:EndTo><e:Delivery><e:NotifyTo><a:Address>%s</a:Address>"
+        "</e:NotifyTo></e:Delivery></e:Subscribe>";
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof in;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&in, len), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+    char url[64], text[4096];
+    struct fixture f = {0};
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", ntohs(in.sin_port));
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    for (size_t i = 0; i < VR_COUNT(forms); i++) {
+        int n = snprintf(text, sizeof text, "<s:Envelope " ENVELOPE_NS "><s:Header>");
+        n += snprintf(text + n, sizeof text - (size_t)n, forms[i], url);
+        n +=
+            snprintf(text + n, sizeof text - (size_t)n,
+                     "<a:Action>http://schemas.xmlsoap.org/ws/2004/08/eventing/Subscribe</a:Action>"
+                     "</s:Header><s:Body>");
+        n += snprintf(text + n, sizeof text - (size_t)n, subscribe, url, url);
+        snprintf(text + n, sizeof text - (size_t)n, "</s:Body></s:Envelope>");
+        ask(&f, text);
+        assert_true(f.http >= 400);
+    }
+#pragma GCC diagnostic pop
+    snprintf(text, sizeof text,
+             "<!DOCTYPE x SYSTEM \"%sx.dtd\" [<!ENTITY e SYSTEM \"%se\">]><x>&e;</x>", url, url);
+    ask(&f, text);
+    assert_true(f.http >= 400);
+    assert_int_equal(accept(fd, NULL, NULL), -1);
+    assert_int_equal(errno, EAGAIN);
+    close(fd);
     fixture_deinit(&f);
 }
 
@@ -282,7 +336,7 @@ static void test_datetimes_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_identify),    T(test_bad_envelopes), T(test_scanner_limits), T(test_get),
-        T(test_get_refused), T(test_headers),       T(test_datetimes_out)};
+        T(test_identify), T(test_bad_envelopes), T(test_calls_nobody), T(test_scanner_limits),
+        T(test_get),      T(test_get_refused),   T(test_headers),      T(test_datetimes_out)};
     return cmocka_run_group_tests(tests, load_schema, free_schema);
 }

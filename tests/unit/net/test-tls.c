@@ -440,6 +440,86 @@ static void test_server_with_cn_alone(void **state)
     pthread_join(f.thread, NULL);
 }
 
+/* Passes bytes on between a client and a server, and keeps what the client sent. */
+struct relay {
+    int listener, server;
+    uint8_t kept[65536];
+    size_t n;
+};
+
+static bool pass(int from, int to, struct relay *keep)
+{
+    uint8_t buf[4096];
+    ssize_t n = read(from, buf, sizeof buf);
+    if (n <= 0) {
+        shutdown(to, SHUT_WR);
+        return false;
+    }
+    if (keep && keep->n + (size_t)n <= sizeof keep->kept) {
+        memcpy(keep->kept + keep->n, buf, (size_t)n);
+        keep->n += (size_t)n;
+    }
+    return send(to, buf, (size_t)n, MSG_NOSIGNAL) == n;
+}
+
+static void *relay_main(void *arg)
+{
+    struct relay *r = arg;
+    int client = accept(r->listener, NULL, NULL);
+    struct pollfd p[2] = {{.fd = client, .events = POLLIN}, {.fd = r->server, .events = POLLIN}};
+    while ((p[0].fd >= 0 || p[1].fd >= 0) && poll(p, 2, BOUND_MS) > 0) {
+        if (p[0].revents && !pass(client, r->server, r)) {
+            p[0].fd = -1;
+        }
+        if (p[1].revents && !pass(r->server, client, NULL)) {
+            p[1].fd = -1;
+        }
+    }
+    close(client);
+    close(r->server);
+    return NULL;
+}
+
+/* What a client sent in a session that went well, sent again byte by byte, opens no other one. */
+static void test_replayed_session(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof in;
+    struct relay *relay = calloc(1, sizeof *relay);
+    struct tls_stream *c = NULL;
+    struct server s;
+    pthread_t thread;
+    char buf[16];
+    relay->server = dial(server_start(&s, creds_b));
+    relay->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(relay->listener, (struct sockaddr *)&in, len), 0);
+    assert_int_equal(listen(relay->listener, 1), 0);
+    assert_int_equal(getsockname(relay->listener, (struct sockaddr *)&in, &len), 0);
+    assert_int_equal(pthread_create(&thread, NULL, relay_main, relay), 0);
+    CHECK_OK(tls_connect(creds_a, "127.0.0.1", ntohs(in.sin_port), "b.example",
+                         vr_mono_ms() + BOUND_MS, &c, &err),
+             &err);
+    assert_int_equal(tls_write(c, "order", 5, &err), 5);
+    pthread_join(s.thread, NULL);
+    CHECK_OK(s.r, &s.err);
+    assert_int_equal(read_some(s.stream, buf, sizeof buf, &err), 5);
+    tls_close(c);
+    server_stop(&s);
+    pthread_join(thread, NULL);
+    close(relay->listener);
+    assert_true(relay->n > 500);
+
+    int fd = dial(server_start(&s, creds_b));
+    assert_int_equal(send(fd, relay->kept, relay->n, MSG_NOSIGNAL), (ssize_t)relay->n);
+    pthread_join(s.thread, NULL);
+    assert_int_equal(s.r, -VR_E_PEER);
+    assert_null(s.stream);
+    close(fd);
+    server_stop(&s);
+    free(relay);
+}
+
 static void test_key_readable_by_group(void **state)
 {
     struct vr_err err;
@@ -572,6 +652,7 @@ int main(void)
                                        T(test_bad_files),
                                        T(test_deadlines),
                                        T(test_garbage_is_refused),
+                                       T(test_replayed_session),
                                        T(test_names)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
