@@ -174,9 +174,10 @@ static bool is_true(const char *s)
     return s && (strcmp(s, "true") == 0 || strcmp(s, "1") == 0);
 }
 
+/* Clients that ask for precise arrays say IsNullArray of one. */
 bool node_is_nil(struct cim_arena *a, const xmlNode *n)
 {
-    return is_true(node_any_attr(a, n, "nil"));
+    return is_true(node_any_attr(a, n, "nil")) || is_true(node_any_attr(a, n, "IsNullArray"));
 }
 
 /* --- headers --- */

@@ -224,6 +224,35 @@ static void test_instances(void **state)
     fixture_deinit(&f);
 }
 
+/* An array without a value, in the two ways to say it, and one of an empty text. */
+static void test_null_arrays(void **state)
+{
+#define DISKS(attrs, text)                                                                         \
+    CREATE(P1, "<q:RecoveryServerPortNumber>1</q:RecoveryServerPortNumber><q:IncludedDisks " attrs \
+               ">" text "</q:IncludedDisks>")
+    static const struct {
+        const char *envelope;
+        unsigned ndisks;
+    } rows[] = {
+        {DISKS("xsi:nil=\"true\"", ""), 0},
+        {DISKS("xmlns:m=\"http://schemas.microsoft.com/wbem/wsman/1/windows\" "
+               "m:IsNullArray=\"true\"",
+               ""),
+         0},
+        {DISKS("", ""), 1},
+        {DISKS("", "one"), 1},
+    };
+    struct fixture f = {.look = look};
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        memset(&seen, 0, sizeof seen);
+        ask(&f, rows[i].envelope);
+        expect_ok(&f);
+        assert_false(seen.bad);
+        assert_int_equal(seen.ndisks, rows[i].ndisks);
+    }
+    fixture_deinit(&f);
+}
+
 static void test_refused(void **state)
 {
 #define VM_CALL(method, selectors, body)                                                           \
@@ -280,7 +309,7 @@ static void test_later(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_references),  T(test_output),    T(test_datetimes),
-                                       T(test_wrong_types), T(test_instances), T(test_refused),
-                                       T(test_later)};
+                                       T(test_wrong_types), T(test_instances), T(test_null_arrays),
+                                       T(test_refused),     T(test_later)};
     return cmocka_run_group_tests(tests, load_schema, free_schema);
 }
