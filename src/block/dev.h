@@ -145,6 +145,12 @@ block_mem_new(uint64_t size_bytes, struct block_dev **ret_dev, struct vr_err *er
 VR_MUST_CHECK int
 block_nbd_open(const char *uri, unsigned flags, struct block_dev **ret_dev, struct vr_err *err);
 
+/* The export with this name behind a Unix socket, for reading. */
+VR_MUST_CHECK int block_nbd_open_export(const char *socket_path,
+                                        const char *name,
+                                        struct block_dev **ret_dev,
+                                        struct vr_err *err);
+
 /*
  * Any image: raw goes to block_file_open; other formats to a qemu-nbd of our own, started with the
  * explicit format, file.locking=off (lock the image yourself first) and killed with the parent; it

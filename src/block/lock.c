@@ -120,3 +120,12 @@ void image_unlock(int fd)
         (void)set_byte(fd, F_UNLCK, UNSHARED_BASE + i);
     }
 }
+
+int image_check_unwritten(int fd, const char *what, struct vr_err *err)
+{
+    int written = held_elsewhere(fd, USED_BASE + PERM_WRITE);
+    if (written < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot ask for locks on '%s'", what);
+    }
+    return written ? fail_busy(what, IMAGE_LOCK_READ, err) : 0;
+}

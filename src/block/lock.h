@@ -19,3 +19,5 @@ enum image_lock_mode {
 VR_MUST_CHECK int
 image_lock(int fd, enum image_lock_mode mode, const char *what, struct vr_err *err);
 void image_unlock(int fd);
+/* BUSY: somebody writes the image now. Asks and takes nothing, so it is in nobody's way. */
+VR_MUST_CHECK int image_check_unwritten(int fd, const char *what, struct vr_err *err);

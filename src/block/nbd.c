@@ -274,12 +274,16 @@ static int learn_export(struct nbd_dev *d, struct vr_err *err)
 }
 
 /* Block sizes are not asked for: a server whose client did not ask must take any alignment. */
-static int
-start_handle(struct nbd_dev *d, const char *uri, const char *socket_path, struct vr_err *err)
+static int start_handle(struct nbd_dev *d,
+                        const char *uri,
+                        const char *socket_path,
+                        const char *name,
+                        struct vr_err *err)
 {
     d->h = nbd_create();
     if (!d->h || nbd_add_meta_context(d->h, BASE_ALLOCATION) < 0 ||
-        nbd_set_request_block_size(d->h, false) < 0) {
+        nbd_set_request_block_size(d->h, false) < 0 ||
+        (name && nbd_set_export_name(d->h, name) < 0)) {
         return vr_fail(err, VR_E_NOMEM, "%s", nbd_get_error());
     }
     int r = uri ? nbd_aio_connect_uri(d->h, uri) : nbd_aio_connect_unix(d->h, socket_path);
@@ -297,6 +301,7 @@ start_handle(struct nbd_dev *d, const char *uri, const char *socket_path, struct
 
 static int open_nbd(const char *uri,
                     const char *socket_path,
+                    const char *name,
                     unsigned flags,
                     unsigned deadline_ms,
                     struct block_dev **ret_dev,
@@ -312,8 +317,8 @@ static int open_nbd(const char *uri,
     dev->views_are_hinted = true;
     d->deadline_ms = deadline_ms;
     d->status_stride = STATUS_ASK_BYTES;
-    snprintf(dev->label, sizeof dev->label, "%.95s", uri ? uri : socket_path);
-    int r = start_handle(d, uri, socket_path, err);
+    snprintf(dev->label, sizeof dev->label, "%.95s", name ? name : uri ? uri : socket_path);
+    int r = start_handle(d, uri, socket_path, name, err);
     if (r < 0) {
         return vr_wrap(err, r, "cannot open '%s'", uri ? uri : socket_path);
     }
@@ -323,7 +328,7 @@ static int open_nbd(const char *uri,
 
 int block_nbd_open(const char *uri, unsigned flags, struct block_dev **ret_dev, struct vr_err *err)
 {
-    return open_nbd(uri, NULL, flags, BLOCK_NBD_DEADLINE_MS, ret_dev, err);
+    return open_nbd(uri, NULL, NULL, flags, BLOCK_NBD_DEADLINE_MS, ret_dev, err);
 }
 
 int block_nbd_open_unix(const char *socket_path,
@@ -332,7 +337,15 @@ int block_nbd_open_unix(const char *socket_path,
                         struct block_dev **ret_dev,
                         struct vr_err *err)
 {
-    return open_nbd(NULL, socket_path, flags, deadline_ms, ret_dev, err);
+    return open_nbd(NULL, socket_path, NULL, flags, deadline_ms, ret_dev, err);
+}
+
+int block_nbd_open_export(const char *socket_path,
+                          const char *name,
+                          struct block_dev **ret_dev,
+                          struct vr_err *err)
+{
+    return open_nbd(NULL, socket_path, name, BLOCK_READ_ONLY, BLOCK_NBD_DEADLINE_MS, ret_dev, err);
 }
 
 void block_nbd_set_deadline(struct block_dev *dev, unsigned deadline_ms)

@@ -208,6 +208,7 @@ static void show_report(const json_t *r)
     json_t *disk;
     size_t i;
     time_line("instant", json_object_get(r, "instant"));
+    line("consistency", json_text(r, "consistency_text"));
     line("outcome", json_text(r, "outcome"));
     line("equal", json_is_true(json_object_get(r, "equal")) ? "yes" : "no");
     line("by", json_text(r, "initiator"));

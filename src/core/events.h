@@ -50,6 +50,10 @@
     X(LIBVIRT_LOST, 29340, 4, "libvirt-lost",                                                      \
       "libvirt does not answer, or is too old; it is tried again")                                 \
     X(LIBVIRT_BACK, 29341, 5, "libvirt-connected", "libvirt answers, and its VMs are known")       \
+    X(BACKUP_ENDED, 29342, 4, "backup-jobs-ended",                                                 \
+      "backup jobs of libvirt that a daemon left behind when it was killed were ended")            \
+    X(NOT_FROZEN, 29343, 4, "not-frozen",                                                          \
+      "a guest's agent did not freeze it; the transfer goes on, crash-consistent")                 \
     X(WINDOW_ENDED, 29174, 6, "statistics-window",                                                 \
       "a window of statistics ended in which something was counted; the text has the numbers")     \
     X(STATS_RESET, 29331, 5, "statistics-reset", "somebody began a relationship's statistics anew")

@@ -5,6 +5,7 @@
  * table in config.c.
  */
 #pragma once
+#include "inventory/instant.h"
 #include "model/model.h"
 #include "util/err.h"
 #include "util/log.h"
@@ -27,7 +28,10 @@ struct daemon_config {
     /* [inventory] */
     uint32_t inventory_driver; /* enum config_driver */
     char libvirt_uri[VR_PATH_MAX];
-    bool foreign;
+    bool foreign, freeze;
+    char scratch_dir[INSTANT_DIR_MAX], qemu_user[VR_NAME_MAX];
+    uint64_t scratch_reserve_bytes;
+    uint32_t freeze_s;
     /* [peer] */
     char peer_listen[CONFIG_ADDRESS_MAX];
     uint32_t peer_port;

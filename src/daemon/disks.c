@@ -32,7 +32,7 @@ static int stat_disk(int fd, const struct vr_disk *d, struct frozen_disk *ret, s
 
 static int freeze_one(const struct vr_vm *vm,
                       struct vr_disk *d,
-                      bool lock,
+                      enum disks_held held,
                       const char *run_dir,
                       struct frozen_disk *f,
                       struct vr_err *err)
@@ -42,13 +42,13 @@ static int freeze_one(const struct vr_vm *vm,
         return vr_fail_errno(err, VR_E_IO, "cannot open disk image '%s'", d->path);
     }
     int r = stat_disk(f->fd, d, f, err);
-    if (r == 0 && lock && f->is_block && !vm->quiesced) {
+    if (r == 0 && held == DISKS_LOCK && f->is_block && !vm->quiesced) {
         r = vr_fail(err, VR_E_UNSUPPORTED,
                     "'%s' is a block device, whose writers cannot be seen: make sure that nobody "
                     "writes it and set quiesced = yes",
                     d->path);
     }
-    if (r == 0 && lock) {
+    if (r == 0 && held == DISKS_LOCK) {
         r = image_lock(f->fd, IMAGE_LOCK_READ, d->path, err);
     }
     if (r == 0) {
@@ -63,8 +63,11 @@ static int freeze_one(const struct vr_vm *vm,
     return r < 0 ? vr_wrap(err, r, "disk '%s'", d->name) : 0;
 }
 
-int disks_freeze(
-    struct vr_vm *vm, bool lock, const char *run_dir, struct frozen_disks *ret, struct vr_err *err)
+int disks_freeze(struct vr_vm *vm,
+                 enum disks_held held,
+                 const char *run_dir,
+                 struct frozen_disks *ret,
+                 struct vr_err *err)
 {
     struct frozen_disks d = {0};
     for (uint32_t i = 0; i < vm->ndisks; i++) {
@@ -73,7 +76,7 @@ int disks_freeze(
         }
         struct frozen_disk *f = &d.disk[d.n++];
         *f = (struct frozen_disk){.fd = -1};
-        int r = freeze_one(vm, &vm->disks[i], lock, run_dir, f, err);
+        int r = freeze_one(vm, &vm->disks[i], held, run_dir, f, err);
         if (r < 0) {
             disks_thaw(&d);
             return r;
@@ -83,8 +86,93 @@ int disks_freeze(
     return 0;
 }
 
+/* The exports of the running VM's backup job. */
+static int
+open_exports(struct vr_vm *vm, const char *socket, struct frozen_disks *d, struct vr_err *err)
+{
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < vm->ndisks; i++) {
+        if (vm->disks[i].excluded) {
+            continue;
+        }
+        struct frozen_disk *f = &d->disk[d->n++];
+        *f = (struct frozen_disk){.fd = -1};
+        r = block_nbd_open_export(socket, vm->disks[i].name, &f->dev, err);
+        if (r == 0) {
+            f->size = vm->disks[i].size_bytes = f->dev->size_bytes;
+        }
+    }
+    return r;
+}
+
+/* Somebody else than its VM may write an image, too. */
+static int check_unwritten(const struct frozen_disks *d, const struct vr_vm *vm, struct vr_err *err)
+{
+    int r = 0;
+    for (uint32_t i = 0, at = 0; r == 0 && i < vm->ndisks && at < d->n; i++) {
+        if (!vm->disks[i].excluded) {
+            r = image_check_unwritten(d->disk[at++].fd, vm->disks[i].path, err);
+        }
+    }
+    if (r == -VR_E_BUSY) {
+        err->kind = VR_E_TIMEOUT; /* perhaps the VM just starts: another try sees */
+        r = -VR_E_TIMEOUT;
+    }
+    return r;
+}
+
+int disks_freeze_libvirt(struct vr_vm *vm,
+                         const struct instant_params *p,
+                         const char *run_dir,
+                         struct frozen_disks *ret,
+                         struct vr_err *err)
+{
+    struct instant *instant;
+    struct frozen_disks d = {0};
+    int r = instant_begin(p, vm, &instant, err);
+    if (r < 0) {
+        return r;
+    }
+    const char *socket = instant_socket(instant);
+    if (socket) {
+        r = open_exports(vm, socket, &d, err);
+    } else {
+        r = disks_freeze(vm, DISKS_WATCHED, run_dir, &d, err);
+        r = r < 0 ? r : check_unwritten(&d, vm, err);
+    }
+    d.instant = instant;
+    d.consistency = instant_consistency(instant);
+    snprintf(d.freeze_text, sizeof d.freeze_text, "%s", instant_freeze_text(instant));
+    if (r < 0) {
+        r = disks_explain(&d, r, err);
+        disks_thaw(&d);
+        return r;
+    }
+    *ret = d;
+    return 0;
+}
+
+int disks_look(const struct frozen_disks *d, struct vr_err *err)
+{
+    return d->instant ? instant_look(d->instant, err) : 0;
+}
+
+void disks_release(struct frozen_disks *d)
+{
+    instant_end(TAKE_PTR(d->instant));
+}
+
+int disks_explain(const struct frozen_disks *d, int r, struct vr_err *err)
+{
+    return d->instant && r < 0 ? instant_explain(d->instant, r, err) : r;
+}
+
 int disks_check(const struct frozen_disks *d, const struct vr_vm *vm, struct vr_err *err)
 {
+    int r0 = d->instant ? instant_verify(d->instant, err) : 0;
+    if (r0 < 0 || (d->instant && instant_socket(d->instant))) {
+        return r0;
+    }
     for (uint32_t i = 0, at = 0; i < vm->ndisks && at < d->n; i++) {
         if (vm->disks[i].excluded) {
             continue;
@@ -98,6 +186,11 @@ int disks_check(const struct frozen_disks *d, const struct vr_vm *vm, struct vr_
         bool same =
             now.size == was->size &&
             (was->is_block || (now.mtime_ns == was->mtime_ns && now.ctime_ns == was->ctime_ns));
+        if ((!same || block_changed(was->dev)) && d->instant) {
+            return vr_fail(err, VR_E_TIMEOUT,
+                           "disk '%s' changed while it was read: did the VM run?",
+                           vm->disks[i].name);
+        }
         if (!same || block_changed(was->dev)) {
             return vr_fail(err, VR_E_BUSY,
                            "disk '%s' (%.120s) changed while it was read: something writes it "
@@ -117,6 +210,7 @@ void disks_thaw(struct frozen_disks *d)
         }
     }
     d->n = 0;
+    disks_release(d); /* the readers of its exports are gone */
 }
 
 #define QCOW2_HEADER 32u

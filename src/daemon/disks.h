@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The disks of a VM of this host's inventory, frozen at one instant by QEMU's shared, no-writer
- * lock: while they are open nobody who honours it writes them. One thread.
+ * The disks of a VM of this host's inventory, frozen at one instant: those of a VM of the file by
+ * QEMU's shared, no-writer lock, so that while they are open nobody who honours it writes them;
+ * those of libvirt's by what inventory/instant.h does. One thread.
  */
 #pragma once
 #include "block/dev.h"
+#include "inventory/instant.h"
 #include "model/model.h"
 
 struct frozen_disk {
@@ -17,18 +19,43 @@ struct frozen_disk {
 struct frozen_disks {
     uint32_t n; /* included disks, in the order of the VM */
     struct frozen_disk disk[VR_DISKS_MAX];
+    struct instant *instant; /* a VM of libvirt; else NULL */
+    enum vr_consistency consistency;
+    char freeze_text[VR_TEXT_MAX]; /* as instant_freeze_text */
+};
+
+/* Who keeps the images as they are. */
+enum disks_held {
+    DISKS_LOCK,   /* we lock them */
+    DISKS_HELD,   /* somebody holds the locks for us: a replica */
+    DISKS_WATCHED /* nobody may: a VM of libvirt that is off */
 };
 
 /*
- * Opens the included disks and fills in their sizes. lock false: somebody holds the locks for us (a
- * replica). NOT_FOUND: an image is missing. BUSY: somebody writes it. UNSUPPORTED: a block device
- * of a VM that is not `quiesced`.
+ * Opens the included disks and fills in their sizes. NOT_FOUND: an image is missing. BUSY: somebody
+ * writes it. UNSUPPORTED: a block device that we lock, of a VM that is not `quiesced`.
  */
-VR_MUST_CHECK int disks_freeze(
-    struct vr_vm *vm, bool lock, const char *run_dir, struct frozen_disks *ret, struct vr_err *err);
-/* BUSY: something wrote a disk since it was frozen, without honouring the lock. */
+VR_MUST_CHECK int disks_freeze(struct vr_vm *vm,
+                               enum disks_held held,
+                               const char *run_dir,
+                               struct frozen_disks *ret,
+                               struct vr_err *err);
+/* Of a VM of libvirt, which may run. May block in libvirt: lanes only. Errors as instant_begin. */
+VR_MUST_CHECK int disks_freeze_libvirt(struct vr_vm *vm,
+                                       const struct instant_params *p,
+                                       const char *run_dir,
+                                       struct frozen_disks *ret,
+                                       struct vr_err *err);
+/* Are the disks still frozen, as far as is known? Costs nothing. */
+VR_MUST_CHECK int disks_look(const struct frozen_disks *d, struct vr_err *err);
+/* When everything was read. BUSY: something wrote a disk since it was frozen, without honouring the
+ * lock. TIMEOUT, NOSPACE: as instant_look. */
 VR_MUST_CHECK int
 disks_check(const struct frozen_disks *d, const struct vr_vm *vm, struct vr_err *err);
+/* As instant_explain. */
+int disks_explain(const struct frozen_disks *d, int r, struct vr_err *err);
+/* Nothing is read any more: lets a running guest go on without copying for us. */
+void disks_release(struct frozen_disks *d);
 void disks_thaw(struct frozen_disks *d);
 /* Fills in the sizes of included raw and qcow2 disks from what lies there, for display: nothing is
  * locked, and what cannot be read stays 0. */

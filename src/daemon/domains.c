@@ -4,13 +4,23 @@
  * inventory: a host with thousands of VMs cannot fill the mailbox. Everything here but the tell_
  * functions runs on the control thread.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "daemon/daemon.h"
+#include "daemon/disks.h"
 #include "inventory/virt.h"
+#include "util/fdio.h"
 #include "util/log.h"
 
 struct domains {
     struct daemon *d;
     struct virt *virt;
+    int dir_fd; /* holds the lock of scratch_dir */
     bool known;
     char text[VR_TEXT_MAX]; /* why libvirt is not asked; "": it is */
 };
@@ -21,6 +31,7 @@ struct told {
     const struct vr_uuid *id;
     bool up;
     const char *text;
+    int jobs;
 };
 
 static void put_vm(void *arg)
@@ -52,6 +63,13 @@ static void change_state(void *arg)
     }
 }
 
+static void tell_of_orphans(void *arg)
+{
+    struct told *t = arg;
+    daemon_event(t->ds->d, CORE_EV_BACKUP_ENDED, "",
+                 "%d backup jobs that a vmreplicad left behind were ended", t->jobs);
+}
+
 /* --- on libvirt's thread --- */
 
 static void tell_vm(void *ctx, const struct vr_vm *vm)
@@ -75,23 +93,96 @@ static void tell_state(void *ctx, bool up, const char *text)
     control_call(ds->d->control, change_state, &t);
 }
 
+static void tell_swept(void *ctx, int jobs)
+{
+    struct domains *ds = ctx;
+    struct told t = {.ds = ds, .jobs = jobs};
+    control_call(ds->d->control, tell_of_orphans, &t);
+}
+
+/* --- on a lane's thread --- */
+
+int domains_freeze(struct daemon *d,
+                   struct vr_vm *vm,
+                   bool source_is_replica,
+                   struct frozen_disks *ret,
+                   struct vr_err *err)
+{
+    const struct daemon_config *c = &d->config;
+    struct instant_params p = {
+        .reserve_bytes = c->scratch_reserve_bytes, .freeze = c->freeze, .freeze_s = c->freeze_s};
+    if (!vm->from_libvirt) {
+        return disks_freeze(vm, source_is_replica ? DISKS_HELD : DISKS_LOCK, d->nbd_dir, ret, err);
+    }
+    snprintf(p.uri, sizeof p.uri, "%s", c->libvirt_uri);
+    snprintf(p.dir, sizeof p.dir, "%s", c->scratch_dir);
+    return disks_freeze_libvirt(vm, &p, d->nbd_dir, ret, err);
+}
+
 /* --- on the control thread --- */
+
+/* QEMU makes sockets there, and whoever reaches one reads a disk. */
+static int give_to_qemu(const struct daemon_config *c, int fd, struct vr_err *err)
+{
+    if (fchmod(fd, 0770) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot chmod '%s'", c->scratch_dir);
+    }
+    if (!c->qemu_user[0]) {
+        return 0;
+    }
+    const struct passwd *user = getpwnam(c->qemu_user);
+    if (!user) {
+        return vr_fail(err, VR_E_INVALID, "[inventory] qemu_user: there is no user '%s'",
+                       c->qemu_user);
+    }
+    return fchown(fd, user->pw_uid, (gid_t)-1) < 0
+               ? vr_fail_errno(err, VR_E_IO, "cannot give '%s' to '%s'", c->scratch_dir,
+                               c->qemu_user)
+               : 0;
+}
+
+/* Two daemons would take each other's jobs for orphans. */
+static int take_scratch_dir(struct domains *ds, struct vr_err *err)
+{
+    const struct daemon_config *c = &ds->d->config;
+    int r = vr_mkdirs(c->scratch_dir, 0770, err);
+    if (r < 0) {
+        return vr_wrap(err, r, "[inventory] scratch_dir");
+    }
+    ds->dir_fd = open(c->scratch_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (ds->dir_fd < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot open scratch_dir '%s'", c->scratch_dir);
+    }
+    if (flock(ds->dir_fd, LOCK_EX | LOCK_NB) < 0) {
+        return errno == EWOULDBLOCK
+                   ? vr_fail(err, VR_E_BUSY, "another vmreplicad uses scratch_dir '%s'",
+                             c->scratch_dir)
+                   : vr_fail_errno(err, VR_E_IO, "cannot lock '%s'", c->scratch_dir);
+    }
+    return give_to_qemu(c, ds->dir_fd, err);
+}
 
 int domains_start(struct daemon *d, struct domains **ret, struct vr_err *err)
 {
-    struct virt_watcher w = {
-        .foreign = d->config.foreign, .vm = tell_vm, .gone = tell_gone, .state = tell_state};
+    struct virt_watcher w = {.foreign = d->config.foreign,
+                             .vm = tell_vm,
+                             .gone = tell_gone,
+                             .state = tell_state,
+                             .swept = tell_swept};
     struct domains *ds = calloc(1, sizeof *ds);
     if (!ds) {
         return vr_fail_nomem(err);
     }
+    ds->dir_fd = -1;
     ds->d = d;
     snprintf(ds->text, sizeof ds->text, "it did not answer yet");
     snprintf(w.uri, sizeof w.uri, "%s", d->config.libvirt_uri);
+    snprintf(w.dir, sizeof w.dir, "%s", d->config.scratch_dir);
     w.ctx = ds;
-    int r = virt_start(&w, &ds->virt, err);
+    int r = take_scratch_dir(ds, err);
+    r = r < 0 ? r : virt_start(&w, &ds->virt, err);
     if (r < 0) {
-        free(ds);
+        domains_free(ds);
         return r;
     }
     *ret = ds;
@@ -124,6 +215,9 @@ void domains_free(struct domains *ds)
 {
     if (ds) {
         virt_free(ds->virt);
+        if (ds->dir_fd >= 0) {
+            close(ds->dir_fd);
+        }
         free(ds);
     }
 }

@@ -149,8 +149,9 @@ static int env_check_disks(void *ctx, struct vr_vm *vm, bool source_is_replica, 
         return vr_fail(err, VR_E_UNSUPPORTED, "VM '%.60s' cannot be replicated: %.180s", vm->name,
                        vm->refused);
     }
-    bool lock = !source_is_replica && !vm->from_libvirt;
-    int r = disks_freeze(vm, lock, d->nbd_dir, &disks, err);
+    enum disks_held held = source_is_replica ? DISKS_HELD : DISKS_LOCK;
+    held = vm->from_libvirt ? DISKS_WATCHED : held;
+    int r = disks_freeze(vm, held, d->nbd_dir, &disks, err);
     if (r == 0) {
         disks_thaw(&disks);
     }

@@ -264,7 +264,7 @@ static int check_stop(struct carrier *t, struct vr_err *err)
 {
     return atomic_load(&t->flags) & (FLAG_CANCEL | FLAG_STOP)
                ? vr_fail(err, VR_E_CANCELED, "stopped")
-               : 0;
+               : disks_look(&t->disks, err);
 }
 
 static int instant_check(void *ctx, struct vr_err *err)
@@ -284,8 +284,7 @@ static int freeze(struct carrier *t, struct vr_err *err)
     int r = t->o.source_is_replica
                 ? replicas_read(t->d->replicas, &t->replica_rel, &images, &t->use, err)
                 : 0;
-    return r < 0 ? r
-                 : disks_freeze(&t->o.vm, !t->o.source_is_replica, t->d->nbd_dir, &t->disks, err);
+    return r < 0 ? r : domains_freeze(t->d, &t->o.vm, t->o.source_is_replica, &t->disks, err);
 }
 
 static void describe_export(struct carrier *t, struct export_params *p)
@@ -419,6 +418,7 @@ static void *carrier_thread(void *arg)
 {
     struct carrier *t = arg;
     int r = t->o.import ? run_import(t, &t->result.err) : run_export(t, &t->result.err);
+    r = disks_explain(&t->disks, r, &t->result.err);
     t->result.result = r < 0 ? r : 0;
     disks_thaw(&t->disks);
     replica_use_end(t->use);

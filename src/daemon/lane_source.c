@@ -207,12 +207,12 @@ static int limit_reading(struct lane *l, struct vr_err *err)
 static int open_disks(struct lane *l, struct vr_err *err)
 {
     if (!l->t.source_is_replica) {
-        return disks_freeze(&l->t.vm, true, l->d->nbd_dir, &l->disks, err);
+        return domains_freeze(l->d, &l->t.vm, false, &l->disks, err);
     }
     /* Our daemon holds the replica's locks as long as the use lasts. */
     struct vr_vm images;
     int r = replicas_read(l->d->replicas, &l->replica_rel, &images, &l->use, err);
-    return r < 0 ? r : disks_freeze(&l->t.vm, false, l->d->nbd_dir, &l->disks, err);
+    return r < 0 ? r : domains_freeze(l->d, &l->t.vm, true, &l->disks, err);
 }
 
 /* *ret_kept: over the connection that a PREFLIGHT left open. */
@@ -289,7 +289,11 @@ static int obey(struct lane *l, struct vr_err *err)
     if (flags & FLAG_PREEMPT) {
         return vr_fail(err, VR_E_TIMEOUT, "made way for a commit to the disks it reads");
     }
-    return 0;
+    if (source_progress(l->source)->phase >= VR_PHASE_COMMIT) {
+        disks_release(&l->disks); /* nothing is read any more, and nothing taken back */
+        return 0;
+    }
+    return disks_look(&l->disks, err);
 }
 
 static void ask_proposed(struct lane *l)
@@ -354,6 +358,7 @@ static void fill_result(struct lane *l, int r)
     res->discarded = o->cancelled;
     if (o->completed) {
         res->report = o->report;
+        res->report.consistency = l->disks.consistency;
         res->result = 0; /* whatever the link did afterwards */
     } else if (r == 0) {
         res->result = vr_fail(&res->err, VR_E_CANCELED, "cancelled");
@@ -394,6 +399,7 @@ static void *lane_thread(void *arg)
     if (r == 0) {
         r = transfer(l, &l->result.err);
     }
+    r = disks_explain(&l->disks, r, &l->result.err);
     if (l->source) {
         send_progress(l, vr_wall_us()); /* the last word */
     }

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "inventory/domain.h"
+#include "inventory/job.h"
 #include "inventory/virt_conn.h"
 #include "inventory/vmset.h"
 #include "util/num.h"
@@ -358,9 +359,20 @@ static void wait_for_mail(struct mail *m, unsigned most_s, struct letter *ret)
     pthread_mutex_unlock(&m->lock);
 }
 
+/* Before the VMs are told of: a transfer that begins then finds no orphan in its way. */
+static int sweep(struct virt *v, struct vr_err *err)
+{
+    int n = v->w.dir[0] ? job_sweep(v->conn, v->w.dir, err) : 0;
+    if (n > 0 && v->w.swept) {
+        v->w.swept(v->w.ctx, n);
+    }
+    return n < 0 ? n : 0;
+}
+
 static int watch(struct virt *v, struct letter *l, struct vr_err *err)
 {
-    int r = list_all(v, err);
+    int r = sweep(v, err);
+    r = r < 0 ? r : list_all(v, err);
     if (r < 0) {
         return r;
     }

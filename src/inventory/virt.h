@@ -5,6 +5,7 @@
  * (at most every 30 s); what was told stays true meanwhile.
  */
 #pragma once
+#include "inventory/instant.h"
 #include "model/model.h"
 #include "util/cleanup.h"
 #include "util/err.h"
@@ -13,13 +14,16 @@ struct virt;
 
 struct virt_watcher {
     char uri[VR_PATH_MAX];
-    bool foreign; /* VMs that other managers own may be protected, too */
+    bool foreign;              /* VMs that other managers own may be protected, too */
+    char dir[INSTANT_DIR_MAX]; /* of instants; what a former process left there is ended */
     /* Called on virt's thread. */
     void (*vm)(void *ctx, const struct vr_vm *vm);
     void (*gone)(void *ctx, const struct vr_uuid *id);
     /* up: every VM there is was told. Not up: why, and for how long a try is waited for is virt's
      * business. Each text once in a row. */
     void (*state)(void *ctx, bool up, const char *text);
+    /* Backup jobs of a former process were ended, so many. NULL: of no interest. */
+    void (*swept)(void *ctx, int jobs);
     void *ctx;
 };
 

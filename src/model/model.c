@@ -32,6 +32,19 @@ bool vr_format_known(const char *format, size_t len)
     return false;
 }
 
+const char *vr_consistency_text(int consistency)
+{
+    switch (consistency) {
+#define X(name, number, text)                                                                      \
+    case number:                                                                                   \
+        return text;
+        VR_CONSISTENCIES(X)
+#undef X
+    default:
+        return "not known";
+    }
+}
+
 const char *vr_left_out_text(int left_out)
 {
     switch (left_out) {

@@ -159,12 +159,26 @@ struct vr_job {
     struct vr_progress progress;
 };
 
+/* What a guest that starts from an instant finds: X(name, number, text). Numbers are stored. */
+#define VR_CONSISTENCIES(X)                                                                        \
+    X(UNKNOWN, 0, "not known")                                                                     \
+    X(CRASH, 1, "crash-consistent")                                                                \
+    X(FILE_SYSTEM, 2, "file-system-consistent")                                                    \
+    X(APPLICATION, 3, "application-consistent")
+
+enum vr_consistency {
+#define X(name, number, text) VR_CONSISTENCY_##name = (number),
+    VR_CONSISTENCIES(X)
+#undef X
+};
+
 /* The record of a finished transfer. root: HMAC-SHA-256 over the digest tree, one per disk. */
 struct vr_report {
     uint64_t job_id;
     struct vr_uuid vm_id;
     struct vr_uuid instant_id;
     uint64_t instant_us;
+    uint32_t consistency; /* enum vr_consistency */
     struct vr_generation generation;
     uint32_t ndisks;
     struct vr_report_disk {
@@ -210,6 +224,8 @@ struct vr_event_query {
 bool vr_name_ok(const char *name);
 /* One of the formats of disk images: raw, qcow2, vhdx, vmdk, vpc, vdi, qed. */
 bool vr_format_known(const char *format, size_t len);
+/* The text of enum vr_consistency. */
+const char *vr_consistency_text(int consistency);
 /* The text of enum vr_left_out; "" for a disk that takes part. */
 const char *vr_left_out_text(int left_out);
 /* "host" or "host:port" or "[v6]:port". False: not of that form. *ret_port is VR_PEER_PORT when

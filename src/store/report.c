@@ -3,15 +3,11 @@
 #include "store/db.h"
 
 #define RP(member, kind) COL(struct vr_report, member, kind)
-static const struct col report_cols[] = {RP(job_id, COL_U64),
-                                         RP(vm_id, COL_UUID),
-                                         RP(instant_id, COL_UUID),
-                                         RP(instant_us, COL_U64),
-                                         GENERATION_COLS(struct vr_report),
-                                         RP(duration_us, COL_U64),
-                                         RP(initiator, COL_TEXT),
-                                         RP(outcome, COL_TEXT),
-                                         RP(equal, COL_BOOL)};
+static const struct col report_cols[] = {
+    RP(job_id, COL_U64),      RP(vm_id, COL_UUID),      RP(instant_id, COL_UUID),
+    RP(instant_us, COL_U64),  RP(consistency, COL_U32), GENERATION_COLS(struct vr_report),
+    RP(duration_us, COL_U64), RP(initiator, COL_TEXT),  RP(outcome, COL_TEXT),
+    RP(equal, COL_BOOL)};
 
 struct disk_row {
     uint64_t job_id;

@@ -95,6 +95,8 @@ static const char *const steps[] = {
     /* 10 */
     "ALTER TABLE event ADD COLUMN vm_id TEXT NOT NULL"
     " DEFAULT '00000000-0000-0000-0000-000000000000';",
+    /* 11 */
+    "ALTER TABLE report ADD COLUMN consistency INTEGER NOT NULL DEFAULT 0;",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

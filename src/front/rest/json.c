@@ -225,6 +225,7 @@ json_t *rest_json_report(const struct vr_report *r)
     set_uuid(o, "vm_id", &r->vm_id);
     set_uuid(o, "instant_id", &r->instant_id);
     set_time(o, "instant", r->instant_us);
+    set_state(o, "consistency", (int)r->consistency, vr_consistency_text((int)r->consistency));
     set(o, "generation", generation(&r->generation));
     set_u64(o, "duration_us", r->duration_us);
     set_text(o, "initiator", r->initiator);

@@ -20,7 +20,10 @@ static void test_defaults(void **state)
     assert_string_equal(c.socket_path, "/run/vmreplica/vmreplicad.sock");
     assert_int_equal(c.inventory_driver, CONFIG_STATIC);
     assert_string_equal(c.libvirt_uri, "qemu:///system");
-    assert_false(c.foreign);
+    assert_false(c.foreign || c.freeze);
+    assert_string_equal(c.scratch_dir, "/var/lib/libvirt/qemu/vmreplica");
+    assert_int_equal(c.scratch_reserve_bytes, 1ull << 30);
+    assert_int_equal(c.freeze_s, 10);
     assert_int_equal(c.peer_port, VR_PEER_PORT);
     assert_int_equal(c.http_port, 0);
     assert_int_equal(c.https_port, 0);
@@ -34,8 +37,9 @@ static void test_every_key(void **state)
 {
     struct daemon_config c;
     put("[daemon]\nstate_dir = /s\nrun_dir = /r\ninventory = /i\nhost_name = a.example\n"
-        "log_level = debug\n[inventory]\ndriver = both\nuri = test:///default\nforeign = "
-        "yes\n[peer]\nlisten = ::\nport = 1\ncert = /pc\nkey = /pk\nca = /pa\n"
+        "log_level = debug\n[inventory]\ndriver = both\nuri = test:///default\nforeign = yes\n"
+        "scratch_dir = /x\nscratch_reserve = 3M\nqemu_user = q\nfreeze = yes\nfreeze_s = "
+        "60\n[peer]\nlisten = ::\nport = 1\ncert = /pc\nkey = /pk\nca = /pa\n"
         "[http]\nlisten = 0.0.0.0\nport = 2\ntls_port = 3\ncert = /hc\nkey = /hk\nusers = /u\n"
         "allow_plain_remote = yes\n[socket]\npath = /sock\ngroup = adm\n[limits]\ntransfers = 4\n"
         "bandwidth = 10M\nstaging_reserve = 2G\ncommit_wait_s = 0\n");
@@ -47,7 +51,11 @@ static void test_every_key(void **state)
     assert_int_equal(c.log_level, VR_LOG_DEBUG);
     assert_int_equal(c.inventory_driver, CONFIG_BOTH);
     assert_string_equal(c.libvirt_uri, "test:///default");
-    assert_true(c.foreign);
+    assert_true(c.foreign && c.freeze);
+    assert_string_equal(c.scratch_dir, "/x");
+    assert_string_equal(c.qemu_user, "q");
+    assert_int_equal(c.scratch_reserve_bytes, 3 << 20);
+    assert_int_equal(c.freeze_s, 60);
     assert_string_equal(c.peer_listen, "::");
     assert_int_equal(c.peer_port, 1);
     assert_string_equal(c.peer_ca, "/pa");
@@ -88,6 +96,10 @@ static void test_every_refusal_names_its_line(void **state)
         {"[inventory]\ndriver = xen\n", ":2: driver = 'xen' is none of static, libvirt, both"},
         {"[inventory]\nuri = qemu+ssh://host/system\n", ":2: uri = 'qemu+ssh://host/system'"},
         {"[inventory]\nuri = /run/libvirt\n", ":2: uri = "},
+        {"[inventory]\nfreeze_s = 61\n", ":2: freeze_s = 61 is not between 1 and 60"},
+        {"[inventory]\nscratch_dir = /0123456789012345678901234567890123456789"
+         "0123456789012345\n",
+         ":2: scratch_dir: path longer than 55"},
         {"[inventory]\nforeign = maybe\n", ":2: foreign: 'maybe'"},
         {"[peer]\nlisten = localhost\n", ":2: listen = 'localhost' is not a numeric"},
         {"[peer]\nport = 65536\n", ":2: port = 65536 is not between 0 and 65535"},

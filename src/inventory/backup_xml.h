@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside inventory/ only: the XML of libvirt's backup jobs. Pure. */
+#pragma once
+#include "model/model.h"
+#include "util/err.h"
+
+/*
+ * A job in pull mode over the Unix socket for exactly the disks of `vm` that are not excluded. Each
+ * disk's export has its name, and its scratch file is SCRATCH-NAME.scratch. Every disk says its
+ * mode and its type: libvirt's defaults would take in other disks, or fail with a message that
+ * misleads. free() it.
+ */
+VR_MUST_CHECK int backup_xml_make(const struct vr_vm *vm,
+                                  const char *socket,
+                                  const char *scratch,
+                                  char **ret,
+                                  struct vr_err *err);
+/* The Unix socket of a job that libvirt describes; false: it has none, or this is no such XML. */
+bool backup_xml_socket(const char *xml, char *ret, size_t cap);
