@@ -78,6 +78,18 @@ EOF
     [ -d "$work/virt-cache" ] || { v "$1" domcapabilities >/dev/null && cp -r "$dir/cache" "$work/virt-cache"; }
 }
 
+# A host of the lab gets the VMs of a libvirt host.
+use_libvirt() { # HOST LIBVIRT-HOST
+    cat >>"$L/$1/vmreplicad.conf" <<EOF
+[inventory]
+driver = both
+uri = $(virt_uri "$2")
+scratch_dir = $work/virt-$2/backup
+scratch_reserve = 16M
+EOF
+    host restart "$1"
+}
+
 virt_start() { # HOST
     local dir=$work/virt-$1 i
     setsid nsenter -t "$(cat "$dir/holder")" -m -n libvirtd -f /etc/libvirt/libvirtd.conf -p "$dir/run/libvirtd.pid" \
