@@ -66,7 +66,7 @@ static void change_state(void *arg)
 static void tell_of_orphans(void *arg)
 {
     struct told *t = arg;
-    daemon_event(t->ds->d, CORE_EV_BACKUP_ENDED, "",
+    daemon_event(t->ds->d, CORE_EV_BACKUP_ENDED, NULL, "",
                  "%d backup jobs that a vmreplicad left behind were ended", t->jobs);
 }
 

@@ -100,6 +100,10 @@ static void on_end(void *arg)
         at = &(*at)->next;
     }
     *at = l->next;
+    if (l->disks.freeze_text[0] && !d->stopping) {
+        daemon_event(d, CORE_EV_NOT_FROZEN, &l->t.vm.id, l->t.vm.name, "crash-consistent: %.230s",
+                     l->disks.freeze_text);
+    }
     /* When the daemon ends, jobs stay stored as running: they go on with the next start. A
      * completed one is told. */
     if (!d->stopping || l->result.result == 0) {

@@ -71,6 +71,7 @@ hanging() {
     copy hangs $HANGS
     echo "took $((SECONDS - began)) s"
     await_agent hangs hangs 1
+    vr h1 events --json --limit 1000 | jq -r '.events[] | select(.id == "not-frozen") | .text' | grep 'crash-consistent'
     [ "$(consistency_of_last)" = crash-consistent ]
     check_records "$L/h2/replicas/${HANGS^^}"/vda.* "$L/h2/replicas/${HANGS^^}"/vdb.*
     await_records a hangs 100

@@ -79,6 +79,21 @@ owned_by_ovirt() {
     v a undefine ovirt
 }
 
+volumes() {
+    mkdir "$work/pool"
+    v a pool-create-as images dir --target "$work/pool"
+    v a vol-create-as images disk.qcow2 8M --format qcow2
+    guest_xml a vol 33333333-3333-4333-8333-333333333333 | sed "s|<disk type='file' device='disk'>|<disk type='volume' device='disk'>|
+        s|<source file='[^']*a.qcow2'/>|<source pool='images' volume='disk.qcow2'/>|
+        s|<source file='[^']*b.raw'/>|<source pool='images' volume='gone'/>|" >"$work/vol.xml"
+    v a define "$work/vol.xml"
+    await_vm vol '.disks[0].name == "vda"'
+    [ "$(vm vol '.disks[0].path')" = "$work/pool/disk.qcow2" ]
+    [ "$(vm vol '.disks[1].left_out')" = 'its volume is not found: is the storage pool active?' ]
+    v a undefine vol
+    v a pool-destroy images
+}
+
 attached() {
     qemu-img create -q -f raw "$work/late.raw" 8M
     v a attach-disk web "$work/late.raw" vdc --driver qemu --subdriver raw --live
@@ -114,6 +129,7 @@ late() {
 scenario "libvirt's VMs are listed" listed
 scenario 'a VM that runs' runs
 scenario 'a disk is attached and detached' attached
+scenario 'disks that are volumes of a storage pool' volumes
 scenario 'VMs come and go' come_and_go
 scenario 'a VM of oVirt is refused' owned_by_ovirt
 scenario 'libvirtd is restarted' restarted

@@ -15,6 +15,10 @@ BACKUP=$work/virt-a/backup
 # Behind the records lies what makes a transfer last.
 random_disk "$work/$VM-b.raw" 64
 head -c 8M /dev/zero | dd of="$work/$VM-b.raw" conv=notrunc status=none
+# The other disk has a backing file, with data behind the records, too.
+qemu-img create -q -f qcow2 "$work/$VM-base.qcow2" 64M
+qemu-io -f qcow2 -c 'write -q -P 0x61 32M 3M' "$work/$VM-base.qcow2"
+qemu-img create -q -f qcow2 -F qcow2 -b "$work/$VM-base.qcow2" "$work/$VM-a.qcow2"
 define_guest a $VM $ID 'vr.us=2000'
 make_lab lab --no-replica
 use_libvirt h1 a
