@@ -103,9 +103,19 @@ int cmd_jobs(struct cli *cli)
 {
     static const char *const head[] = {"ID", "VM", "WHAT", "STATE", "DONE", "WHEN", "BY", "STATUS"};
     json_t *answer = NULL, *job;
+    struct vr_err err = VR_ERR_INIT;
+    char path[32] = "jobs";
+    uint64_t limit;
     size_t i;
     int code;
-    if (!fetch(cli, "jobs", &answer, &code)) {
+    if (cli_has(cli, OPT_LIMIT)) {
+        if (!vr_parse_u64(cli->value[OPT_LIMIT], 1, 1000, &limit)) {
+            return cli_fail(vr_fail(&err, VR_E_INVALID, "--limit: give a number from 1 to 1000"),
+                            &err);
+        }
+        snprintf(path, sizeof(path), "jobs?limit=%u", (unsigned)limit);
+    }
+    if (!fetch(cli, path, &answer, &code)) {
         return code;
     }
     struct table t;

@@ -39,7 +39,7 @@ const struct cli_command cli_commands[] = {
      cmd_resync},
     {"verify", "VM", 1, 1, O_SERVER | O(WAIT) | O(EXTENDED), "compare both sides; change nothing",
      NULL, cmd_verify},
-    {"jobs", "", 0, 0, O_SERVER, "what runs, waits and has ended", NULL, cmd_jobs},
+    {"jobs", "", 0, 0, O_SERVER | O(LIMIT), "what runs, waits and has ended", NULL, cmd_jobs},
     {"job", "ID", 1, 1, O_SERVER | O(WAIT), "one job in detail", NULL, cmd_job},
     {"report", "JOB", 1, 1, O_SERVER, "the record of a finished transfer", NULL, cmd_report},
     {"pause", "VM", 1, 1, O_SERVER | O(EXTENDED), "stop a transfer; what is staged stays", NULL,

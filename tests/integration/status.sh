@@ -80,6 +80,15 @@ transfer() {
     await_rel h1 '.state == 3'
 }
 
+newest_jobs() {
+    local newest code=0
+    newest=$(vr h1 jobs --json | jq '[.jobs[].id] | max')
+    [ "$(vr h1 jobs --limit 1 --json | jq -c '[.jobs[].id]')" = "[$newest]" ]
+    [ "$(vr h1 jobs --limit 1 | wc -l)" = 2 ]
+    vr h1 jobs --limit 0 || code=$?
+    [ $code = 2 ]
+}
+
 # Every look follows the one before in place; the screen is given back; another size is used at once.
 watched() { # SIGNAL
     terminal --looks 2 --then 50x8 --signal "$1" 80x24 vmreplica watch --interval 1 --socket "$H1_SOCKET" >"$work/screen"
@@ -149,6 +158,7 @@ scenario 'one relationship, one line' one_line_each
 scenario 'tables and details fit the terminal' on_terminals
 scenario 'one VM, and exit codes' codes
 scenario 'a transfer in detail' transfer
+scenario 'the newest jobs' newest_jobs
 scenario 'watch on a terminal ends with Ctrl-C' watched SIGINT
 scenario 'watch on a terminal ends when that goes away' watched SIGHUP
 scenario 'watch elsewhere' watched_by_a_program

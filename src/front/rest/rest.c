@@ -18,6 +18,7 @@
 #define PREFIX "/api/v1"
 #define SEGMENTS_MAX 4
 #define EVENTS_DEFAULT 100
+#define JOBS_PAGE_MAX 1000
 #define LIST_MAX (64u << 20) /* bytes of one list */
 
 struct call {
@@ -170,13 +171,39 @@ static void get_relationships(struct call *c)
     list_finish(c, &list);
 }
 
+static size_t count_jobs(const struct call *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; c->rest->ops->job_next(c->rest->ops_ctx, &i);) {
+        n++;
+    }
+    return n;
+}
+
+/* By their ids: all, the newest `limit`, or the next `limit` after one. */
 static void get_jobs(struct call *c)
 {
     struct vr_buf list;
     const struct vr_job *job;
+    const char *text = http_query(c->req, "limit"), *from = http_query(c->req, "after");
+    uint64_t limit = UINT64_MAX, after = 0;
+    if (text && !vr_parse_u64(text, 1, JOBS_PAGE_MAX, &limit)) {
+        finish_error(c, VR_E_INVALID, "'limit' must be a number from 1 to 1000", "limit");
+        return;
+    }
+    if (from && !vr_parse_u64(from, 0, INT64_MAX, &after)) {
+        finish_error(c, VR_E_INVALID, "'after' must be a job's id", "after");
+        return;
+    }
+    size_t all = text && !from ? count_jobs(c) : 0, skip = all > limit ? all - (size_t)limit : 0;
     list_begin(&list, "jobs");
-    for (size_t i = 0; (job = c->rest->ops->job_next(c->rest->ops_ctx, &i));) {
-        list_add(&list, rest_json_job(job));
+    for (size_t i = 0, n = 0; n < limit && (job = c->rest->ops->job_next(c->rest->ops_ctx, &i));) {
+        if (skip > 0) {
+            skip--;
+        } else if (job->id > after) {
+            list_add(&list, rest_json_job(job));
+            n++;
+        }
     }
     list_finish(c, &list);
 }

@@ -100,7 +100,8 @@ void http_reply_error(struct http_request *r, unsigned status, const char *detai
 static struct fake {
     struct vr_vm vms[3];
     struct vr_rel rel;
-    struct vr_job job;
+    struct vr_job job, more[5]; /* with njobs: copies with the next ids */
+    size_t njobs;
     struct vr_auth_entry auth;
     struct api_verb verb;
     struct api_caller who;
@@ -156,7 +157,10 @@ static bool rel_next(void *ctx, size_t *at, const struct vr_uuid *id, struct api
 
 static const struct vr_job *job_next(void *ctx, size_t *at)
 {
-    return (*at)++ == 0 ? &fake.job : NULL;
+    size_t i = (*at)++;
+    fake.more[i % VR_COUNT(fake.more)] = fake.job;
+    fake.more[i % VR_COUNT(fake.more)].id = fake.job.id + i;
+    return i == 0 ? &fake.job : i < fake.njobs ? &fake.more[i] : NULL;
 }
 
 static const struct vr_job *job(void *ctx, uint64_t id)
@@ -305,6 +309,39 @@ static void test_looks(void **state)
     }
     assert_int_equal(fake.events_asked.limit, 100);
     assert_int_equal(fake.verbs, 0);
+}
+
+/* Pages of jobs, and what is none. */
+static void test_jobs_by_page(void **state)
+{
+    static const struct {
+        const char *limit, *after;
+        unsigned status;
+        const char *first;
+        size_t n;
+    } rows[] = {
+        {NULL, NULL, 200, "\"id\":7,", 5},  {"2", NULL, 200, "\"id\":10,", 2},
+        {"9", NULL, 200, "\"id\":7,", 5},   {"2", "7", 200, "\"id\":8,", 2},
+        {"2", "10", 200, "\"id\":11,", 1},  {NULL, "9", 200, "\"id\":10,", 2},
+        {"2", "11", 200, "\"jobs\":[]", 0}, {"0", NULL, 400, "'limit' must be", 0},
+        {"1001", NULL, 400, "'limit'", 0},  {"2", "x", 400, "'after' must be", 0},
+    };
+    static const struct rest rest = {.ops = &ops, .version = "1"};
+    fake.njobs = 5;
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        static struct http_request r;
+        r = (struct http_request){.method = "GET", .path = "/api/v1/jobs"};
+        r.query[0] = rows[i].limit;
+        r.query[1] = rows[i].after;
+        rest_handle((void *)(uintptr_t)&rest, &r);
+        size_t n = 0;
+        for (const char *p = r.answer; (p = strstr(p, "\"uuid\":")); p++) {
+            n++;
+        }
+        if (r.status != rows[i].status || n != rows[i].n || !strstr(r.answer, rows[i].first)) {
+            fail_msg("row %zu: %u, %zu jobs: %s", i, r.status, n, r.answer);
+        }
+    }
 }
 
 static struct http_request *ask_events(const char *const query[4])
@@ -571,9 +608,16 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TS(test_looks),    TS(test_events),       TS(test_vms_gone),
-        TS(test_members),  TS(test_bad_bodies),   TS(test_verbs_by_name_and_id),
-        TS(test_refusals), TS(test_content_type),
+
+        TS(test_looks),
+        TS(test_jobs_by_page),
+        TS(test_events),
+        TS(test_vms_gone),
+        TS(test_members),
+        TS(test_bad_bodies),
+        TS(test_verbs_by_name_and_id),
+        TS(test_refusals),
+        TS(test_content_type),
     };
     return RUN(tests);
 }
