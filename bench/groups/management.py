@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests of management clients
 
-One host with 1000 VMs; plain HTTP on loopback with Basic authentication, 4 connections kept open, asked by wrk, which has one thread on the same machine. Refused is a Resynchronize of a VM that is not replicated (32775); accepted is one with a StartTime (4096): each stores a job durably and supersedes the one before. The rows of WS-Man ask the same by envelopes at /wsman, the others CIM-XML."""
+One host with 1000 VMs; plain HTTP on loopback with Basic authentication, 4 connections kept open, asked by wrk, which has one thread on the same machine. Refused is a Resynchronize of a VM that is not replicated (32775); accepted is one with a StartTime (4096): each stores a job durably and supersedes the one before. The rows of WS-Man ask the same by envelopes at /wsman, the others CIM-XML. With 2000 slow connections of slowhttptest (headers, bodies, reads) a client beside them asks GetInstance 500 times on one connection: the 99th percentile, and by how much the daemon's resident memory grew."""
 import base64
 import http.client
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 
@@ -14,13 +15,14 @@ from vrbench import many
 from vrbench.bench import Wrong
 
 CONNECTIONS = 4
+SLOW = 2000
 NAMESPACE = ("root", "virtualization", "v2")
 SERVICE = [("CreationClassName", "Msvm_ReplicationService"), ("Name", "replicasvc"),
            ("SystemCreationClassName", "Msvm_ComputerSystem"), ("SystemName", "h1.localhost")]
 
 
 def cost(bench):
-    return 14 if bench.quick else 135
+    return 40 if bench.quick else 165
 
 
 def instance_name(cls, keys):
@@ -141,6 +143,66 @@ class Server:
         return {"rate": int(m.group(1)) / float(m.group(3)) * 1e6, "latency": float(m.group(4)) / 1e6}
 
 
+    def beside_slow(self, bench, request, mode, pid):
+        """{p99, grown}: of a client while slowhttptest holds its connections."""
+        before = resident(pid)
+        slow = subprocess.Popen(["slowhttptest", *mode, "-c", str(SLOW), "-r", str(SLOW), "-i", "3", "-l", "60", "-p", "5",
+                                 "-u", f"http://{self.host}{request.path}"], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            give_up = time.monotonic() + 30
+            while sockets(pid) < SLOW * 0.9:
+                if time.monotonic() > give_up or slow.poll() is not None:
+                    raise Wrong(f"slowhttptest {mode[0]}: {sockets(pid)} connections, not {SLOW}")
+                time.sleep(0.1)
+            times = self.ask_often(request, 500)
+            grown = max(resident(pid) - before, 0)
+        finally:
+            slow.kill()
+            slow.wait()
+        self.check(request)
+        return {"p99": times[int(len(times) * 0.99)], "grown": grown}
+
+    def ask_often(self, request, n):
+        """The seconds of each request on one connection, sorted."""
+        connection = http.client.HTTPConnection(self.host, timeout=30)
+        times = []
+        for _ in range(n):
+            begin = time.monotonic()
+            connection.request("POST", request.path, request.body, self.headers(request))
+            answer = connection.getresponse()
+            text = answer.read()
+            times.append(time.monotonic() - begin)
+            if answer.status != 200 or request.expect not in text:
+                raise Wrong(f"{request.path}: {answer.status} {text[-400:]}")
+        connection.close()
+        return sorted(times)
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", f.read(), re.M).group(1)) * 1024
+
+
+def sockets(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+SLOW_MODES = {"headers": ["-H"], "bodies": ["-B", "-s", "8192"], "reads": ["-X", "-w", "1", "-y", "2", "-n", "5", "-z", "1"]}
+
+
+def slow_rows(bench, server, request, pid):
+    if not shutil.which("slowhttptest"):
+        bench.leave_out("slow connections", "no slowhttptest")
+        return
+    for name, mode in SLOW_MODES.items():
+        case = f"beside {SLOW} slow {name}"
+
+        def one(case=case, mode=mode):
+            bench.add(case, "vmreplica", **server.beside_slow(bench, request, mode, pid))
+        bench.interleave([bench.task(1, "vmreplica", case, one)])
+
+
 def run(bench):
     bench.need("wrk")
     count = 50 if bench.quick else 1000
@@ -173,6 +235,7 @@ def run(bench):
 
     bench.interleave([bench.task(3, "vmreplica", case, lambda case=case, request=request: one(case, request))
                       for case, request in cases.items()])
+    slow_rows(bench, server, cases["GetInstance"], int(lab.env["H1_PID"]))
     bench.drop("management")
     for path in disks.values():
         os.unlink(path)

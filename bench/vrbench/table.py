@@ -25,6 +25,8 @@ COLUMNS = [
     ("cpu_rate", "CPU % idle", 0.01, 2),
     ("latency", "ms, one request", 0.001, 2),
     ("rate", "requests/s", 1, 0),
+    ("p99", "ms, 99 of 100", 0.001, 1),
+    ("grown", "MiB grown", MIB, 1),
 ]
 
 
