@@ -13,7 +13,7 @@ LOOKS = 200
 
 
 def cost(bench):
-    return 20 if bench.quick else 300
+    return 20 if bench.quick else 180
 
 
 def run(bench):

@@ -33,7 +33,7 @@ ORDER = CASES + [OPENING] + ["vmreplica"] + [r[0] for r in RIVALS] + [
 
 
 def cost(bench):
-    return 40 + 900 * bench.mib / 8192
+    return 60 + 880 * bench.mib / 8192
 
 
 class Lan:

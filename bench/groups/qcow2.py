@@ -21,7 +21,7 @@ START_S = 20
 
 
 def cost(bench):
-    return 20 + 180 * bench.mib / 8192
+    return 20 + 120 * bench.mib / 8192
 
 
 class QemuNbd:

@@ -12,7 +12,7 @@ VMS = 20
 
 
 def cost(bench):
-    return 20 if bench.quick else 150
+    return 20 if bench.quick else 70
 
 
 def fill(path, mib, rng):

@@ -32,7 +32,7 @@ FIRST, LAST = 0.02, 0.98
 
 
 def cost(bench):
-    return 50 + 400 * bench.mib / 8192
+    return 50 + 560 * bench.mib / 8192
 
 
 def name(mbit, rtt, case):

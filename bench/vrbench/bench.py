@@ -8,7 +8,7 @@ import sys
 import time
 from collections import namedtuple
 
-SLOW_S = 20
+SLOW_S = 8
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -35,7 +35,8 @@ class Bench:
         self.deadline = float("inf")  # of the group: no round but the first begins a task after it
         self.root = os.geteuid() == 0
         self.failed = False  # a group ended by something unforeseen
-        self.only_rows = None  # (group, case, who): nothing else is measured
+        self.wants = None  # (group, case, who) -> bool: rows for which it is false are not measured; None: all are
+        self.start = time.monotonic()
         self.save = lambda: None  # called after each row
         self._shared = {}
 
@@ -52,9 +53,14 @@ class Bench:
         self.results.notes.append({"group": self.group, "text": text})
 
     def say(self, text):
-        print(f"bench: {self.group + ': ' if self.group else ''}{text}", file=sys.stderr, flush=True)
+        seconds = int(time.monotonic() - self.start)
+        print(f"bench: {seconds // 60}:{seconds % 60:02}: {self.group + ': ' if self.group else ''}{text}", file=sys.stderr,
+              flush=True)
 
     # --- what groups need ---
+
+    def set_rounds(self, rounds):
+        self._rounds = rounds
 
     def rounds(self, usual):
         """How often a row is measured: --rounds, or what is usual for it."""
@@ -65,12 +71,12 @@ class Bench:
         return Task(self.rounds(usual), f"{who}, {case}", function, [(case, who)] + [(case, w) for w in also])
 
     def wanted(self, task):
-        return self.only_rows is None or any((self.group, *row) in self.only_rows for row in task.rows)
+        return self.wants is None or any(self.wants(self.group, *row) for row in task.rows)
 
     def slow(self, task):
         """A row of many seconds that is none of ours has been measured, by an earlier run perhaps: once is enough."""
         walls = [self.results.median(self.group, *row, "wall") for row in task.rows if row[1] != "vmreplica"]
-        return self.only_rows is not None and len(walls) == len(task.rows) and None not in walls and sum(walls) > SLOW_S
+        return self.wants is not None and len(walls) == len(task.rows) and None not in walls and sum(walls) > SLOW_S
 
     def need(self, *tools):
         for tool in tools:

@@ -29,6 +29,11 @@ class Results:
         v = self.values(group, case, who, figure)
         return statistics.median(v) if v else None
 
+    def fresh(self, group, case, who):
+        """Was the row measured by this run?"""
+        row = (group, case, who)
+        return row not in self._older and any((s["group"], s["case"], s["who"]) == row for s in self.samples)
+
     def groups(self):
         return list(dict.fromkeys(x["group"] for x in self.samples + self.left_out + self.notes))
 

@@ -18,6 +18,7 @@ COLUMNS = [
     ("peak1", "MiB peak, source", MIB, 0),
     ("peak2", "MiB peak, replica", MIB, 0),
     ("busy", "link busy %", 0.01, 1),
+    ("share", "% of the storage's rate", 0.01, 1),
     ("extra", "MB sent again", MB, 2),
     ("rss", "MiB RSS", MIB, 1),
     ("threads", "threads", 1, 0),
