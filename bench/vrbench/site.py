@@ -3,21 +3,8 @@
 import os
 import subprocess
 
-from vrbench import cache, floors, images, net
+from vrbench import cache, images, net
 from vrbench.lab import Lab
-
-
-NODE = 1 << 20  # what has one digest
-
-
-def nodes_with_data(path):
-    """Each of them costs a digest on the wire, however much of it is a hole."""
-    seen, last = 0, -1
-    for at, n in floors.extents(path):
-        first, end = max(at // NODE, last + 1), (at + n - 1) // NODE
-        seen += end - first + 1
-        last = end
-    return seen
 
 
 def make_link(bench):
@@ -39,7 +26,6 @@ class Site:
         self.bench, self.link = bench, link(bench)
         source = bench.path("src.img")
         images.create(bench, source, bench.mib)
-        bench.results.meta["disks_in_a_tib"] = 2**40 / (NODE * nodes_with_data(source))
         self.lab = Lab(bench, "lab", [f"{source}:raw"], self.link)
         self.pair = images.Pair(bench, source, self.lab.disk(2))
         self.source, self.replica = source, self.pair.replica
