@@ -138,7 +138,7 @@ int commit_open_disks(struct commit *c, unsigned block_flags, struct vr_err *err
     return 0;
 }
 
-/* As walk_next; 0: the walk is over and freed. */
+/* As walk_next, or walk_past when ret is NULL; 0: the walk is over and freed. */
 static int
 next_chunk(struct commit *c, unsigned overlay_flags, struct walk_chunk *ret, struct vr_err *err)
 {
@@ -149,7 +149,7 @@ next_chunk(struct commit *c, unsigned overlay_flags, struct walk_chunk *ret, str
             return x;
         }
     }
-    int x = walk_next(c->walk, ret, err);
+    int x = ret ? walk_next(c->walk, ret, err) : walk_past(c->walk, err);
     if (x == 0) {
         walk_free(TAKE_PTR(c->walk));
     }
@@ -166,7 +166,7 @@ int commit_walk_some(struct commit *c, unsigned overlay_flags, stretch_fn fn, st
         struct walk_stretch s;
         int x = next_chunk(c, overlay_flags, &chunk, err);
         for (uint32_t at = 0; x > 0 && walk_stretches(&chunk, &at, &s);) {
-            int y = fn ? fn(c, chunk.disk, &s, err) : 0;
+            int y = fn(c, chunk.disk, &s, err);
             x = y < 0 ? y : x;
             done += s.len;
         }
@@ -200,7 +200,10 @@ static int do_sync(struct commit *c, struct vr_err *err)
 
 static int do_check(struct commit *c, struct vr_err *err)
 {
-    int x = commit_walk_some(c, OVERLAY_STRICT, NULL, err);
+    int x = c->nruns != 0;
+    for (uint64_t done = 0; x > 0 && done < COMMIT_STEP_BYTES; done += RUN_DATA_MAX) {
+        x = next_chunk(c, OVERLAY_STRICT, NULL, err);
+    }
     if (x == 0) {
         c->stage = INTENT;
     }

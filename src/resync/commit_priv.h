@@ -57,7 +57,7 @@ typedef int (*stretch_fn)(struct commit *c,
                           uint16_t disk,
                           const struct walk_stretch *s,
                           struct vr_err *err);
-/* Calls fn (NULL: nothing) for staged stretches until a step's work is done. 1: more is left, 0:
+/* Calls fn for staged stretches until a step's work is done. 1: more is left, 0:
  * the walk is over. */
 VR_MUST_CHECK int
 commit_walk_some(struct commit *c, unsigned overlay_flags, stretch_fn fn, struct vr_err *err);

@@ -55,7 +55,8 @@ void walk_free(struct walk *w)
     }
 }
 
-int walk_next(struct walk *w, struct walk_chunk *ret, struct vr_err *err)
+/* 1: [*ret_off, + *ret_len) of w->disk is the next place where something is staged. */
+static int next_place(struct walk *w, uint64_t *ret_off, uint32_t *ret_len, struct vr_err *err)
 {
     while (w->disk < w->ndisks) {
         uint64_t next;
@@ -68,8 +69,30 @@ int walk_next(struct walk *w, struct walk_chunk *ret, struct vr_err *err)
             w->pos = 0;
             continue;
         }
-        uint64_t off = vr_round_down(next, RUN_DATA_MAX);
-        uint32_t len = (uint32_t)VR_MIN((uint64_t)RUN_DATA_MAX, w->size[w->disk] - off);
+        *ret_off = vr_round_down(next, RUN_DATA_MAX);
+        *ret_len = (uint32_t)VR_MIN((uint64_t)RUN_DATA_MAX, w->size[w->disk] - *ret_off);
+        w->pos = *ret_off + *ret_len;
+        return 1;
+    }
+    /* Strict cursors say here whether every run was whole. */
+    uint64_t end;
+    int r = overlay_next(w->overlay, VR_DISKS_MAX, 0, &end, err);
+    return r < 0 ? r : 0;
+}
+
+int walk_past(struct walk *w, struct vr_err *err)
+{
+    uint64_t off;
+    uint32_t len;
+    return next_place(w, &off, &len, err);
+}
+
+int walk_next(struct walk *w, struct walk_chunk *ret, struct vr_err *err)
+{
+    uint64_t off;
+    uint32_t len;
+    int r;
+    while ((r = next_place(w, &off, &len, err)) > 0) {
         bool any;
         r = w->index_only
                 ? overlay_chunk_tags(w->overlay, w->disk, off, len, w->tags, w->state, &any, err)
@@ -77,7 +100,6 @@ int walk_next(struct walk *w, struct walk_chunk *ret, struct vr_err *err)
         if (r < 0) {
             return r;
         }
-        w->pos = off + len;
         if (any) {
             *ret = (struct walk_chunk){.disk = w->disk,
                                        .off = off,
@@ -88,10 +110,7 @@ int walk_next(struct walk *w, struct walk_chunk *ret, struct vr_err *err)
             return 1;
         }
     }
-    /* Strict cursors say here whether every run was whole. */
-    uint64_t end;
-    int r = overlay_next(w->overlay, VR_DISKS_MAX, 0, &end, err);
-    return r < 0 ? r : 0;
+    return r;
 }
 
 bool walk_stretches(const struct walk_chunk *c, uint32_t *at, struct walk_stretch *ret)

@@ -35,6 +35,8 @@ void walk_free(struct walk *w);
 DEFINE_CLEANUP(struct walk *, walk_free)
 /* 1: *ret is the next chunk with something staged, borrowed until the next call. 0: no more. */
 VR_MUST_CHECK int walk_next(struct walk *w, struct walk_chunk *ret, struct vr_err *err);
+/* As walk_next, but only past what is staged: it is read and checked, and nobody wants it. */
+VR_MUST_CHECK int walk_past(struct walk *w, struct vr_err *err);
 /* Steps through a chunk: *at starts at 0; false at the end. LEAF_BASE stretches are skipped. */
 bool walk_stretches(const struct walk_chunk *c, uint32_t *at, struct walk_stretch *ret);
 /* overlay_is_leaf for a tag of one of this walk's chunks. */
