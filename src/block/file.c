@@ -294,7 +294,8 @@ static bool is_worth_reading(struct file_dev *f, uint64_t off, size_t len)
 static bool can_read_ahead(struct file_dev *f)
 {
     if (!f->ahead && !f->no_ahead) {
-        f->no_ahead = direct_new(f->fd, f->dev.size_bytes, DIRECT_SLOTS, &f->ahead, NULL) < 0;
+        f->no_ahead = direct_new(f->fd, f->dev.size_bytes, DIRECT_SLOTS, DIRECT_PIECE_BYTES,
+                                 &f->ahead, NULL) < 0;
         f->dev.views_are_hinted = !f->no_ahead;
     }
     return !f->no_ahead;
@@ -447,8 +448,8 @@ int block_file_open(const char *path,
     if (r < 0) {
         return vr_wrap(err, r, "disk image '%s'", path);
     }
-    if ((flags & BLOCK_DIRECT) &&
-        direct_new(fd, f->dev.size_bytes, DIRECT_SLOTS, &f->direct, NULL) < 0) {
+    if ((flags & BLOCK_DIRECT) && direct_new(fd, f->dev.size_bytes, DIRECT_WRITE_SLOTS,
+                                             DIRECT_WRITE_PIECE_BYTES, &f->direct, NULL) < 0) {
         f->direct = NULL; /* then through the page cache */
     }
     f->dev.flags |= f->direct ? BLOCK_DIRECT : 0;

@@ -48,7 +48,7 @@ struct range {
 
 struct direct {
     int fd, direct_fd;
-    size_t align;
+    size_t align, piece; /* piece: of one request at most, and of a slot's memory */
     uint64_t size_bytes;
     struct uring *ring;
     uint8_t *arena;
@@ -108,24 +108,29 @@ int direct_fd_open(int fd, size_t *ret_align)
 
 static int make_arena(struct direct *d, struct vr_err *err)
 {
-    void *p = mmap(NULL, (size_t)d->slots * DIRECT_PIECE_BYTES, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p =
+        mmap(NULL, d->slots * d->piece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) {
         return vr_fail_nomem(err);
     }
     /* Not into children: a fork would leave the copy to whoever touches a page first, and a read in
      * flight goes to the other. */
-    (void)madvise(p, (size_t)d->slots * DIRECT_PIECE_BYTES, MADV_DONTFORK);
+    (void)madvise(p, d->slots * d->piece, MADV_DONTFORK);
     d->arena = p;
     for (unsigned i = 0; i < d->slots; i++) {
         d->slot[i].q.fd = d->direct_fd;
         d->slot[i].q.align = d->align;
-        d->slot[i].q.buf = d->arena + (size_t)i * DIRECT_PIECE_BYTES;
+        d->slot[i].q.buf = d->arena + i * d->piece;
     }
     return 0;
 }
 
-int direct_new(int fd, uint64_t size_bytes, unsigned slots, struct direct **ret, struct vr_err *err)
+int direct_new(int fd,
+               uint64_t size_bytes,
+               unsigned slots,
+               size_t piece,
+               struct direct **ret,
+               struct vr_err *err)
 {
     size_t align = 0;
     _cleanup_(vr_closep) int direct_fd = direct_fd_open(fd, &align);
@@ -141,6 +146,7 @@ int direct_new(int fd, uint64_t size_bytes, unsigned slots, struct direct **ret,
     d->align = align;
     d->size_bytes = size_bytes;
     d->slots = slots;
+    d->piece = piece;
     d->next_order = 1;
     int r = uring_new(slots, &d->ring, err);
     if (r == 0) {
@@ -160,7 +166,7 @@ void direct_free(struct direct *d)
         return;
     }
     if (uring_free(d->ring) && d->arena) {
-        munmap(d->arena, (size_t)d->slots * DIRECT_PIECE_BYTES);
+        munmap(d->arena, d->slots * d->piece);
     }
     close(d->direct_fd);
     free(d);
@@ -294,7 +300,7 @@ static void settle_writes(struct direct *d, uint64_t off, uint64_t len)
 static uint64_t issue_read(struct direct *d, struct slot *s, uint64_t off, uint64_t len)
 {
     uint64_t start = vr_round_down(off, d->align);
-    uint64_t end = VR_MIN(vr_round_up(off + len, d->align), start + DIRECT_PIECE_BYTES);
+    uint64_t end = VR_MIN(vr_round_up(off + len, d->align), start + d->piece);
     end = VR_MIN(end, d->size_bytes);
     issue(d, s, SLOT_READ, start, end - start);
     return VR_MIN(end, off + len) - off;
@@ -317,7 +323,7 @@ static void read_ahead(struct direct *d)
     while (d->hint_count && (s = unused_slot(d)) != NULL) {
         const struct range *hint = &d->hints[d->hint_first];
         uint64_t start = vr_round_down(hint->off, d->align);
-        if (write_in_flight(d, start, DIRECT_PIECE_BYTES)) {
+        if (write_in_flight(d, start, d->piece)) {
             return;
         }
         drop_hint(d, issue_read(d, s, hint->off, hint->len));
@@ -502,7 +508,8 @@ void direct_yield(struct direct *d, uint64_t off, uint64_t len)
 }
 
 /* A write past the page cache throws cached pages away. The kernel does not do that on the spot for
- * io_uring: it would hand each such write to a worker thread. */
+ * io_uring: it would hand each such write to a worker thread. To drop a whole piece of the file at
+ * its first write costs more than to drop each page. */
 static void drop_pages(const struct direct *d, uint64_t off, size_t len)
 {
     (void)posix_fadvise(d->fd, (off_t)off, (off_t)len, POSIX_FADV_DONTNEED);
@@ -518,7 +525,7 @@ int direct_write(struct direct *d, const void *buf, size_t len, uint64_t off, st
     forget(d, off, len);
     settle_writes(d, off, len);
     while (len && d->write_err.kind == VR_E_NONE) {
-        size_t n = VR_MIN(len, (size_t)DIRECT_PIECE_BYTES);
+        size_t n = VR_MIN(len, d->piece);
         struct slot *s = take_slot(d);
         memcpy(s->q.buf, p, n);
         drop_pages(d, off, n);

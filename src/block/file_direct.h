@@ -19,8 +19,11 @@
  * system or a kernel has nothing else. For tests, and for whoever must rule this file out. */
 #define DIRECT_OFF_ENV "VMREPLICA_BUFFERED"
 
-#define DIRECT_PIECE_BYTES (256u << 10) /* one request */
+#define DIRECT_PIECE_BYTES (256u << 10) /* one request of reading ahead */
 #define DIRECT_SLOTS 64u                /* for a disk: 16 MiB at most */
+/* For a disk that is written, often a block here and there: as much memory, more requests. */
+#define DIRECT_WRITE_PIECE_BYTES (128u << 10)
+#define DIRECT_WRITE_SLOTS 128u
 
 struct direct;
 
@@ -30,9 +33,14 @@ struct direct;
 int direct_fd_open(int fd, size_t *ret_align);
 
 /* fd is borrowed and outlives it. size_bytes: reads end there. slots: requests in flight at most,
- * DIRECT_PIECE_BYTES each. UNSUPPORTED: no direct I/O on that file, or no io_uring. */
-VR_MUST_CHECK int
-direct_new(int fd, uint64_t size_bytes, unsigned slots, struct direct **ret, struct vr_err *err);
+ * of `piece` bytes each, a power of two and at least 64 KiB. UNSUPPORTED: no direct I/O on that
+ * file, or no io_uring. */
+VR_MUST_CHECK int direct_new(int fd,
+                             uint64_t size_bytes,
+                             unsigned slots,
+                             size_t piece,
+                             struct direct **ret,
+                             struct vr_err *err);
 void direct_free(struct direct *d); /* waits for writes; NULL is fine */
 
 VR_MUST_CHECK int

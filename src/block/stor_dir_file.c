@@ -6,7 +6,8 @@
  * pages for data that nobody reads soon cost more than the disk. All other appends are buffered.
  * One page is never written both ways: a direct append begins and ends at a page, and where a
  * buffered one has ended inside a page the next ones are buffered, too, until a page is full.
- * Reads of a file of some size go the same way, some pieces ahead of a reader that reads in order.
+ * Reads of a file of some size go the same way, some pieces ahead of a reader that reads in order,
+ * or equal distances apart.
  */
 #include "block/stor_dir.h"
 
@@ -27,6 +28,7 @@
 #define DIRECT_READ_MIN (1u << 20) /* files below are read through the page cache */
 #define READ_SLOTS 16u
 #define READ_AHEAD (2u << 20)
+#define READ_STRIDES 8u /* ahead of a reader that leaves equal parts out: of indexes, for one */
 
 struct dir_file {
     struct stor_file f;
@@ -38,7 +40,8 @@ struct dir_file {
     size_t align;
     uint8_t *bounce; /* aligned, for callers whose memory is not */
     struct direct *reader;
-    uint64_t read_end, ahead_end;
+    uint64_t read_off, read_end, ahead_end; /* the last read; what was hinted ends before */
+    uint64_t stride, next_stride;           /* between the last two reads; the next hint */
 };
 
 static struct dir_file *file_of(struct stor_file *f)
@@ -115,6 +118,7 @@ static void set_size(struct dir_file *f, uint64_t size)
     if (f->reader) {
         direct_resize(f->reader, size);
         f->ahead_end = f->read_end;
+        f->next_stride = 0;
     }
 }
 
@@ -202,16 +206,37 @@ static struct direct *reader_of(struct dir_file *f)
 {
     if (!f->asked_reader && f->size >= DIRECT_READ_MIN) {
         f->asked_reader = true;
-        if (direct_new(f->fd, f->size, READ_SLOTS, &f->reader, NULL) < 0) {
+        if (direct_new(f->fd, f->size, READ_SLOTS, DIRECT_PIECE_BYTES, &f->reader, NULL) < 0) {
             return NULL; /* then through the page cache */
         }
     }
     return f->reader;
 }
 
+/* The third read at that distance: there will be more. */
+static void look_strides_ahead(struct dir_file *f, uint64_t off, size_t n)
+{
+    uint64_t upto = f->size - VR_MIN(f->size, (uint64_t)n);
+    if (f->next_stride <= off) {
+        f->next_stride = off + f->stride;
+    }
+    while (f->next_stride <= upto && f->next_stride <= off + READ_STRIDES * f->stride) {
+        direct_prefetch(f->reader, f->next_stride, n);
+        f->next_stride += f->stride;
+    }
+}
+
 static void look_ahead(struct dir_file *f, uint64_t off, size_t n)
 {
     bool in_order = off == f->read_end;
+    uint64_t stride = off > f->read_end ? off - f->read_off : 0;
+    if (stride != f->stride) {
+        f->next_stride = 0;
+    } else if (stride) {
+        look_strides_ahead(f, off, n);
+    }
+    f->stride = stride;
+    f->read_off = off;
     f->read_end = off + n;
     if (!in_order || f->ahead_end < f->read_end) {
         f->ahead_end = f->read_end;

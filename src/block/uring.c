@@ -12,7 +12,7 @@
 
 #include "util/num.h"
 
-#define HELD_BACK_MAX 8u            /* requests */
+#define HELD_BACK_MAX 32u           /* requests: each handing over costs the host an interruption */
 #define HELD_BACK_BYTES (64u << 10) /* one of that size is not held back */
 #define REFUSED_MAX 1000u           /* a ms each: the kernel has no memory at the moment */
 

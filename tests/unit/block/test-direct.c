@@ -34,7 +34,7 @@ static bool probe(void)
     struct vr_err err = VR_ERR_INIT;
     struct direct *d = NULL;
     int fd = open(path, O_RDWR);
-    int r = direct_new(fd, SIZE, 4, &d, &err);
+    int r = direct_new(fd, SIZE, 4, DIRECT_PIECE_BYTES, &d, &err);
     direct_free(d);
     close(fd);
     assert_true(r == 0 || r == -VR_E_UNSUPPORTED);
@@ -311,13 +311,13 @@ static void test_failed_write_is_told_until_the_flush(void **state)
         struct block_dev *dev = open_it(0);
         plan(true, 2, -cases[i].sys_errno, false);
         int r = 0;
-        for (uint64_t k = 0; k < 100 && r == 0; k++) {
-            r = block_write(dev, model, 65536, 65536 * k, &err);
+        for (uint64_t k = 0; k < 250 && r == 0; k++) {
+            r = block_write(dev, model, 32768, 32768 * k, &err);
         }
         check_injected();
         assert_int_equal(r, -cases[i].kind); /* before all slots were used twice */
-        CHECK_FAILS(block_write(dev, model, 10, 5, &err), &err, cases[i].kind, "at 65536");
-        CHECK_FAILS(block_flush(dev, &err), &err, cases[i].kind, "at 65536");
+        CHECK_FAILS(block_write(dev, model, 10, 5, &err), &err, cases[i].kind, "at 32768");
+        CHECK_FAILS(block_flush(dev, &err), &err, cases[i].kind, "at 32768");
         CHECK_OK(block_write(dev, model, 8 * VR_MIB, 0, &err), &err);
         CHECK_OK(block_flush(dev, &err), &err);
         block_close(dev);
@@ -368,6 +368,48 @@ static void check_log(struct stor_file *f, size_t size, size_t step)
     }
     CHECK_OK(stor_file_read(f, buf, 10, size, &n, &err), &err);
     assert_int_equal(n, 0);
+}
+
+/* Parts of n bytes, `stride` apart, from `at` on. */
+static void check_strides(struct stor_file *f, size_t at, size_t size, size_t n, size_t stride)
+{
+    struct vr_err err = VR_ERR_INIT;
+    for (size_t got; at < size; at += stride) {
+        CHECK_OK(stor_file_read(f, buf, n, at, &got, &err), &err);
+        assert_int_equal(got, VR_MIN(n, size - at));
+        assert_memory_equal(buf, model + at, got);
+    }
+}
+
+/* As the indexes of a run are: what comes next is on its way, and nothing stale is given out. */
+static void test_log_read_in_strides(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct stor *stor = NULL;
+    struct stor_file *f = NULL;
+    size_t at = 0;
+    CHECK_OK(stor_dir_open(dir, false, NULL, &stor, &err), &err);
+    CHECK_OK(stor_open(stor, "run", true, &f, &err), &err);
+    append_both(f, &at, 4 * VR_MIB, 0);
+    plan(false, UINT64_MAX, 0, false); /* counts */
+    check_strides(f, 4096, 4096 + 3 * 532480, 8192, 532480);
+    assert_true(!has_direct || fault.seen > 3 + 3);
+    check_strides(f, 4096 + 3 * 532480, at, 8192, 532480); /* goes on, to the end */
+    check_strides(f, 0, at, 8192, 12288);                  /* not past the end */
+    check_strides(f, 100, at, 8192, 100000);
+    check_strides(f, 8192, 20 * 8192, 8192, 2 * 8192);
+    check_strides(f, 20 * 8192, 60 * 8192, 8192, 3 * 8192); /* another stride, in the midst */
+    append_both(f, &at, VR_MIB, 0);                         /* while some is read ahead */
+    check_strides(f, 60 * 8192, at, 8192, 3 * 8192);
+    at = 3 * VR_MIB + 5;
+    check_strides(f, 0, 2 * VR_MIB, 8192, 256 * VR_KIB);
+    CHECK_OK(stor_file_truncate(f, at, &err), &err); /* what was read ahead is behind the end */
+    check_strides(f, 2 * VR_MIB, at, 8192, 256 * VR_KIB);
+    append_both(f, &at, VR_MIB, 0);
+    check_strides(f, 3 * VR_MIB, at, 8192, 256 * VR_KIB);
+    uring_fault = NULL;
+    stor_file_close(f);
+    stor_close(stor);
 }
 
 static void test_log_appended_and_read(void **state)
@@ -456,6 +498,7 @@ int main(void)
                                        F(test_failed_write_is_told_until_the_flush),
                                        F(test_a_file_that_became_shorter),
                                        F(test_log_appended_and_read),
+                                       F(test_log_read_in_strides),
                                        F(test_append_that_fails_half_way_leaves_nothing)};
     return RUN(tests);
 }
