@@ -140,6 +140,8 @@ class Wan:
     def await_suspended(self):
         end = time.monotonic() + 120
         while (job := self.site.lab.last_job())["state_text"] != "suspended":
+            if job["state_text"] == "completed":
+                raise Missing("the transfer was over before it could be paused")
             if job["finished_state"] or time.monotonic() > end:
                 raise RuntimeError(f"job {job['id']} did not pause: it is {job['state_text']}")
             time.sleep(0.02)
