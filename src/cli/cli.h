@@ -37,6 +37,10 @@
     X(SEEDED, "seeded", NULL, "images were copied beforehand: compare, send what differs")         \
     X(EXPORT, "export", "DIR", "write the first copy to DIR instead, to be carried and imported")  \
     X(NO_START, "no-start", NULL, "only set up; do not copy yet")                                  \
+    X(EVERY, "every", "TIME|off", "send what changed every TIME: 30s, 5m, 12h at most")            \
+    X(AUTO_RESYNC, "auto-resync", "on|off", "resynchronize by itself, where that is safe")         \
+    X(AUTO_WINDOW, "auto-window", "HH:MM-HH:MM", "only then, in local time")                       \
+    X(COMPRESSION, "compression", "on|off", "compress what is sent?")                              \
     X(BANDWIDTH, "bandwidth", "RATE", "bytes per second at most (10M); 0 = no limit")              \
     X(EXTENDED, "extended", NULL, "the extended replica's relationship")                           \
     X(WAIT, "wait", NULL, "stay until the job has ended and show its progress")                    \
@@ -148,6 +152,7 @@ int cmd_cancel(struct cli *cli);
 int cmd_failover(struct cli *cli);
 int cmd_adopt(struct cli *cli);
 int cmd_bandwidth(struct cli *cli);
+int cmd_set(struct cli *cli);
 int cmd_stats(struct cli *cli);
 int cmd_stats_reset(struct cli *cli);
 int cmd_settings(struct cli *cli);

@@ -49,6 +49,13 @@ const struct cli_command cli_commands[] = {
      NULL, cmd_cancel},
     {"bandwidth", "VM RATE", 2, 2, O_SERVER | O(EXTENDED),
      "limit a VM's transfers: 10M is 10 MiB/s, 0 no limit", NULL, cmd_bandwidth},
+    {"set", "VM", 1, 1,
+     O_SERVER | O(EXTENDED) | O(EVERY) | O(AUTO_RESYNC) | O(AUTO_WINDOW) | O(COMPRESSION),
+     "how a VM replicates: by itself, and when it may resynchronize by itself",
+     "On the host that sends. A replica that changed without its primary, or descends from "
+     "another\n"
+     "branch, is never resynchronized by itself.",
+     cmd_set},
     {"failover", "VM", 1, 1, O_SERVER | O(FORCE), "make the replica on this host the living VM",
      "Needs --force: the old primary is shut out, and what it did not replicate is lost.",
      cmd_failover},

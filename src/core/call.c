@@ -88,6 +88,9 @@ void core_on_peer_reply(struct core *c, uint64_t call_id, const struct vr_peer_r
     case CALL_DUE:
         resync_due_reply(c, call, reply);
         break;
+    case CALL_CYCLE:
+        cycle_reply(c, call, reply);
+        break;
     case CALL_SETTLE:
         transfer_settle_reply(c, call, reply);
         break;

@@ -84,6 +84,9 @@ static int modified(struct core *c,
     }
     *next = rel->r;
     int r = vr_setting_apply(&rel->r.setting, &args->setting, args->number, &next->setting, err);
+    if (r == 0 && next->setting.interval_s != rel->r.setting.interval_s) {
+        next->cycle_us = 0; /* counted from now on */
+    }
     r = r < 0 ? r : change_peer(next, args->peer, err);
     return r < 0 ? r : check_idle(c, rel, false, err);
 }

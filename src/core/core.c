@@ -42,6 +42,7 @@ void core_free(struct core *c)
         free(c->rels[i]);
     }
     for (size_t i = 0; i < c->njobs; i++) {
+        free(c->jobs[i]->parked);
         free(c->jobs[i]);
     }
     while (c->calls) {
@@ -128,6 +129,7 @@ int core_insert_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err
     memmove(&c->rels[at + 1], &c->rels[at], (c->nrels - at) * sizeof(struct rel_entry *));
     c->rels[at] = e;
     c->nrels++;
+    cycle_plan(c, e);
     return 0;
 }
 
@@ -142,7 +144,13 @@ void core_remove_rel(struct core *c, struct rel_entry *e)
 
 static void tell_state(struct core *c, const struct vr_rel *old, const struct vr_rel *next)
 {
+    if (old->state == next->state && old->health == next->health) {
+        return;
+    }
     if (old->state == next->state) {
+        core_event(c, CORE_EV_HEALTH_CHANGED, &next->vm_id, NULL, "relationship %u: %s -> %s%s%s",
+                   next->number, vr_health_text((int)old->health),
+                   vr_health_text((int)next->health), next->reason[0] ? ": " : "", next->reason);
         return;
     }
     core_event(c, CORE_EV_STATE_CHANGED, &next->vm_id, NULL, "relationship %u: %s -> %s%s%s",
@@ -163,6 +171,7 @@ int core_rel_save(struct core *c,
     e->r = *next;
     e->dirty = false;
     tell_state(c, &old, next);
+    cycle_plan(c, e);
     return 0;
 }
 
@@ -177,6 +186,7 @@ void core_rel_put(struct core *c, struct rel_entry *e, const struct vr_rel *next
     e->dirty = c->unsaved = true;
     core_event(c, CORE_EV_SAVE_FAILED, &next->vm_id, NULL, "%s; trying again", vr_err_text(&err));
     tell_state(c, &old, next);
+    cycle_plan(c, e);
 }
 
 enum vr_health core_health_of(enum vr_rel_state state)
@@ -196,6 +206,23 @@ enum vr_health core_health_of(enum vr_rel_state state)
     }
 }
 
+/* What an event that leads to state 9 says about it; who knows more says so after the move. */
+static enum vr_health_reason cause_of(enum vr_rel_event event)
+{
+    switch (event) {
+    case VR_REV_CANCEL:
+        return VR_WHY_CANCELLED;
+    case VR_REV_CHANGED_ALONE:
+        return VR_WHY_CHANGED_ALONE;
+    case VR_REV_ADOPT:
+        return VR_WHY_ADOPTED;
+    case VR_REV_LOST_TRACK:
+        return VR_WHY_MISSED_LONG;
+    default:
+        return VR_WHY_RESYNC_FAILED;
+    }
+}
+
 int core_rel_move(struct vr_rel *rel,
                   enum vr_rel_event event,
                   const char *reason,
@@ -207,9 +234,11 @@ int core_rel_move(struct vr_rel *rel,
             vr_rel_state_text((int)rel->state), (int)rel->state, vr_rel_event_text((int)event));
     }
     rel->health = core_health_of(rel->state);
+    rel->cause = rel->state == VR_REL_RESYNC_REQUIRED ? cause_of(event) : VR_WHY_NONE;
+    rel->cycle_us = rel->state == VR_REL_REPLICATING ? rel->cycle_us : 0;
     rel->exported = rel->exported && rel->state == VR_REL_INITIAL;
     core_text(rel->reason, sizeof(rel->reason), "%s", reason ? reason : "");
-    stats_judge(rel);
+    stats_judge(rel, 0);
     return 0;
 }
 
@@ -336,10 +365,16 @@ void core_peer_request(const struct vr_rel *rel,
 
 int core_load_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err)
 {
-    if (rel->number > 1 || rel->nhistory > VR_HISTORY_MAX || rel->nexcluded > VR_DISKS_MAX) {
+    const struct vr_setting *s = &rel->setting;
+    bool times = s->interval_s <= VR_CYCLE_MAX_S && s->auto_start_s < VR_DAY_S &&
+                 s->auto_end_s < VR_DAY_S && (unsigned)rel->cause < 32;
+    if (rel->number > 1 || rel->nhistory > VR_HISTORY_MAX || rel->nexcluded > VR_DISKS_MAX ||
+        !times) {
         return vr_fail(err, VR_E_CORRUPT, "a stored relationship has impossible numbers");
     }
-    return core_insert_rel(c, rel, err);
+    struct vr_rel loaded = *rel;
+    loaded.failing = 0; /* a start tries at once */
+    return core_insert_rel(c, &loaded, err);
 }
 
 int core_load_job(struct core *c, const struct vr_job *job, struct vr_err *err)

@@ -71,6 +71,7 @@ struct core_resync_args {
     int rel_number;    /* -1: by this host's role (primary: 0, replica: 1) */
     bool force;        /* REST and CLI only, administrators only */
     bool restart;      /* forget what is staged */
+    bool automatic;    /* core's own: nobody asked */
 };
 /* Architecture "Return codes of Resynchronize": judged in the order of VR_RESYNC_CONDITIONS. With
  * start_us 0 the peer is asked first (PREFLIGHT), so `done` comes later. */

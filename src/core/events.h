@@ -56,7 +56,20 @@
       "a guest's agent did not freeze it; the transfer goes on, crash-consistent")                 \
     X(WINDOW_ENDED, 29174, 6, "statistics-window",                                                 \
       "a window of statistics ended in which something was counted; the text has the numbers")     \
-    X(STATS_RESET, 29331, 5, "statistics-reset", "somebody began a relationship's statistics anew")
+    X(STATS_RESET, 29331, 5, "statistics-reset",                                                   \
+      "somebody began a relationship's statistics anew")                                           \
+    X(DELTA_SENT, 29332, 6, "delta-sent", "a cycle sent what had changed")                         \
+    X(DELTA_FAILED, 29333, 4, "delta-failed",                                                      \
+      "a cycle could not be carried out; the text says why, and when the next try comes")          \
+    X(CYCLES_MISSED, 29334, 4, "cycles-missed",                                                    \
+      "a cycle could not begin, the first of a row; how many: statistics")                         \
+    X(CYCLES_GO_ON, 29335, 5, "cycles-go-on", "the first cycle after missed or failed ones")       \
+    X(HEALTH_CHANGED, 29336, 4, "health-changed",                                                  \
+      "a relationship's health changed while its state did not; the text says why")                \
+    X(RESYNC_LENGTHENED, 29337, 4, "resync-lengthened",                                            \
+      "the disks were in use or written during an automatic resynchronization; it begins again")   \
+    X(AUTO_REFUSED, 29338, 4, "automatic-resync-refused",                                          \
+      "an automatic resynchronization could not be begun, the first time of a row")
 
 enum core_event {
 #define X(name, number, priority, id, when) CORE_EV_##name,

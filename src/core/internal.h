@@ -12,6 +12,7 @@
  */
 #pragma once
 #include "core/core.h"
+#include "core/cycle.h"
 #include "core/events.h"
 #include "core/initial.h"
 #include "core/jobs.h"
@@ -32,13 +33,15 @@ struct rel_entry {
     struct vr_rel r;
     bool target_open; /* a target session of this replica runs */
     bool dirty;
-};
-
-enum job_cmd {
-    CMD_NONE,
-    CMD_PAUSE,
-    CMD_CANCEL,
-    CMD_ABORT /* ours: the proposed generation could not be saved */
+    /* what it does by itself (cycle.c, auto.c) */
+    uint64_t next_us;       /* when it is looked at again; 0: nothing planned */
+    uint64_t not_before_us; /* of the next try, after one that failed */
+    uint32_t tries;         /* automatic resynchronizations in a row that led nowhere */
+    bool asking;            /* the peer is being asked */
+    bool missing;           /* cycles are being missed, and that was told */
+    bool refused;           /* an automatic resynchronization was, and that was told */
+    uint64_t checked_us;    /* the disks were looked at, for the question under way: */
+    uint8_t stamp[VR_STAMP_BYTES];
 };
 
 struct job_entry {
@@ -55,9 +58,13 @@ struct job_entry {
     bool dirty;
     enum job_cmd cmd; /* what the lane was told */
     char abort_text[VR_TEXT_MAX];
-    uint32_t tries;
+    uint32_t tries, in_use; /* of those since it got anywhere; that met disks in use */
     uint64_t not_before_us; /* of the next try */
-    core_done done;         /* who waits for the lane to obey */
+    uint64_t risk_us;       /* automatic: the replica's last synchronization */
+    uint64_t checked_us;    /* a delta's: when its disks had this stamp */
+    uint8_t stamp[VR_STAMP_BYTES];
+    struct parked *parked; /* a delta's: the call that waits for its end */
+    core_done done;        /* who waits for the lane to obey */
     void *done_ctx;
     core_done sync_done; /* the call that made this job waits for its end */
     void *sync_ctx;
@@ -67,6 +74,7 @@ struct job_entry {
 enum call_why {
     CALL_RESYNC,
     CALL_DUE,
+    CALL_CYCLE,
     CALL_SETTLE,
     CALL_ENABLE,
     CALL_START,
@@ -109,6 +117,8 @@ struct core {
     struct job_entry *uuid_jobs[CORE_VM_CHAINS]; /* and by the job's own id */
     uint64_t last_turn, forget_us;               /* when to forget a finished job; 0: none */
     uint64_t stats_due_us;     /* when a window of statistics ends; 0: none counts */
+    uint64_t ticked_us;        /* when cycle_tick last looked */
+    uint64_t cycles_due_us;    /* when a relationship does something by itself; 0: none */
     bool unsaved;              /* some entry is dirty */
     struct vr_service service; /* what is stored of it */
     struct vr_auth_entry *auths;
@@ -209,8 +219,10 @@ void stats_begin(struct core *c, struct vr_rel *rel);
 /* Counts in a copy, to be saved with what it counts. bytes: of the try that ended. */
 void stats_count(
     struct core *c, struct vr_rel *rel, enum vr_outcome what, uint64_t bytes, uint64_t latency_us);
-/* Too many missed: Warning; not any more: Ok. Only where the state itself says Ok. */
-void stats_judge(struct vr_rel *rel);
+void stats_miss(struct core *c, struct vr_rel *rel, uint64_t n); /* so in a copy */
+/* Health and reason, where the state itself says Ok (model/health.h). now_us 0: without what time
+ * alone makes. */
+void stats_judge(struct vr_rel *rel, uint64_t now_us);
 /* The job was due and could not start. */
 void stats_missed(struct core *c, const struct vr_job *j);
 void stats_tick(struct core *c, uint64_t now);

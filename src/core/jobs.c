@@ -20,7 +20,7 @@
 bool job_is_transfer(const struct vr_job *j)
 {
     return job_is_initial(j) || j->type == VR_JOBTYPE_RESYNC ||
-           j->type == VR_JOBTYPE_RESYNC_EXTENDED || j->type == VR_JOBTYPE_VERIFY;
+           j->type == VR_JOBTYPE_RESYNC_EXTENDED || job_is_aside(j);
 }
 
 bool job_is_initial(const struct vr_job *j)
@@ -122,7 +122,8 @@ struct job_entry *jobs_scheduled(struct core *c, const struct vr_uuid *vm)
 struct job_entry *jobs_busy(struct core *c, const struct vr_uuid *vm)
 {
     for (struct job_entry *e = jobs_of(c, vm); e; e = jobs_of_next(e)) {
-        if (e->j.state == VR_JOB_STARTING || e->j.state == VR_JOB_RUNNING) {
+        bool open = e->j.state == VR_JOB_STARTING || e->j.state == VR_JOB_RUNNING;
+        if (open && !job_is_delta(&e->j)) {
             return e;
         }
     }
@@ -277,6 +278,7 @@ void jobs_remove(struct core *c, size_t i)
         at = &(*at)->uuid_next;
     }
     *at = e->uuid_next;
+    free(e->parked);
     c->njobs--;
     memmove(&c->jobs[i], &c->jobs[i + 1], (c->njobs - i) * sizeof(struct job_entry *));
     free(e);
@@ -350,8 +352,10 @@ static void finish(struct core *c,
     enum core_event ev = event == VR_JEV_COMPLETE ? CORE_EV_JOB_COMPLETED
                          : event == VR_JEV_CANCEL ? CORE_EV_JOB_CANCELLED
                                                   : CORE_EV_JOB_FAILED;
-    core_event(c, ev, &next.vm_id, next.vm_name, "job %llu (%s): %s", (unsigned long long)next.id,
-               vr_job_type_text((int)next.type), text);
+    if (!job_is_delta(&next)) { /* cycles have events of their own */
+        core_event(c, ev, &next.vm_id, next.vm_name, "job %llu (%s): %s",
+                   (unsigned long long)next.id, vr_job_type_text((int)next.type), text);
+    }
     job_answer_sync(e);
 }
 
@@ -440,8 +444,10 @@ int jobs_accept(struct core *c,
         put_ended(c, current, &current_end);
     }
     jobs_insert(c, e, job);
-    core_event(c, CORE_EV_JOB_ACCEPTED, &job->vm_id, job->vm_name, "job %llu (%s) for %s",
-               (unsigned long long)job->id, vr_job_type_text((int)job->type), job->initiator);
+    if (!job_is_delta(job)) {
+        core_event(c, CORE_EV_JOB_ACCEPTED, &job->vm_id, job->vm_name, "job %llu (%s) for %s",
+                   (unsigned long long)job->id, vr_job_type_text((int)job->type), job->initiator);
+    }
     *ret = e;
     return 0;
 }

@@ -4,6 +4,13 @@
 #include "core/core.h"
 #include "core/initial.h"
 
+enum job_cmd {
+    CMD_NONE,
+    CMD_PAUSE,
+    CMD_CANCEL,
+    CMD_ABORT /* ours: the proposed generation could not be saved */
+};
+
 struct call;
 struct job_entry;
 struct rel_entry;
@@ -19,6 +26,15 @@ static inline bool job_is_verify(const struct vr_job *j)
 {
     return j->type == VR_JOBTYPE_VERIFY;
 }
+static inline bool job_is_delta(const struct vr_job *j)
+{
+    return j->type == VR_JOBTYPE_DELTA;
+}
+/* Transfers that leave the relationship's state alone. */
+static inline bool job_is_aside(const struct vr_job *j)
+{
+    return job_is_verify(j) || job_is_delta(j);
+}
 bool job_is_initial(const struct vr_job *j); /* makes a first generation */
 bool job_is_offline(const struct vr_job *j); /* an export or import */
 struct job_entry *jobs_find(struct core *c, uint64_t id);
@@ -29,7 +45,7 @@ struct job_entry *jobs_of_next(struct job_entry *e);
 struct job_entry *jobs_current(struct core *c, const struct vr_uuid *vm, uint8_t number);
 struct job_entry *jobs_suspended(struct core *c, const struct vr_uuid *vm, uint8_t number);
 struct job_entry *jobs_scheduled(struct core *c, const struct vr_uuid *vm);
-/* A queued or running job of the VM, whatever it does. */
+/* A queued or running job of the VM, whatever it does; but no delta, which gives way. */
 struct job_entry *jobs_busy(struct core *c, const struct vr_uuid *vm);
 void jobs_fill(struct core *c,
                struct vr_job *ret,
@@ -64,11 +80,40 @@ int jobs_accept(struct core *c,
 /* Is start_us now (true) or later (false)? INVALID when out of range. */
 int jobs_when(struct core *c, uint64_t start_us, bool *ret_now, struct vr_err *err);
 
+/* --- delta.c --- */
+struct core_resync_args;
+struct core_caller;
+/* The delta of this relationship that is queued or running; NULL: none. */
+struct job_entry *delta_of(struct core *c, const struct vr_uuid *vm, uint8_t number);
+/* Somebody needs the relationship. 0: no delta is in the way any more. 1: it was told, and ends
+ * soon. BUSY: its commit has begun. */
+int delta_give_way(
+    struct core *c, const struct vr_uuid *vm, uint8_t number, const char *why, struct vr_err *err);
+/* After 1 of delta_give_way: core_resync is called again with these at the delta's end. */
+int delta_park(struct job_entry *e,
+               const struct core_caller *who,
+               const struct core_resync_args *args,
+               core_done done,
+               void *ctx,
+               struct vr_err *err);
+void delta_unpark(struct core *c, struct job_entry *e);
+void delta_end(struct core *c,
+               struct job_entry *e,
+               enum job_cmd cmd,
+               const struct core_transfer_result *res,
+               bool settled);
+void delta_failed(struct core *c, struct job_entry *e, int r, const char *text);
+/* After a restart: it does not go on, the next cycle does. */
+void delta_interrupted(struct core *c, struct job_entry *e);
+
 /* --- queue.c --- */
+/* How long to wait after so many tries in a row that failed. */
+uint64_t jobs_backoff_us(const struct core *c, uint32_t tries);
 void jobs_pump(struct core *c); /* starts what waits for a place, as far as there is one */
 
 /* --- transfer.c --- */
 void transfer_start(struct core *c, struct job_entry *e);
+uint64_t transfer_take_bytes(struct job_entry *e); /* what its last try sent, once */
 void transfer_settle_reply(struct core *c,
                            const struct call *call,
                            const struct vr_peer_reply *reply);

@@ -8,6 +8,9 @@
  * transfers hold them all: those may take days. Beyond that the turn decides, which a job gets when
  * it enters the queue: one that lost its link lines up behind those that came meanwhile, so that a
  * peer that is down costs the others little. A job that waits for its next try holds no place.
+ *
+ * Deltas are short and many, and what they wait for may be long: while none runs, the next one has
+ * a place beside all others. Automatic resynchronizations come in the order of risk.
  */
 #include <stdlib.h>
 
@@ -28,6 +31,16 @@ static bool waits_for_place(const struct job_entry *e, uint64_t now)
            e->not_before_us <= now;
 }
 
+/* What is asked for, what resynchronizes by itself, what replicates by itself, what makes a new
+ * replica. */
+static int class_of(const struct job_entry *e)
+{
+    if (job_is_initial(&e->j)) {
+        return 3;
+    }
+    return job_is_delta(&e->j) ? 2 : e->j.automatic ? 1 : 0;
+}
+
 static bool is_initial(const struct job_entry *e)
 {
     return job_is_initial(&e->j);
@@ -36,29 +49,37 @@ static bool is_initial(const struct job_entry *e)
 static int by_turn(const void *a, const void *b)
 {
     const struct job_entry *x = *(struct job_entry *const *)a, *y = *(struct job_entry *const *)b;
-    int d = (int)is_initial(x) - (int)is_initial(y);
+    int d = class_of(x) - class_of(y);
+    if (d == 0 && class_of(x) == 1) { /* by risk: the longest unprotected first */
+        d = (x->risk_us > y->risk_us) - (x->risk_us < y->risk_us);
+    }
     return d ? d : (x->turn > y->turn) - (x->turn < y->turn);
 }
 
 struct places {
-    size_t used, initial;
+    size_t used, initial, deltas;
 };
 
 static void take_place(struct places *p, const struct job_entry *e)
 {
     p->used++;
     p->initial += is_initial(e) ? 1 : 0;
+    p->deltas += job_is_delta(&e->j) ? 1 : 0;
 }
 
 static bool has_place(const struct core *c, const struct places *p, const struct job_entry *e)
 {
-    return p->used < c->config.transfers_max || (p->used == p->initial && !is_initial(e));
+    if (p->used < c->config.transfers_max) {
+        return true;
+    }
+    bool first_only = p->used - p->deltas == p->initial;
+    return job_is_delta(&e->j) ? p->deltas == 0 : first_only && !is_initial(e);
 }
 
 static void start_waiting(struct core *c)
 {
     uint64_t now = core_now(c);
-    struct places p = {0, 0};
+    struct places p = {0};
     size_t n = 0, queued = 0;
     for (size_t i = 0; i < c->nopen; i++) {
         struct job_entry *e = c->open[i];
@@ -83,6 +104,17 @@ static void start_waiting(struct core *c)
         queued++;
         core_text(e->j.status, sizeof(e->j.status), "queued, %zu%s", queued, ordinal(queued));
     }
+}
+
+/* Soon once (a daemon that was restarted is back in seconds), then minutes 1, 2, 4, 8, 10 and every
+ * 30. */
+uint64_t jobs_backoff_us(const struct core *c, uint32_t tries)
+{
+    static const uint8_t minutes[] = {1, 2, 4, 8, 10, 30};
+    if (c->config.retry_first_us && tries-- == 0) {
+        return c->config.retry_first_us;
+    }
+    return minutes[VR_MIN(tries, (uint32_t)VR_COUNT(minutes) - 1)] * CORE_MINUTE;
 }
 
 void jobs_pump(struct core *c)
@@ -217,6 +249,7 @@ static uint64_t next_wish(struct core *c, uint64_t now)
 {
     uint64_t next = c->forget_us;
     earlier(&next, c->stats_due_us);
+    earlier(&next, c->cycles_due_us);
     earlier(&next, c->unsaved ? now + CORE_RESAVE_US : 0);
     for (size_t i = 0; i < c->nopen; i++) {
         earlier(&next, wish_of(c->open[i], now));
@@ -238,6 +271,7 @@ uint64_t core_tick(struct core *c)
             job_answer_sync(e);
         }
     }
+    cycle_tick(c, now);
     jobs_pump(c);
     jobs_sweep(c);
     forget_old(c, now);

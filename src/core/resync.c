@@ -207,6 +207,7 @@ static void make_job(struct core *c,
     jobs_fill(c, ret, number == 1 ? VR_JOBTYPE_RESYNC_EXTENDED : VR_JOBTYPE_RESYNC,
               now ? VR_JOB_STARTING : VR_JOB_NEW, vm, number, user);
     ret->force = args->force;
+    ret->automatic = args->automatic;
     ret->restart = args->restart;
     ret->scheduled_us = now ? 0 : args->start_us;
     char when[VR_ISO_TIME_LEN];
@@ -243,6 +244,7 @@ static void accept_call(struct core *c,
         return;
     }
     e->was_replicating = was_replicating;
+    e->risk_us = next.last_sync_us;
     if (args->force) {
         core_event(c, CORE_EV_FORCED, &job.vm_id, job.vm_name,
                    "job %llu: %s forces the replica on %s to be overwritten",
@@ -277,6 +279,27 @@ void resync_ask(struct core *c,
     }
 }
 
+/* A cycle's transfer makes way. True: when it has, this call goes on. */
+static bool wait_for_delta(struct core *c,
+                           const struct core_caller *who,
+                           const struct core_resync_args *args,
+                           core_done done,
+                           void *ctx,
+                           struct verdict *v)
+{
+    struct vr_err err = VR_ERR_INIT;
+    uint8_t number = number_of(c, args);
+    int r = delta_give_way(c, &args->vm_id, number, "made way for a resynchronization", &err);
+    bool waits = r > 0;
+    if (waits) {
+        r = delta_park(delta_of(c, &args->vm_id, number), who, args, done, ctx, &err);
+    }
+    if (r < 0) {
+        verdict_refuse_err(v, vr_retcode_of_error(r), &err);
+    }
+    return waits && r == 0;
+}
+
 void core_resync(struct core *c,
                  const struct core_caller *who,
                  const struct core_resync_args *args,
@@ -287,6 +310,9 @@ void core_resync(struct core *c,
     struct verdict v;
     bool now = false;
     judge(c, who, args, 0, &vm, &now, &v);
+    if (!v.code && now && wait_for_delta(c, who, args, done, ctx, &v)) {
+        return;
+    }
     if (!v.code && now) {
         struct call call = {
             .why = CALL_RESYNC,
@@ -392,6 +418,11 @@ void resync_due(struct core *c, struct job_entry *e)
 {
     if (c->ncalls >= CORE_DUE_CALLS_MAX || e->not_before_us > core_now(c)) {
         return; /* the next tick */
+    }
+    const char *way = "made way for a scheduled resynchronization";
+    if (delta_give_way(c, &e->j.vm_id, e->j.rel_number, way, NULL) != 0) {
+        e->not_before_us = core_now(c) + CORE_SEC;
+        return;
     }
     struct vr_vm vm;
     struct verdict v;

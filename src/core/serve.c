@@ -302,17 +302,19 @@ void core_serve_peer(struct core *c,
 }
 
 /* The middle of a chain: its replica took a new generation, so the extended one is behind. A
- * transfer that is under way or suspended reads the new generation when it goes on. */
+ * transfer that is under way or suspended reads the new generation when it goes on, and so does the
+ * next cycle where there are any. */
 static void extended_behind(struct core *c, const struct vr_uuid *vm)
 {
     struct rel_entry *e = core_find_rel(c, vm, 1);
-    if (!e || !e->r.is_source ||
+    if (!e || !e->r.is_source || e->r.setting.interval_s > 0 ||
         (e->r.state != VR_REL_REPLICATING && e->r.state != VR_REL_SUSPENDED)) {
         return;
     }
     struct vr_rel next = e->r;
     if (core_rel_move(&next, VR_REV_CHANGED_ALONE, "the replica took a new generation", NULL) ==
         0) {
+        next.cause = VR_WHY_SOURCE_MOVED_ON;
         core_rel_put(c, e, &next);
     }
 }

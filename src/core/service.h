@@ -18,6 +18,7 @@ void core_service_set(struct core *c,
 
 struct core_stats {
     struct vr_stats stats; /* up to now; now.health is the relationship's */
+    uint32_t reasons;      /* why it is not well (model/health.h): bits 1 << VR_WHY_x */
     bool all_sent;         /* a transfer has sent all that differed and is not done yet */
     uint64_t sent_bytes;   /* totals.bytes, and what the transfer under way has sent beyond them */
 };

@@ -139,6 +139,10 @@ static void start_job(struct core *c, struct job_entry *e)
         }
         return;
     }
+    if (job_is_delta(&e->j)) {
+        delta_interrupted(c, e);
+        return;
+    }
     if (job_is_transfer(&e->j)) {
         start_transfer_job(c, e);
         return;
@@ -166,6 +170,7 @@ static void free_stuck(struct core *c, struct rel_entry *rel)
     }
     enum vr_rel_event event = suspended ? VR_REV_CANCEL : VR_REV_RESYNC_FAILED;
     if (core_rel_move(&next, event, "interrupted by a restart", NULL) == 0) {
+        next.cause = next.cause ? VR_WHY_INTERRUPTED : VR_WHY_NONE;
         core_rel_put(c, rel, &next);
     }
 }

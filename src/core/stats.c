@@ -41,22 +41,27 @@ void stats_begin(struct core *c, struct vr_rel *rel)
     due(c, rel);
 }
 
-void stats_judge(struct vr_rel *rel)
+void stats_judge(struct vr_rel *rel, uint64_t now_us)
 {
     const struct vr_window *w = &rel->stats.now;
-    if (core_health_of(rel->state) != VR_HEALTH_OK) {
-        return; /* the state says more */
+    char when[VR_ISO_TIME_LEN];
+    enum vr_health_reason why;
+    /* The state says more; and a replica's that cannot be used is none that counting mends. */
+    if (core_health_of(rel->state) != VR_HEALTH_OK ||
+        (rel->health == VR_HEALTH_CRITICAL && !rel->is_source)) {
+        return;
     }
-    bool bad = vr_window_is_bad(w);
-    if (bad && rel->health <= VR_HEALTH_WARNING) {
-        char when[VR_ISO_TIME_LEN];
-        rel->health = VR_HEALTH_WARNING;
+    enum vr_health was = rel->health;
+    rel->health = vr_health_worst(vr_health_reasons(rel, now_us), &why);
+    if (why == VR_WHY_MISSED) {
         core_text(rel->reason, sizeof(rel->reason),
                   "%u of %llu replications since %s were missed: see the events of their jobs",
                   w->misses, (unsigned long long)w->misses + w->successes + w->failures,
                   vr_iso_time(w->start_us, when, sizeof(when)));
-    } else if (!bad && rel->health == VR_HEALTH_WARNING) {
-        rel->health = VR_HEALTH_OK;
+    } else if (why) {
+        const struct vr_health_row *row = vr_health_row(why);
+        core_text(rel->reason, sizeof(rel->reason), "%s: %s", row->text, row->advice);
+    } else if (was != VR_HEALTH_OK) {
         rel->reason[0] = '\0';
     }
 }
@@ -66,7 +71,15 @@ void stats_count(
 {
     roll(c, rel);
     vr_stats_count(&rel->stats, what, core_now(c), bytes, latency_us);
-    stats_judge(rel);
+    stats_judge(rel, core_now(c));
+    due(c, rel);
+}
+
+void stats_miss(struct core *c, struct vr_rel *rel, uint64_t n)
+{
+    roll(c, rel);
+    vr_stats_miss(&rel->stats, n);
+    stats_judge(rel, core_now(c));
     due(c, rel);
 }
 
@@ -93,7 +106,7 @@ void stats_tick(struct core *c, uint64_t now)
         if (over && rolled < ROLLED_MAX) {
             struct vr_rel next = e->r;
             roll(c, &next);
-            stats_judge(&next);
+            stats_judge(&next, now);
             core_rel_put(c, e, &next);
             rolled++;
         }
@@ -113,6 +126,7 @@ bool core_stats(struct core *c, const struct vr_uuid *vm, uint8_t number, struct
     *ret = (struct core_stats){.stats = e->r.stats};
     (void)vr_stats_roll(&ret->stats, &c->service, core_now(c), e->r.health, NULL);
     ret->stats.now.health = e->r.health;
+    ret->reasons = vr_health_reasons(&e->r, core_now(c));
     const struct job_entry *job = jobs_current(c, vm, number);
     enum vr_phase phase = job ? job->j.progress.phase : VR_PHASE_NONE;
     uint64_t sent = job && !job_is_verify(&job->j) ? job->j.progress.wire_out : 0;
@@ -138,7 +152,7 @@ void core_stats_reset(struct core *c,
     }
     struct vr_rel next = rel->r;
     vr_stats_reset(&next.stats, &c->service, core_now(c));
-    stats_judge(&next);
+    stats_judge(&next, core_now(c));
     int r = core_rel_save(c, rel, &next, &err);
     if (r < 0) {
         core_answer_err(done, ctx, r, &err);

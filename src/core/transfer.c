@@ -41,7 +41,7 @@ bool transfer_owns_state(const struct vr_job *j, const struct vr_rel *rel)
 {
     bool active = rel->state == VR_REL_INITIAL || rel->state == VR_REL_RESYNCHRONIZING;
     bool suspended = rel->state == VR_REL_RESYNC_SUSPENDED || rel->state == VR_REL_READY;
-    return !job_is_verify(j) &&
+    return !job_is_aside(j) &&
            (j->state == VR_JOB_SUSPENDED ? suspended : active && j->state != VR_JOB_NEW);
 }
 
@@ -133,8 +133,7 @@ void core_on_proposed(struct core *c, uint64_t job_id, const struct vr_uuid *pro
 
 /* --- ends --- */
 
-/* What this try sent, once. */
-static uint64_t take_bytes(struct job_entry *e)
+uint64_t transfer_take_bytes(struct job_entry *e)
 {
     uint64_t all = e->j.progress.wire_out, bytes = all - VR_MIN(all, e->counted_bytes);
     e->counted_bytes = all;
@@ -153,7 +152,7 @@ static void follow_counted(struct core *c,
         return;
     }
     struct vr_rel next = rel->r;
-    stats_count(c, &next, what, take_bytes(e), 0);
+    stats_count(c, &next, what, transfer_take_bytes(e), 0);
     (void)!core_rel_move(&next, event, reason, NULL);
     core_rel_put(c, rel, &next);
 }
@@ -162,7 +161,7 @@ static void follow_counted(struct core *c,
 static void count_try(struct core *c, struct job_entry *e, enum vr_outcome what)
 {
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
-    uint64_t bytes = take_bytes(e);
+    uint64_t bytes = transfer_take_bytes(e);
     if (!rel || job_is_verify(&e->j) || (what == VR_OUTCOME_STOPPED && bytes == 0)) {
         return;
     }
@@ -191,6 +190,7 @@ static void end_verified(struct core *c, struct rel_entry *rel, bool equal)
     next.verify = equal ? VR_VERIFY_EQUAL : VR_VERIFY_DIFFERS;
     if (!equal && next.state == VR_REL_REPLICATING) {
         (void)!core_rel_move(&next, VR_REV_CHANGED_ALONE, "verify found a difference", NULL);
+        next.cause = VR_WHY_DIFFERS;
     }
     core_rel_put(c, rel, &next);
 }
@@ -228,7 +228,8 @@ static void end_completed(struct core *c,
             next.verify = VR_VERIFY_NONE;
         }
         uint64_t now = core_now(c), from = e->j.started_us;
-        stats_count(c, &next, VR_OUTCOME_SUCCESS, take_bytes(e), from < now ? now - from : 0);
+        uint64_t bytes = transfer_take_bytes(e);
+        stats_count(c, &next, VR_OUTCOME_SUCCESS, bytes, from < now ? now - from : 0);
         (void)!core_rel_move(&next, VR_REV_RESYNC_DONE, "", NULL);
         core_rel_put(c, rel, &next);
     } else if (rel && report) {
@@ -263,17 +264,6 @@ void transfer_lineage(struct core *c, struct rel_entry *rel, const char *text)
                text);
 }
 
-/* Soon once (a daemon that was restarted is back in seconds), then minutes 1, 2, 4, 8, 10 and every
- * 30. */
-static uint64_t backoff_us(const struct core *c, uint32_t tries)
-{
-    static const uint8_t minutes[] = {1, 2, 4, 8, 10, 30};
-    if (c->config.retry_first_us && tries-- == 0) {
-        return c->config.retry_first_us;
-    }
-    return minutes[VR_MIN(tries, (uint32_t)VR_COUNT(minutes) - 1)] * CORE_MINUTE;
-}
-
 static void end_requeue(struct core *c, struct job_entry *e, enum vr_outcome what, const char *text)
 {
     count_try(c, e, what);
@@ -282,16 +272,29 @@ static void end_requeue(struct core *c, struct job_entry *e, enum vr_outcome wha
     if (next.state == VR_JOB_RUNNING) { /* a job that only asked the peer is still Starting */
         (void)!job_move(c, &next, VR_JEV_REQUEUE, NULL);
     }
-    e->not_before_us = core_now(c) + backoff_us(c, e->tries++);
+    e->not_before_us = core_now(c) + jobs_backoff_us(c, e->tries++);
     e->turn = ++c->last_turn;
     e->lost_link = true;
     e->asked = false;
     core_text(next.status, sizeof(next.status), "%s, next try at %s: %.160s",
-              e->j.progress.phase >= VR_PHASE_COMMIT ? "commit not finished" : "link lost",
+              e->j.progress.phase >= VR_PHASE_COMMIT ? "commit not finished"
+              : e->in_use > 0                        ? "disks in use"
+                                                     : "link lost",
               vr_iso_time(e->not_before_us, when, sizeof(when)), text);
     job_put(c, e, &next);
     core_event(c, CORE_EV_LINK_LOST, &next.vm_id, next.vm_name, "job %llu: %s",
                (unsigned long long)next.id, next.status);
+}
+
+/* Churn lengthens an automatic resynchronization, and that is told; it does not end it. */
+static void end_in_use(struct core *c, struct job_entry *e, const char *text)
+{
+    uint32_t n = ++e->in_use;
+    e->tries = n - 1; /* progress in between is no success: it begins again with the disks */
+    end_requeue(c, e, VR_OUTCOME_TRY, text);
+    core_event(c, CORE_EV_RESYNC_LENGTHENED, &e->j.vm_id, e->j.vm_name,
+               "job %llu: the disks were in use or written, %u times now: %.160s",
+               (unsigned long long)e->j.id, n, text);
 }
 
 static void end_suspended(struct core *c, struct job_entry *e, bool by_user, const char *text)
@@ -343,6 +346,10 @@ static void end_told(struct core *c,
 static void end_error(struct core *c, struct job_entry *e, int r, const char *text)
 {
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    if (job_is_delta(&e->j)) {
+        delta_failed(c, e, r, text);
+        return;
+    }
     switch (-r) {
     case VR_E_PEER:
     case VR_E_TIMEOUT:
@@ -363,6 +370,10 @@ static void end_error(struct core *c, struct job_entry *e, int r, const char *te
         end_failed(c, e, VR_REV_PROOF_FAILED, r, text);
         break;
     case VR_E_BUSY:
+        if (e->j.automatic) {
+            end_in_use(c, e, text);
+            break;
+        }
         if (e->lost_link) { /* the peer has not noticed yet that our former session is gone */
             end_requeue(c, e, VR_OUTCOME_NETWORK, text);
             break;
@@ -420,7 +431,9 @@ void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_tra
         rel && proposed_by(&rel->r, &e->j) && vr_uuid_eq(&rel->r.proposed, &res->generation.uuid);
     e->lane = false;
     e->cmd = CMD_NONE;
-    if (res->result == 0) {
+    if (job_is_delta(&e->j)) {
+        delta_end(c, e, cmd, res, settled);
+    } else if (res->result == 0) {
         end_completed(c, e, &res->report, &res->generation);
     } else if (settled) {
         end_completed(c, e, NULL, &res->generation);
@@ -432,6 +445,7 @@ void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_tra
         end_error(c, e, res->result, vr_err_text(&res->err));
     }
     after_end(c, e, cmd);
+    delta_unpark(c, e);
     jobs_pump(c);
 }
 
@@ -446,7 +460,7 @@ void core_on_progress(struct core *c, uint64_t job_id, const struct vr_progress 
         return;
     }
     bool compares = p->phase >= VR_PHASE_COMPARE;
-    if (compares && e->j.progress.phase < VR_PHASE_COMPARE) {
+    if (compares && e->j.progress.phase < VR_PHASE_COMPARE && !job_is_delta(&e->j)) {
         core_event(c, CORE_EV_COMPARE_STARTED, &e->j.vm_id, e->j.vm_name,
                    "job %llu: comparing %llu bytes", (unsigned long long)job_id,
                    (unsigned long long)p->bytes_total);

@@ -6,6 +6,9 @@
 int transfer_pause(struct core *c, struct job_entry *e, bool *ret_pending, struct vr_err *err)
 {
     struct vr_job next = e->j;
+    if (job_is_delta(&e->j)) {
+        return vr_fail(err, VR_E_STATE, "cycles are not suspended: pause the relationship");
+    }
     int r = job_move(c, &next, VR_JEV_SUSPEND, err);
     if (r < 0) {
         return r;

@@ -124,7 +124,11 @@ static int pause(struct core *c, struct rel_entry *rel, bool *ret_pending, struc
                        rel->r.exported ? "nothing runs: the export waits to be imported"
                                        : "an export cannot be paused, only cancelled");
     }
-    return switch_state(c, rel, VR_REV_PAUSE, "paused by a person", err);
+    int r = switch_state(c, rel, VR_REV_PAUSE, "paused by a person", err);
+    if (r == 0) { /* one that is being committed ends by itself */
+        (void)!delta_give_way(c, &rel->r.vm_id, rel->r.number, "replication was paused", NULL);
+    }
+    return r;
 }
 
 static int resume(struct core *c, struct rel_entry *rel, struct vr_err *err)
@@ -152,6 +156,7 @@ static int cancel(struct core *c, struct rel_entry *rel, bool *ret_pending, stru
         job = jobs_scheduled(c, &rel->r.vm_id);
         job = job && job->j.rel_number == rel->r.number ? job : NULL;
     }
+    job = job ? job : delta_of(c, &rel->r.vm_id, rel->r.number);
     bool any = job && job->j.type != VR_JOBTYPE_VERIFY;
     return any ? transfer_cancel(c, job, ret_pending, err)
                : vr_fail(err, VR_E_STATE, "no resynchronization is running; state '%s'",

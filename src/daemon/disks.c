@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "block/lock.h"
+#include "resync/manifest.h"
 #include "util/cleanup.h"
+#include "util/vtime.h"
 
 static uint64_t ns_of(const struct timespec *t)
 {
@@ -30,6 +32,20 @@ static int stat_disk(int fd, const struct vr_disk *d, struct frozen_disk *ret, s
     return 0;
 }
 
+static int check_quiesced(const struct vr_vm *vm,
+                          const struct vr_disk *d,
+                          const struct frozen_disk *f,
+                          struct vr_err *err)
+{
+    if (!f->is_block || vm->quiesced) {
+        return 0;
+    }
+    return vr_fail(err, VR_E_UNSUPPORTED,
+                   "'%s' is a block device, whose writers cannot be seen: make sure that nobody "
+                   "writes it and set quiesced = yes",
+                   d->path);
+}
+
 static int freeze_one(const struct vr_vm *vm,
                       struct vr_disk *d,
                       enum disks_held held,
@@ -42,11 +58,8 @@ static int freeze_one(const struct vr_vm *vm,
         return vr_fail_errno(err, VR_E_IO, "cannot open disk image '%s'", d->path);
     }
     int r = stat_disk(f->fd, d, f, err);
-    if (r == 0 && held == DISKS_LOCK && f->is_block && !vm->quiesced) {
-        r = vr_fail(err, VR_E_UNSUPPORTED,
-                    "'%s' is a block device, whose writers cannot be seen: make sure that nobody "
-                    "writes it and set quiesced = yes",
-                    d->path);
+    if (r == 0 && held == DISKS_LOCK) {
+        r = check_quiesced(vm, d, f, err);
     }
     if (r == 0 && held == DISKS_LOCK) {
         r = image_lock(f->fd, IMAGE_LOCK_READ, d->path, err);
@@ -242,4 +255,122 @@ void disks_guess_sizes(struct vr_vm *vm)
         off_t end = fd >= 0 && raw ? lseek(fd, 0, SEEK_END) : 0;
         d->size_bytes = fd >= 0 && qcow2 ? qcow2_size(fd) : end > 0 ? (uint64_t)end : 0;
     }
+}
+
+/* --- a look --- */
+
+#define QCOW2_BACKING_AT 8u
+#define QCOW2_FEATURES_AT 72u
+#define QCOW2_DATA_FILE 4u
+#define SETTLED_NS 2000000000u /* times tick coarsely, and clocks are set by small steps */
+
+/* What a disk is, as far as the file system says. */
+struct look {
+    uint64_t dev, ino, size, mtime_ns, ctime_ns;
+};
+
+static uint64_t be64(const uint8_t *p)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < 8; i++) {
+        v = v << 8 | p[i];
+    }
+    return v;
+}
+
+static bool is_simple(const struct vr_disk *d)
+{
+    return strcmp(d->format, "raw") == 0 || strcmp(d->format, "qcow2") == 0;
+}
+
+/* Is all of the disk in this file? */
+static bool is_whole(int fd, const struct vr_disk *d)
+{
+    uint8_t h[QCOW2_FEATURES_AT + 8];
+    if (strcmp(d->format, "raw") == 0) {
+        return true;
+    }
+    if (pread(fd, h, sizeof h, 0) != sizeof h || memcmp(h, "QFI\xfb", 4) != 0) {
+        return false;
+    }
+    bool version3 = h[7] >= 3;
+    return be64(h + QCOW2_BACKING_AT) == 0 &&
+           (!version3 || (be64(h + QCOW2_FEATURES_AT) & QCOW2_DATA_FILE) == 0);
+}
+
+static int look_at(const struct vr_vm *vm,
+                   const struct vr_disk *d,
+                   bool lock,
+                   struct look *ret,
+                   bool *ret_known,
+                   struct vr_err *err)
+{
+    struct stat st;
+    struct frozen_disk f;
+    uint64_t now_ns = vr_wall_us() * 1000;
+    _cleanup_(vr_closep) int fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot open disk image '%s'", d->path);
+    }
+    int r = stat_disk(fd, d, &f, err);
+    if (r == 0 && lock) {
+        r = check_quiesced(vm, d, &f, err);
+    }
+    if (r == 0 && lock) {
+        r = image_lock(fd, IMAGE_LOCK_READ, d->path, err);
+    }
+    if (r == 0 && fstat(fd, &st) < 0) {
+        r = vr_fail_errno(err, VR_E_IO, "cannot stat '%s'", d->path);
+    }
+    if (r < 0) {
+        return r;
+    }
+    *ret = (struct look){(uint64_t)st.st_dev, (uint64_t)st.st_ino, (uint64_t)st.st_size,
+                         ns_of(&st.st_mtim), ns_of(&st.st_ctim)};
+    uint64_t latest = ret->mtime_ns > ret->ctime_ns ? ret->mtime_ns : ret->ctime_ns;
+    *ret_known = S_ISREG(st.st_mode) && is_whole(fd, d) && latest + SETTLED_NS < now_ns;
+    return 0;
+}
+
+/* Of formats whose sizes we do not read ourselves. */
+static int
+peek_frozen(struct vr_vm *vm, enum disks_held held, const char *run_dir, struct vr_err *err)
+{
+    struct frozen_disks disks;
+    int r = disks_freeze(vm, held, run_dir, &disks, err);
+    if (r == 0) {
+        disks_thaw(&disks);
+    }
+    return r;
+}
+
+int disks_peek(struct vr_vm *vm,
+               enum disks_held held,
+               const char *run_dir,
+               uint8_t ret_stamp[VR_STAMP_BYTES],
+               struct vr_err *err)
+{
+    struct look looks[VR_DISKS_MAX];
+    size_t n = 0;
+    bool all = true, simple = true;
+    memset(ret_stamp, 0, VR_STAMP_BYTES);
+    for (uint32_t i = 0; i < vm->ndisks; i++) {
+        simple = simple && (vm->disks[i].excluded || is_simple(&vm->disks[i]));
+    }
+    if (!simple) {
+        return peek_frozen(vm, held, run_dir, err);
+    }
+    disks_guess_sizes(vm);
+    for (uint32_t i = 0; i < vm->ndisks; i++) {
+        const struct vr_disk *d = &vm->disks[i];
+        bool known = false;
+        int r = d->excluded ? 0 : look_at(vm, d, held == DISKS_LOCK, &looks[n], &known, err);
+        if (r < 0) {
+            return vr_wrap(err, r, "disk '%s'", d->name);
+        }
+        all = all && (known || d->excluded);
+        n += d->excluded ? 0 : 1;
+    }
+    _Static_assert(MANIFEST_DIGEST == VR_STAMP_BYTES, "a stamp is a SHA-256");
+    return all ? manifest_sha256(looks, n * sizeof looks[0], ret_stamp, err) : 0;
 }

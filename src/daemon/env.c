@@ -158,6 +158,28 @@ static int env_check_disks(void *ctx, struct vr_vm *vm, bool source_is_replica, 
     return r;
 }
 
+static int env_peek_disks(void *ctx,
+                          struct vr_vm *vm,
+                          bool source_is_replica,
+                          uint8_t ret_stamp[VR_STAMP_BYTES],
+                          struct vr_err *err)
+{
+    struct daemon *d = ctx;
+    if (vm->from_libvirt && !source_is_replica) { /* it may run: its files say nothing */
+        memset(ret_stamp, 0, VR_STAMP_BYTES);
+        return env_check_disks(ctx, vm, source_is_replica, err);
+    }
+    return disks_peek(vm, source_is_replica ? DISKS_HELD : DISKS_LOCK, d->nbd_dir, ret_stamp, err);
+}
+
+static uint32_t env_local_day_s(void *ctx, uint64_t time_us)
+{
+    time_t t = (time_t)(time_us / 1000000);
+    struct tm tm = {0};
+    localtime_r(&t, &tm);
+    return (uint32_t)(tm.tm_hour * 3600 + tm.tm_min * 60 + (tm.tm_sec > 59 ? 59 : tm.tm_sec));
+}
+
 static int env_start_transfer(void *ctx, const struct core_transfer *t, struct vr_err *err)
 {
     struct daemon *d = ctx;
@@ -338,6 +360,8 @@ const struct core_env_ops daemon_env_ops = {
     .find_vm = env_find_vm,
     .replica_vm = env_replica_vm,
     .check_disks = env_check_disks,
+    .peek_disks = env_peek_disks,
+    .local_day_s = env_local_day_s,
     .start_transfer = env_start_transfer,
     .check_offline = env_check_offline,
     .start_offline = env_start_offline,

@@ -33,6 +33,7 @@ struct api_caller {
     X(FAILOVER, "failover")                                                                        \
     X(ADOPT, "adopt")                                                                              \
     X(BANDWIDTH, "bandwidth")                                                                      \
+    X(REL_SETTINGS, "settings")                                                                    \
     X(STATS_RESET, "statistics/reset")
 #define API_HOST_VERBS(X)                                                                          \
     X(AUTH_ADD, "authorizations")                                                                  \
@@ -59,7 +60,8 @@ struct api_verb {
     char excluded[VR_DISKS_MAX][VR_NAME_MAX];
     uint32_t nexcluded;
     uint64_t bandwidth_bytes_s;
-    struct vr_auth_entry auth; /* AUTH_ADD */
+    struct vr_auth_entry auth;        /* AUTH_ADD */
+    struct vr_setting_change setting; /* REL_SETTINGS */
     struct vr_service_change settings;
 };
 
@@ -90,6 +92,7 @@ struct api_rel {
     char vm_name[VR_NAME_MAX];  /* "": not known */
     struct vr_stats stats;      /* up to now; now.health is the relationship's */
     uint64_t sent_bytes;        /* since the daemon started, with what is under way */
+    uint32_t reasons;           /* why it is not well (model/health.h): bits 1 << VR_WHY_x */
     bool all_sent;              /* nothing is pending: a transfer has sent all that differed */
     uint64_t peer_cert_end_us;  /* of the certificate the peer showed last; 0: not seen yet */
     struct api_staging staging; /* replica side */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/health.h"
 #include "model/setting.h"
 #include "model/states.h"
 #include "model/stats.h"
@@ -22,6 +23,7 @@
 #define VR_DISKS_MAX 16   /* disks of one VM */
 #define VR_HISTORY_MAX 32 /* generations a source remembers of a relationship */
 #define VR_PEER_PORT 8650
+#define VR_STAMP_BYTES 32
 
 /* Why the inventory leaves a disk out: X(name, number, text). Such a disk is `excluded`, too. */
 #define VR_LEFT_OUTS(X)                                                                            \
@@ -89,8 +91,9 @@ struct vr_rel {
     bool is_source; /* this host sends (primary of 0, replica of 1) */
     enum vr_rel_state state;
     enum vr_health health;
-    char reason[VR_TEXT_MAX]; /* why the state or health is what it is; "" = nothing to say */
-    char peer[VR_HOST_MAX];   /* connection point of the other host */
+    char reason[VR_TEXT_MAX];    /* why the state or health is what it is; "" = nothing to say */
+    enum vr_health_reason cause; /* state 9: why; it decides whether it may be left unasked */
+    char peer[VR_HOST_MAX];      /* connection point of the other host */
     char peer_identity[VR_HOST_MAX]; /* SAN dNSName its certificate must carry */
     char storage[VR_PATH_MAX];       /* directory of the replica's images; replica side only */
     /* replica side only, not stored: from its sidecar */
@@ -117,6 +120,11 @@ struct vr_rel {
     /* source, state 2: the first generation was exported (it is `proposed`), and waits to be
      * imported */
     bool exported;
+    /* source, state 3: replication by itself (setting.interval_s) */
+    uint64_t cycle_us; /* when the last cycle was due; 0: none yet */
+    uint8_t
+        stamp[VR_STAMP_BYTES]; /* of its disks at last_sync_us (core/env.h); zeroes: not known */
+    uint32_t failing;          /* not stored: tries in a row that failed */
     struct vr_stats stats;
 };
 
@@ -154,6 +162,7 @@ struct vr_job {
     char initiator[VR_NAME_MAX]; /* user, or "schedule" */
     uint64_t submitted_us, scheduled_us, started_us, finished_us, changed_us;
     bool force, restart, cancellable;
+    bool automatic;      /* nobody asked: gives way to what people ask for */
     bool seeded;         /* initial replication compares with images that were there already */
     bool user_suspended; /* paused by a person: not resumed by itself */
     struct vr_progress progress;

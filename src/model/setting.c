@@ -7,7 +7,6 @@ struct vr_setting vr_setting_default(void)
 {
     return (struct vr_setting){
         .compression = true,
-        .interval_s = VR_REPLICATION_INTERVAL_DEFAULT_S,
         .auto_start_s = VR_AUTO_RESYNC_START_S,
         .auto_end_s = VR_AUTO_RESYNC_END_S,
     };
@@ -22,16 +21,14 @@ static bool names(const struct vr_setting_change *ch, enum vr_setting_field f)
 static int check_values(const struct vr_setting_change *ch, uint8_t number, struct vr_err *err)
 {
     const struct vr_setting *to = &ch->to;
-    bool known = false;
-#define X(seconds) known = known || to->interval_s == (seconds);
-    VR_REPLICATION_INTERVALS(X)
-#undef X
-    if (names(ch, VR_SETTING_INTERVAL) && !known) {
-        return vr_fail(err, VR_E_INVALID, "ReplicationInterval must be 30, 300 or 900 seconds");
-    }
-    if (names(ch, VR_SETTING_INTERVAL) && number == 1 && to->interval_s < 300) {
+    uint32_t least = number == 1 ? VR_CYCLE_MIN_EXTENDED_S : VR_CYCLE_MIN_S;
+    bool fits =
+        to->interval_s == 0 || (to->interval_s >= least && to->interval_s <= VR_CYCLE_MAX_S);
+    if (names(ch, VR_SETTING_INTERVAL) && !fits) {
         return vr_fail(err, VR_E_INVALID,
-                       "ReplicationInterval of an extended relationship must be 300 or 900");
+                       "ReplicationInterval%s must be 0 (nothing is sent by itself) or %u to %d "
+                       "seconds",
+                       number == 1 ? " of an extended relationship" : "", least, VR_CYCLE_MAX_S);
     }
     if ((names(ch, VR_SETTING_AUTO_START) && to->auto_start_s >= VR_DAY_S) ||
         (names(ch, VR_SETTING_AUTO_END) && to->auto_end_s >= VR_DAY_S)) {
@@ -71,11 +68,6 @@ static int check_offered(const struct vr_setting_change *ch, struct vr_err *err)
                        "ApplicationConsistentSnapshotInterval must be 0 or not given: no such "
                        "points are made");
     }
-    if (names(ch, VR_SETTING_AUTO_RESYNC) && ch->to.auto_resync) {
-        return vr_fail(err, VR_E_UNSUPPORTED,
-                       "AutoResynchronizeEnabled must be FALSE: nothing resynchronizes by itself "
-                       "yet; schedule Resynchronize instead");
-    }
     if (names(ch, VR_SETTING_WRITE_ORDER) && !ch->write_order) {
         return vr_fail(err, VR_E_UNSUPPORTED,
                        "EnableWriteOrderPreservationAcrossDisks must be TRUE: all disks of a "
@@ -92,6 +84,14 @@ static int check_offered(const struct vr_setting_change *ch, struct vr_err *err)
     return 0;
 }
 
+bool vr_setting_in_window(const struct vr_setting *s, uint32_t day_s)
+{
+    if (s->auto_start_s < s->auto_end_s) {
+        return day_s >= s->auto_start_s && day_s < s->auto_end_s;
+    }
+    return s->auto_start_s == s->auto_end_s || day_s >= s->auto_start_s || day_s < s->auto_end_s;
+}
+
 int vr_setting_apply(const struct vr_setting *now,
                      const struct vr_setting_change *ch,
                      uint8_t number,
@@ -106,6 +106,7 @@ int vr_setting_apply(const struct vr_setting *now,
     }
     next.compression = names(ch, VR_SETTING_COMPRESSION) ? ch->to.compression : now->compression;
     next.interval_s = names(ch, VR_SETTING_INTERVAL) ? ch->to.interval_s : now->interval_s;
+    next.auto_resync = names(ch, VR_SETTING_AUTO_RESYNC) ? ch->to.auto_resync : now->auto_resync;
     next.auto_start_s = names(ch, VR_SETTING_AUTO_START) ? ch->to.auto_start_s : now->auto_start_s;
     next.auto_end_s = names(ch, VR_SETTING_AUTO_END) ? ch->to.auto_end_s : now->auto_end_s;
     *ret = next;

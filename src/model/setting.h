@@ -7,8 +7,9 @@
 
 #include "util/err.h"
 
-#define VR_REPLICATION_INTERVALS(X) X(30) X(300) X(900) /* seconds */
-#define VR_REPLICATION_INTERVAL_DEFAULT_S 300
+#define VR_CYCLE_MIN_S 30
+#define VR_CYCLE_MIN_EXTENDED_S 300
+#define VR_CYCLE_MAX_S 43200
 #define VR_RECOVERY_HISTORY_MAX 24
 #define VR_APP_CONSISTENT_MAX_H 12
 #define VR_AUTO_RESYNC_START_S (18 * 3600 + 30 * 60)
@@ -16,7 +17,7 @@
 
 struct vr_setting {
     bool compression;    /* of what goes over the wire */
-    uint32_t interval_s; /* between two cycles of replication: kept, nothing runs by it yet */
+    uint32_t interval_s; /* between two cycles of replication; 0: nothing is sent by itself */
     bool auto_resync;
     uint32_t auto_start_s, auto_end_s; /* its window, time of day, local; may wrap midnight */
 };
@@ -51,6 +52,9 @@ struct vr_setting_change {
     bool additional;   /* AdditionalSettings is not empty */
 };
 
+/* Is this time of a local day within the window of automatic resynchronization? A window that
+ * begins when it ends is the whole day. */
+bool vr_setting_in_window(const struct vr_setting *s, uint32_t day_s);
 /* As a relationship begins. */
 struct vr_setting vr_setting_default(void);
 /*

@@ -37,6 +37,7 @@ enum vr_rel_state {
     X(CANCEL, "cancel")                                                                            \
     X(CANCEL_EQUAL, "cancel, nothing differed")                                                    \
     X(CHANGED_ALONE, "the replica changed without us")                                             \
+    X(LOST_TRACK, "changes were missed")                                                           \
     X(FAILOVER, "forced failover")                                                                 \
     X(ADOPT, "adopt")
 
@@ -110,6 +111,7 @@ enum vr_job_event {
     X(INITIAL, 94, "Start Inband Initial Replication")                                             \
     X(IMPORT, 95, "Import Replication")                                                            \
     X(STATE_CHANGE, 96, "Replicate State Change")                                                  \
+    X(DELTA, 105, "Replication Sending Delta")                                                     \
     X(RESYNC, 107, "Resynchronizing")                                                              \
     X(CANCEL_RESYNC, 110, "Stop Resynchronizing")                                                  \
     X(VERIFY, 113, "Consistency Checker")                                                          \

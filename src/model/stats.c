@@ -100,6 +100,13 @@ static void add_total(struct vr_totals *t, enum vr_outcome what, uint64_t bytes)
     t->restarts += what == VR_OUTCOME_NETWORK || what == VR_OUTCOME_TRY;
 }
 
+void vr_stats_miss(struct vr_stats *st, uint64_t n)
+{
+    uint64_t room = UINT32_MAX - st->now.misses;
+    st->now.misses += (uint32_t)VR_MIN(n, room);
+    st->totals.misses = add(st->totals.misses, n);
+}
+
 void vr_stats_count(
     struct vr_stats *st, enum vr_outcome what, uint64_t now_us, uint64_t bytes, uint64_t latency_us)
 {

@@ -39,7 +39,7 @@ struct vr_stats {
 
 enum vr_outcome {
     VR_OUTCOME_SUCCESS,
-    VR_OUTCOME_MISS,
+    VR_OUTCOME_MISS,    /* one; of several: vr_stats_miss */
     VR_OUTCOME_NETWORK, /* the transfer goes on later */
     VR_OUTCOME_TRY,     /* so, but it was not the network */
     VR_OUTCOME_FAILURE,
@@ -56,6 +56,8 @@ bool vr_stats_roll(struct vr_stats *st,
                    uint64_t now_us,
                    enum vr_health health,
                    struct vr_window *ret_ended);
+/* So many scheduled transfers could not begin, in the running window. */
+void vr_stats_miss(struct vr_stats *st, uint64_t n);
 /* Forgets what was counted; a window begins. */
 void vr_stats_reset(struct vr_stats *st, const struct vr_service *s, uint64_t now_us);
 /* One outcome at now_us, in the running window and the totals. bytes: of the try that ended. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/auth.h"
+#include "core/change.h"
 #include "core/initial.h"
 #include "core/service.h"
 
@@ -158,6 +159,7 @@ static bool api_rel_next(void *ctx, size_t *at, const struct vr_uuid *vm, struct
     ret->stats = stats.stats;
     ret->sent_bytes = stats.sent_bytes;
     ret->all_sent = stats.all_sent;
+    ret->reasons = stats.reasons;
     if (!ret->vm_name[0] && ret->job) {
         memcpy(ret->vm_name, ret->job->vm_name, sizeof(ret->vm_name));
     }
@@ -282,6 +284,17 @@ static void call_import(struct core *c,
     core_import_initial(c, who, &args, verb_done, p);
 }
 
+static void call_modify(struct core *c,
+                        const struct core_caller *who,
+                        const struct api_verb *v,
+                        struct pending *p)
+{
+    const struct vr_rel *first = core_rel(c, &v->vm_id, 0);
+    bool second = v->rel_number > 0 || (v->rel_number < 0 && first && !first->is_source);
+    struct core_modify_args args = {.vm_id = v->vm_id, .number = second, .setting = v->setting};
+    core_modify(c, who, &args, verb_done, p);
+}
+
 static void call_core(struct core *c,
                       const struct core_caller *who,
                       const struct api_verb *v,
@@ -323,6 +336,9 @@ static void call_core(struct core *c,
         return;
     case API_BANDWIDTH:
         core_bandwidth(c, who, &v->vm_id, v->rel_number, v->bandwidth_bytes_s, verb_done, p);
+        return;
+    case API_REL_SETTINGS:
+        call_modify(c, who, v, p);
         return;
     case API_STATS_RESET:
         core_stats_reset(c, who, &v->vm_id, v->rel_number, verb_done, p);

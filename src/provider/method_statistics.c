@@ -47,46 +47,28 @@ static struct cim_instance *build(const struct provider *p,
     return i;
 }
 
-/* What a person can do about a relationship in this state. */
-static const char *advice(const struct vr_rel *rel)
-{
-    switch (rel->state) {
-    case VR_REL_READY:
-        return "Start or resume the initial replication";
-    case VR_REL_INITIAL:
-    case VR_REL_RESYNCHRONIZING:
-        return "Wait until the job has ended";
-    case VR_REL_RESYNC_REQUIRED:
-        return "Resynchronize the virtual machine";
-    case VR_REL_SUSPENDED:
-    case VR_REL_RESYNC_SUSPENDED:
-        return "Resume the replication";
-    case VR_REL_RECOVERED:
-        return "Decide which of the two virtual machines lives on, and remove or resynchronize the "
-               "other's relationship";
-    case VR_REL_CRITICAL:
-        return rel->needs_decision ? "Decide which side is right: vmreplica resync --force "
-                                     "overwrites the replica, vmreplica adopt accepts it"
-                                   : "Resynchronize the virtual machine";
-    default:
-        return "Look at the events of its jobs; ResetReplicationStatistics ends this warning";
-    }
-}
-
-static struct cim_instance *
-build_issue(const struct provider *p, const struct vr_rel *rel, struct cim_arena *a)
+/* row NULL: the relationship's own reason is all there is. */
+static struct cim_instance *build_issue(const struct provider *p,
+                                        const struct vr_rel *rel,
+                                        const struct vr_health_row *row,
+                                        bool main,
+                                        struct cim_arena *a)
 {
     struct cim_instance *i = cim_instance_new(a, cim_schema_class(p->schema, "Msvm_Error"));
-    const char *text = rel->reason[0] ? rel->reason : vr_rel_state_text((int)rel->state);
-    bool critical = rel->health == VR_HEALTH_CRITICAL;
+    const char *cause = row ? row->text : vr_rel_state_text((int)rel->state);
+    const char *text = main && rel->reason[0] ? rel->reason : cause;
+    bool critical = (row ? row->health : rel->health) == VR_HEALTH_CRITICAL;
     cim_set(i, "ErrorType", cim_uint(CIM_UINT16, 4));
     cim_set(i, "OwningEntity", cim_str("vmreplica"));
-    cim_set(i, "MessageID", cim_str(cim_printf(a, "relationship-state-%d", (int)rel->state)));
+    cim_set(i, "MessageID",
+            cim_str(row ? cim_strdup(a, row->id)
+                        : cim_printf(a, "relationship-state-%d", (int)rel->state)));
     cim_set(i, "Message", cim_str(cim_strdup(a, text)));
     cim_set(i, "PerceivedSeverity", cim_uint(CIM_UINT16, critical ? 4 : 3));
-    cim_set(i, "ProbableCauseDescription",
-            cim_str(cim_strdup(a, vr_rel_state_text((int)rel->state))));
-    cim_set(i, "RecommendedActions", cim_array1(a, cim_str(advice(rel))));
+    cim_set(i, "ProbableCauseDescription", cim_str(cim_strdup(a, cause)));
+    cim_set(i, "RecommendedActions",
+            cim_array1(a, cim_str(row ? cim_strdup(a, row->advice)
+                                      : "Look at the events of the virtual machine")));
     struct cim_path *source = provider_ref_rel(a, "Msvm_ReplicationRelationship", rel);
     cim_set(i, "ErrorSource", cim_str(source ? cim_path_text(a, source) : NULL));
     cim_set(i, "ErrorSourceFormat", cim_uint(CIM_UINT16, 2));
@@ -95,30 +77,51 @@ build_issue(const struct provider *p, const struct vr_rel *rel, struct cim_arena
     return i;
 }
 
+/* The worst first, with the relationship's reason as its text; then what else is wrong. */
+static uint32_t build_issues(const struct provider *p,
+                             const struct vr_rel *rel,
+                             uint32_t set,
+                             struct cim_value *issues,
+                             struct cim_arena *a)
+{
+    uint32_t n = 0;
+    enum vr_health_reason worst;
+    const struct vr_health_row *row;
+    (void)vr_health_worst(set, &worst);
+    if (worst) {
+        issues[n++] = cim_embedded(build_issue(p, rel, vr_health_row(worst), true, a));
+    } else if (rel->health == VR_HEALTH_WARNING || rel->health == VR_HEALTH_CRITICAL) {
+        issues[n++] = cim_embedded(build_issue(p, rel, NULL, true, a));
+    }
+    for (unsigned k = 0; (row = vr_health_row_at(k)); k++) {
+        if (row->why != worst && (set & 1u << row->why)) {
+            issues[n++] = cim_embedded(build_issue(p, rel, row, false, a));
+        }
+    }
+    return n;
+}
+
 static void answer(struct provider_call *call,
                    const struct vr_rel *rel,
                    const struct core_stats *s,
                    struct cim_arena *a)
 {
     struct provider *p = call->p;
-    struct cim_value windows[2], issue;
+    struct cim_value windows[2], issues[32];
     uint64_t now = p->env->now_us(p->env_ctx);
     struct cim_instance *running = build(p, &s->stats.now, now, rel->is_source, a);
     struct cim_param out[] = {
         {.name = "ReplicationStatistics",
          .value = {.type = CIM_INSTANCE, .is_array = true, .count = 1, .items = windows}},
         {.name = "ReplicationHealthIssues",
-         .value = {.type = CIM_INSTANCE, .is_array = true, .items = &issue}}};
+         .value = {.type = CIM_INSTANCE, .is_array = true, .items = issues}}};
     set_bytes(running, "PendingReplicationSize", 0, s->all_sent);
     windows[0] = cim_embedded(running);
     if (s->stats.last.start_us) {
         windows[out[0].value.count++] =
             cim_embedded(build(p, &s->stats.last, s->stats.last.end_us, rel->is_source, a));
     }
-    if (rel->health == VR_HEALTH_WARNING || rel->health == VR_HEALTH_CRITICAL) {
-        issue = cim_embedded(build_issue(p, rel, a));
-        out[1].value.count = 1;
-    }
+    out[1].value.count = build_issues(p, rel, s->reasons, issues, a);
     if (cim_arena_failed(a)) {
         provider_return(call, VR_RC_OUT_OF_MEMORY);
         return;

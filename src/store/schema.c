@@ -97,6 +97,13 @@ static const char *const steps[] = {
     " DEFAULT '00000000-0000-0000-0000-000000000000';",
     /* 11 */
     "ALTER TABLE report ADD COLUMN consistency INTEGER NOT NULL DEFAULT 0;",
+    /* 12: nothing ran by an interval before; the one that nobody need have chosen becomes none */
+    "UPDATE rel SET interval_s=0 WHERE interval_s=300;"
+    "ALTER TABLE rel ADD COLUMN cause INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rel ADD COLUMN cycle_us INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rel ADD COLUMN stamp BLOB NOT NULL DEFAULT "
+    "x'0000000000000000000000000000000000000000000000000000000000000000';"
+    "ALTER TABLE job ADD COLUMN automatic INTEGER NOT NULL DEFAULT 0;",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

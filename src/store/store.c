@@ -35,6 +35,9 @@ static const struct col rel_cols[] = {
     R(bandwidth_bytes_s, COL_U64),
     R(needs_decision, COL_BOOL),
     R(exported, COL_BOOL),
+    R(cause, COL_INT),
+    R(cycle_us, COL_U64),
+    R(stamp, COL_BYTES),
     RS(compression, COL_BOOL),
     RS(interval_s, COL_U32),
     RS(auto_resync, COL_BOOL),
@@ -81,7 +84,8 @@ static const struct col job_cols[] = {
     P(wire_in, COL_U64),
     COL_AS(struct vr_job, progress.started_us, COL_U64, "progress_started_us"),
     COL_AS(struct vr_job, progress.updated_us, COL_U64, "progress_updated_us"),
-    J(error_kind, COL_U8)};
+    J(error_kind, COL_U8),
+    J(automatic, COL_BOOL)};
 
 #define A(member, kind) COL(struct vr_auth_entry, member, kind)
 static const struct col auth_cols[] = {A(host, COL_TEXT), A(trust_group, COL_TEXT),

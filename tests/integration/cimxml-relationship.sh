@@ -61,7 +61,7 @@ refused() {
     says 32773 admin CreateReplicationRelationship "$(vm_param)$(relationship 0 | sed s/ReplicationRelationship/ReplicationSettingData/)"
     says 32776 admin CreateReplicationRelationship "$(vm_param)$(settings "$to_h2$(prop RecoveryHistory string 1)")"
     says 32770 admin CreateReplicationRelationship "$(vm_param)$(settings "$to_h2$(prop RecoveryHistory uint16 1)")"
-    says 32773 admin CreateReplicationRelationship "$(vm_param)$(settings "$to_h2$(prop ReplicationInterval uint16 60)")"
+    says 32773 admin CreateReplicationRelationship "$(vm_param)$(settings "$to_h2$(prop ReplicationInterval uint16 29)")"
     says 32773 admin CreateReplicationRelationship "$(vm_param)$(settings "$to_h2$no_disks")"
     says 32775 admin ModifyReplicationSettings "$(vm_param)$(settings '')"
     says 32775 admin RemoveReplicationRelationship "$(vm_param)"

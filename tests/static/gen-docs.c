@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prints docs/return-codes.md or, called with "events", "metrics" or "cim", that document from the
- * program's tables. Run by tools/gen-docs. */
+/* Prints docs/return-codes.md or, called with "events", "health", "metrics" or "cim", that document
+ * from the program's tables. Run by tools/gen-docs. */
 #include <stdio.h>
 #include <string.h>
 
 #include "core/events.h"
+#include "model/health.h"
 #include "model/method.h"
 #include "model/metrics.h"
 #include "model/retcode.h"
@@ -245,6 +246,38 @@ static void events_document(void)
     }
 }
 
+static void health_document(void)
+{
+    const struct vr_health_row *row;
+    puts(
+        "<!-- Made by tools/gen-docs from src/model/health.h: do not edit. -->\n"
+        "# Health\n\n"
+        "A relationship's health is that of the worst of these reasons; without one it is ok. The\n"
+        "reasons of a relationship, worst first, are `ReplicationHealthIssues` of\n"
+        "`GetReplicationStatistics(Ex)` (`MessageID` is the name) and the member `issues` of the\n"
+        "REST resource `relationships`. Numbers and names are never used again for something "
+        "else.\n");
+    printf(
+        "Reasons from %d on say why a relationship is in state 9, resynchronization required, and\n"
+        "last as long as that. Those that automatic resynchronization may mend, within its "
+        "window,\n"
+        "are marked; the others wait until somebody resynchronizes. Missed cycles and slow\n"
+        "transfers are counted in the window of statistics that runs, behind means %llu minutes\n"
+        "and two intervals, slow %llu minutes, and cannot-send %d tries in a row.\n\n",
+        VR_WHY_STATE_9_FIRST, (unsigned long long)(VR_BEHIND_US / 60000000),
+        (unsigned long long)(VR_SLOW_US / 60000000), VR_FAILING_TRIES);
+    puts("| number | name | health | automatic | what it means | what to do |\n"
+         "|---|---|---|---|---|---|");
+    for (unsigned i = 0; (row = vr_health_row_at(i)); i++) {
+        printf("| %d | `%s` | %s | %s | %s | %s |\n", (int)row->why, row->id,
+               vr_health_text((int)row->health),
+               row->why < VR_WHY_STATE_9_FIRST ? ""
+               : row->automatic                ? "yes"
+                                               : "no",
+               row->text, row->advice);
+    }
+}
+
 static void metrics_document(void)
 {
     enum {
@@ -308,6 +341,10 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "metrics") == 0) {
         metrics_document();
+        return ferror(stdout) || fflush(stdout) ? 1 : 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "health") == 0) {
+        health_document();
         return ferror(stdout) || fflush(stdout) ? 1 : 0;
     }
     if (argc > 1 && strcmp(argv[1], "events") == 0) {

@@ -19,6 +19,7 @@ enum member_type {
     M_U64,
     M_NAMES,
     M_INTERVAL,
+    M_SECONDS,
     M_TIME_OF_DAY,
     M_EXTENDED
 };
@@ -37,7 +38,7 @@ static const struct member {
     {"restart", M_BOOL, B(RESYNC), 0, OFF(restart)},
     {"extended", M_EXTENDED,
      B(RESYNC) | B(VERIFY) | B(START) | B(DISABLE) | B(PAUSE) | B(RESUME) | B(CANCEL) | B(ADOPT) |
-         B(BANDWIDTH) | B(STATS_RESET),
+         B(BANDWIDTH) | B(STATS_RESET) | B(REL_SETTINGS),
      0, OFF(rel_number)},
     {"to", M_HOST, B(ENABLE), B(ENABLE), OFF(host)},
     {"exclude", M_NAMES, B(ENABLE), 0, OFF(excluded)},
@@ -52,6 +53,11 @@ static const struct member {
     {"recovery_server", M_BOOL, B(SETTINGS), 0, OFF(settings.to.recovery_server_enabled)},
     {"monitoring_start", M_TIME_OF_DAY, B(SETTINGS), 0, OFF(settings.to.monitoring_start_s)},
     {"monitoring_interval_s", M_INTERVAL, B(SETTINGS), 0, OFF(settings.to.monitoring_interval_s)},
+    {"compression", M_BOOL, B(REL_SETTINGS), 0, OFF(setting.to.compression)},
+    {"interval_s", M_SECONDS, B(REL_SETTINGS), 0, OFF(setting.to.interval_s)},
+    {"auto_resync", M_BOOL, B(REL_SETTINGS), 0, OFF(setting.to.auto_resync)},
+    {"auto_start", M_TIME_OF_DAY, B(REL_SETTINGS), 0, OFF(setting.to.auto_start_s)},
+    {"auto_end", M_TIME_OF_DAY, B(REL_SETTINGS), 0, OFF(setting.to.auto_end_s)},
     {"host", M_HOST, B(PEER_TEST), B(PEER_TEST), OFF(host)},
 };
 
@@ -119,6 +125,25 @@ static unsigned settings_bit(const struct member *m)
     }
 }
 
+/* So the members of a relationship's. */
+static unsigned setting_bit(const struct member *m)
+{
+    static const struct {
+        const char *name;
+        enum vr_setting_field field;
+    } bits[] = {{"compression", VR_SETTING_COMPRESSION},
+                {"interval_s", VR_SETTING_INTERVAL},
+                {"auto_resync", VR_SETTING_AUTO_RESYNC},
+                {"auto_start", VR_SETTING_AUTO_START},
+                {"auto_end", VR_SETTING_AUTO_END}};
+    for (size_t i = 0; i < VR_COUNT(bits); i++) {
+        if (strcmp(m->name, bits[i].name) == 0) {
+            return 1u << bits[i].field;
+        }
+    }
+    return 0; /* "extended" */
+}
+
 /* "09:00" or "09:00:30" */
 static int
 take_time_of_day(const struct member *m, const json_t *v, uint32_t *ret, struct vr_err *err)
@@ -134,7 +159,7 @@ take_time_of_day(const struct member *m, const json_t *v, uint32_t *ret, struct 
         ok = vr_parse_u64(part, 0, max[i], &n[i]) && (i == 0 || text[3 * i - 1] == ':');
     }
     if (!ok) {
-        return wrong(m, "a time of day in UTC like 09:00", err);
+        return wrong(m, "a time of day like 09:00", err);
     }
     *ret = (uint32_t)((n[0] * 60 + n[1]) * 60 + n[2]);
     return 0;
@@ -171,6 +196,13 @@ take_member(const struct member *m, const json_t *v, struct api_verb *verb, stru
         if (!json_is_integer(v) || json_integer_value(v) < 0 ||
             json_integer_value(v) > VR_INTERVAL_MAX_S) {
             return wrong(m, "a number of seconds, 604800 at most", err);
+        }
+        *(uint32_t *)dst = (uint32_t)json_integer_value(v);
+        return 0;
+    case M_SECONDS:
+        if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+            json_integer_value(v) > UINT32_MAX) {
+            return wrong(m, "a number of seconds", err);
         }
         *(uint32_t *)dst = (uint32_t)json_integer_value(v);
         return 0;
@@ -221,6 +253,7 @@ take_object(json_t *o, struct api_verb *verb, const char **ret_member, struct vr
             return r;
         }
         verb->settings.fields |= verb->kind == API_SETTINGS ? settings_bit(m) : 0;
+        verb->setting.fields |= verb->kind == API_REL_SETTINGS ? setting_bit(m) : 0;
     }
     for (size_t i = 0; i < VR_COUNT(members); i++) {
         *ret_member = members[i].name;

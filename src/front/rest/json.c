@@ -181,6 +181,47 @@ static json_t *staging(const struct api_staging *s)
     return o;
 }
 
+/* The worst first. */
+static json_t *issues(const struct api_rel *rel)
+{
+    json_t *all = json_array();
+    enum vr_health_reason worst;
+    const struct vr_health_row *row;
+    (void)vr_health_worst(rel->reasons, &worst);
+    for (unsigned i = 0; (row = vr_health_row_at(i)); i++) {
+        if ((rel->reasons & 1u << row->why) == 0) {
+            continue;
+        }
+        json_t *o = json_object();
+        set_u64(o, "code", (uint64_t)row->why);
+        set_text(o, "id", row->id);
+        set_state(o, "health", (int)row->health, vr_health_text((int)row->health));
+        set_text(o, "text", row->text);
+        set_text(o, "advice", row->advice);
+        json_array_insert_new(all, row->why == worst ? 0 : json_array_size(all), o);
+    }
+    return all;
+}
+
+static void set_day(json_t *o, const char *name, uint32_t day_s)
+{
+    char text[16];
+    day_s %= VR_DAY_S;
+    snprintf(text, sizeof(text), "%02u:%02u:%02u", day_s / 3600, day_s / 60 % 60, day_s % 60);
+    set_text(o, name, text);
+}
+
+static json_t *setting(const struct vr_setting *s)
+{
+    json_t *o = json_object();
+    set_bool(o, "compression", s->compression);
+    set_u64(o, "interval_s", s->interval_s);
+    set_bool(o, "auto_resync", s->auto_resync);
+    set_day(o, "auto_start", s->auto_start_s);
+    set_day(o, "auto_end", s->auto_end_s);
+    return o;
+}
+
 json_t *rest_json_rel(const struct api_rel *rel)
 {
     const struct vr_rel *r = &rel->rel;
@@ -193,6 +234,7 @@ json_t *rest_json_rel(const struct api_rel *rel)
     set_state(o, "state", (int)r->state, vr_rel_state_text((int)r->state));
     set_state(o, "health", (int)r->health, vr_health_text((int)r->health));
     set_text(o, "reason", r->reason);
+    set(o, "issues", issues(rel));
     set_bool(o, "needs_decision", r->needs_decision);
     set_bool(o, "exported", r->exported);
     set_text(o, "peer", r->peer);
@@ -214,6 +256,7 @@ json_t *rest_json_rel(const struct api_rel *rel)
     set(o, "staging", staging(&rel->staging));
     set(o, "wait", wait(&rel->wait));
     set_u64(o, "bandwidth", r->bandwidth_bytes_s);
+    set(o, "setting", r->is_source ? setting(&r->setting) : json_null());
     set(o, "job", rel->job ? rest_json_job(rel->job) : json_null());
     return o;
 }

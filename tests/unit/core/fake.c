@@ -184,6 +184,21 @@ static int check_disks(void *ctx, struct vr_vm *vm, bool source_is_replica, stru
                                : 0;
 }
 
+static int peek_disks(void *ctx,
+                      struct vr_vm *vm,
+                      bool source_is_replica,
+                      uint8_t ret_stamp[VR_STAMP_BYTES],
+                      struct vr_err *err)
+{
+    memset(ret_stamp, ((struct fake *)ctx)->stamp, VR_STAMP_BYTES);
+    return check_disks(ctx, vm, source_is_replica, err);
+}
+
+static uint32_t local_day_s(void *ctx, uint64_t time_us)
+{
+    return (uint32_t)((time_us / SEC + ((struct fake *)ctx)->day_off) % VR_DAY_S);
+}
+
 static int start_transfer(void *ctx, const struct core_transfer *t, struct vr_err *err)
 {
     struct fake *f = ctx;
@@ -298,6 +313,8 @@ static const struct core_env_ops ops = {
     .find_vm = find_vm,
     .replica_vm = replica_vm,
     .check_disks = check_disks,
+    .peek_disks = peek_disks,
+    .local_day_s = local_day_s,
     .start_transfer = start_transfer,
     .check_offline = check_offline,
     .start_offline = start_offline,

@@ -26,6 +26,8 @@ struct fake {
     /* inventory and disks */
     struct vr_vm vm;
     int find_result, disks_result, replica_vm_result;
+    uint8_t stamp;    /* of the disks, all bytes of it; 0: not known */
+    uint32_t day_off; /* local time is so many seconds ahead of UTC */
     /* peers */
     uint64_t call_id;
     struct vr_peer_request req;

@@ -92,7 +92,7 @@ static void test_create_refused(void **state)
     a.setting = (struct vr_setting_change){.fields = F(HISTORY), .recovery_history = 4};
     core_enable(f->c, &admin, &a, fake_done, f);
     assert_int_equal(f->answer.code, 32770);
-    a.setting = (struct vr_setting_change){.fields = F(INTERVAL), .to.interval_s = 60};
+    a.setting = (struct vr_setting_change){.fields = F(INTERVAL), .to.interval_s = 29};
     core_enable(f->c, &admin, &a, fake_done, f);
     assert_int_equal(f->answer.code, 32773);
     assert_null(core_job_at(f->c, 0));
@@ -124,7 +124,7 @@ static void test_modify_refused(void **state)
         struct core_modify_args a;
         uint32_t code;
     } rows[] = {
-        {{.setting = {.fields = F(AUTO_RESYNC), .to.auto_resync = true}}, 32770},
+        {{.setting = {.fields = F(HISTORY), .recovery_history = 1}}, 32770},
         {{.setting = {.fields = F(INTERVAL), .to.interval_s = 1}}, 32773},
         {{.peer = "c.example"}, 32773},
         {{.peer = "no host"}, 32773},

@@ -482,6 +482,20 @@ static void test_members(void **state)
     ask("POST", "/api/v1/settings", "{\"monitoring_interval_s\":7200}");
     assert_int_equal(fake.verb.settings.fields, 1u << VR_SERVICE_MONITORING_INTERVAL);
     assert_int_equal(fake.verb.settings.to.monitoring_interval_s, 7200);
+    ask("POST", "/api/v1/vms/db01/settings",
+        "{\"interval_s\":300,\"auto_resync\":true,\"auto_start\":\"18:30\",\"extended\":true}");
+    assert_int_equal(fake.verb.kind, API_REL_SETTINGS);
+    assert_int_equal(fake.verb.rel_number, 1);
+    assert_int_equal(fake.verb.setting.fields, 1u << VR_SETTING_INTERVAL |
+                                                   1u << VR_SETTING_AUTO_RESYNC |
+                                                   1u << VR_SETTING_AUTO_START);
+    assert_int_equal(fake.verb.setting.to.interval_s, 300);
+    assert_true(fake.verb.setting.to.auto_resync);
+    assert_int_equal(fake.verb.setting.to.auto_start_s, 66600);
+    ask("POST", "/api/v1/vms/db01/settings", "{\"compression\":false,\"auto_end\":\"06:00\"}");
+    assert_int_equal(fake.verb.setting.fields,
+                     1u << VR_SETTING_COMPRESSION | 1u << VR_SETTING_AUTO_END);
+    assert_int_equal(fake.verb.setting.to.auto_end_s, 21600);
     ask("POST", "/api/v1/vms/db01/statistics/reset", "{\"extended\":true}");
     assert_int_equal(fake.verb.kind, API_STATS_RESET);
     assert_int_equal(fake.verb.rel_number, 1);
@@ -543,6 +557,10 @@ static void test_bad_bodies(void **state)
         {"settings", "{\"monitoring_start\":\"09-00\"}", "time of day"},
         {"settings", "{\"monitoring_interval_s\":604801}", "604800"},
         {"settings", "{\"monitoring_interval_s\":-1}", "604800"},
+        {"vms/db01/settings", "{\"interval_s\":-1}", "seconds"},
+        {"vms/db01/settings", "{\"interval_s\":4294967296}", "seconds"},
+        {"vms/db01/settings", "{\"auto_end\":\"24:00\"}", "time of day"},
+        {"vms/db01/settings", "{\"monitoring_start\":\"09:00\"}", "not known here"},
         {"settings", "{\"recovery_server\":\"off\"}", "true or false"},
         {"settings", "{\"peer_port\":1}", "not known"},
         {"authorizations", "{\"storage\":\"/x\"}", "'host' is missing"},

@@ -4,6 +4,7 @@
 #include "provider/api.h"
 
 #include "core/auth.h"
+#include "core/change.h"
 #include "core/service.h"
 #include "tests/lib/check.h"
 #include "util/num.h"
@@ -134,6 +135,15 @@ bool core_stats(struct core *c, const struct vr_uuid *vm, uint8_t number, struct
     ret->stats.now.successes = 5;
     ret->all_sent = true;
     return true;
+}
+
+void core_modify(struct core *c,
+                 const struct core_caller *who,
+                 const struct core_modify_args *args,
+                 core_done done,
+                 void *ctx)
+{
+    called("modify", who, args->number, args->setting.fields, done, ctx);
 }
 
 void core_stats_reset(struct core *c,
@@ -274,7 +284,7 @@ static void test_verbs(void **state)
         {API_AUTH_ADD, "auth_add", 0},    {API_AUTH_REMOVE, "auth_remove", 0},
         {API_PEER_TEST, "peer_test", 0},  {API_STATS_RESET, "stats_reset", 0},
         {API_SETTINGS, "service_set", 4}, {API_START, "start", 99},
-        {API_IMPORT, "import", 4},
+        {API_IMPORT, "import", 4},        {API_REL_SETTINGS, "modify", 2},
     };
     const struct api_caller who = {.role = VR_ROLE_OPERATOR, .user = "alice"};
     for (size_t i = 0; i < VR_COUNT(rows); i++) {
@@ -291,6 +301,7 @@ static void test_verbs(void **state)
                              .nexcluded = 1,
                              .bandwidth_bytes_s = 1000,
                              .auth = {.host = "hv2"},
+                             .setting = {.fields = 2},
                              .settings = {.fields = 4}};
         provider_api_ops.verb(&api, &who, &v, done, &answers);
         assert_int_equal(answers, (int)i + 1);

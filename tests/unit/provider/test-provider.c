@@ -727,7 +727,8 @@ static void test_settings(void **state)
     assert_int_equal(cim_get(i, "RecoveryServerPortNumber")->u, 8651);
     assert_string_equal(cim_get(i, "RecoveryHostSystem")->str, "beta.example");
     assert_string_equal(cim_get(i, "PrimaryConnectionPoint")->str, "alpha");
-    assert_int_equal(cim_get(i, "ReplicationInterval")->u, 300);
+    assert_int_equal(cim_get(i, "ReplicationInterval")->u, 0);
+    assert_false(cim_get(i, "ReplicationInterval")->is_null);
     assert_string_equal(cim_get(i, "AutoResynchronizeIntervalStart")->str,
                         "00000000183000.000000:000");
     i = fetch(f, SETTINGS(REPLICA_ID));

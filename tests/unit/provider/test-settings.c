@@ -239,8 +239,8 @@ static void test_refused(void **state)
     expect(t, 32773, "RecoveryHistory");
     cim_set(t->i, "RecoveryHistory", cim_uint(CIM_UINT16, 24));
     expect(t, 32770, "RecoveryHistory");
-    cim_set(t->i, "AutoResynchronizeEnabled", cim_bool(true));
-    expect(t, 32770, "AutoResynchronizeEnabled");
+    cim_set(t->i, "ReplicationInterval", cim_uint(CIM_UINT16, 29));
+    expect(t, 32773, "ReplicationInterval");
     cim_set(t->i, "ApplicationConsistentSnapshotInterval", cim_uint(CIM_UINT16, 1));
     expect(t, 32770, "ApplicationConsistent");
     cim_set(t->i, "AuthenticationType", cim_uint(CIM_UINT16, 1));

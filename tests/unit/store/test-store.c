@@ -61,6 +61,9 @@ static struct vr_rel some_rel(void)
         .bandwidth_bytes_s = 77,
         .exported = true,
         .proposed_job = 12,
+        .cause = VR_WHY_GEOMETRY,
+        .cycle_us = 26,
+        .stamp = {27, [VR_STAMP_BYTES - 1] = 28},
         .needs_decision = true,
         .stats = {.now = {.start_us = 10,
                           .end_us = 11,
@@ -451,17 +454,47 @@ static void test_a_database_of_version_1(void **state)
     assert_int_equal(g.rel.setting.auto_resync, as_it_was.auto_resync);
     assert_int_equal(g.rel.setting.auto_start_s, as_it_was.auto_start_s);
     assert_int_equal(g.rel.setting.auto_end_s, as_it_was.auto_end_s);
+    assert_int_equal(g.rel.cause, 0);
+    assert_int_equal(g.rel.cycle_us, 0);
+    assert_int_equal(g.rel.stamp[0] | g.rel.stamp[VR_STAMP_BYTES - 1], 0);
     CHECK_OK(store_load_auths(s, got_auth, &g, &err), &err);
     assert_string_equal(g.auth.host, "a.example");
     CHECK_OK(store_load_jobs(s, got_job, &g, &err), &err);
     assert_int_equal(g.job.error_code, 32778);
     assert_int_equal(g.job.error_kind, 0);
+    assert_false(g.job.automatic);
     CHECK_FAILS(store_load_service(s, &service, &err), &err, VR_E_NOT_FOUND, "no settings");
     CHECK_OK(store_save_rel(s, &g.rel, &err), &err); /* and it is written with the new columns */
     s = reopen(s);
     CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
     assert_int_equal(g.rel.nhistory, 1);
     store_close(s);
+}
+
+/* An interval that nobody chose became none when cycles began to run by it; one that somebody had
+ * chosen is what he wanted. */
+static void test_intervals_of_version_11(void **state)
+{
+    static const uint32_t before[] = {300, 30, 900}, after[] = {0, 30, 900};
+    for (size_t i = 0; i < VR_COUNT(before); i++) {
+        struct got g = {0};
+        char text[128];
+        struct store *s = fresh();
+        struct vr_rel rel = some_rel();
+        CHECK_OK(store_save_rel(s, &rel, &err), &err);
+        store_close(s);
+        snprintf(text, sizeof text, "UPDATE rel SET interval_s=%u", before[i]);
+        sql(text);
+        sql("ALTER TABLE rel DROP COLUMN cause; ALTER TABLE rel DROP COLUMN cycle_us;"
+            "ALTER TABLE rel DROP COLUMN stamp; ALTER TABLE job DROP COLUMN automatic;"
+            "PRAGMA user_version=11");
+        CHECK_OK(store_open(path, &s, &err), &err);
+        CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
+        assert_int_equal(g.n, 1);
+        assert_int_equal(g.rel.setting.interval_s, after[i]);
+        assert_int_equal(g.rel.cause, VR_WHY_NONE);
+        store_close(s);
+    }
 }
 
 static void test_settings_of_the_service(void **state)
@@ -573,6 +606,7 @@ int main(void)
                                        T(test_mode_and_wal),
                                        T(test_newer_and_foreign_databases),
                                        T(test_a_database_of_version_1),
+                                       T(test_intervals_of_version_11),
                                        T(test_settings_of_the_service),
                                        T(test_damage),
                                        T(test_rows_that_cannot_be),
