@@ -35,10 +35,40 @@ void run_some(struct world *w, uint64_t events)
     }
 }
 
+void run_for(struct world *w, uint64_t us)
+{
+    uint64_t until = w->now_us + us;
+    world_settle(w);
+    for (unsigned i = 0; !w->failed && w->now_us < until && world_step(w); i++) {
+        if (i == REST_EVENTS) {
+            world_fail(w, "too much happens in %llu s", (unsigned long long)(us / 1000000));
+        }
+    }
+}
+
+bool is_by_itself(struct world *w)
+{
+    bool any = false;
+    for (int i = 0; i < HOSTS; i++) {
+        for (size_t k = 0; k < w->host[i].nrels; k++) {
+            const struct vr_rel *rel = &w->host[i].rels[k];
+            any = any || (rel->is_source && (rel->setting.interval_s || rel->setting.auto_resync));
+        }
+    }
+    return any;
+}
+
 void run_to_rest(struct world *w)
 {
+    if (is_by_itself(w)) {
+        run_for(w, 2 * 3600 * 1000000ull);
+        return;
+    }
     world_settle(w);
     for (unsigned i = 0; !w->failed && world_step(w); i++) {
+        if (i == REST_EVENTS / 10) { /* what waits for the VM's disks waits as long as it runs */
+            vm_stops(w);
+        }
         if (i == REST_EVENTS) {
             world_fail(w, "the world does not come to rest");
         }
@@ -104,9 +134,29 @@ void modify(struct world *w, int at)
     struct core_modify_args args = {.vm_id = w->vm_id, .number = (uint8_t)at};
     args.setting.fields = 1u << VR_SETTING_COMPRESSION | 1u << VR_SETTING_INTERVAL;
     args.setting.to.compression = rng_chance(&w->rng, 50);
-    args.setting.to.interval_s = rng_chance(&w->rng, 50) ? 300 : 900;
+    args.setting.to.interval_s =
+        rng_chance(&w->rng, 70) ? 0 : 300 * (1 + (uint32_t)rng_below(&w->rng, 3));
     if (h->up) {
         world_note(w, SIM_MODIFIED);
+        core_modify(h->core, &admin, &args, answered, h);
+    }
+}
+
+void by_itself(struct world *w, int at, uint32_t interval_s, bool window)
+{
+    struct host *h = &w->host[at];
+    struct core_modify_args args = {.vm_id = w->vm_id, .number = (uint8_t)at};
+    struct vr_setting *to = &args.setting.to;
+    args.setting.fields = 1u << VR_SETTING_INTERVAL | 1u << VR_SETTING_AUTO_RESYNC |
+                          1u << VR_SETTING_AUTO_START | 1u << VR_SETTING_AUTO_END;
+    to->interval_s = interval_s;
+    to->auto_resync = window;
+    to->auto_start_s = (uint32_t)rng_below(&w->rng, 86400);
+    to->auto_end_s = rng_chance(&w->rng, 30)
+                         ? to->auto_start_s
+                         : (to->auto_start_s + 1800 + (uint32_t)rng_below(&w->rng, 40000)) % 86400;
+    if (h->up) {
+        world_note(w, SIM_CYCLES_ON);
         core_modify(h->core, &admin, &args, answered, h);
     }
 }

@@ -7,7 +7,12 @@
 extern const struct core_caller admin;
 void answered(void *ctx, const struct core_answer *a);
 void run_some(struct world *w, uint64_t events);
-void run_to_rest(struct world *w);
+void run_to_rest(struct world *w); /* where something is done by itself: for two hours */
+void run_for(struct world *w, uint64_t us);
+/* Replication and resynchronization by itself of the host's relationship; interval 0, window false:
+ * off. */
+void by_itself(struct world *w, int at, uint32_t interval_s, bool window);
+bool is_by_itself(struct world *w);
 void enable(struct world *w, int at);
 void create(struct world *w, int at); /* the relationship as a job; nothing is sent yet */
 void start(struct world *w, int at, enum core_start_type type, uint64_t start_us);
@@ -27,3 +32,10 @@ void vm_stops(struct world *w);
 void person_acts(struct world *w);
 void fate_acts(struct world *w);
 void failover(struct world *w);
+/* cycles.c: what happens by itself */
+void cycles_off(struct world *w);
+void cycles_must_catch_up(struct world *w);
+void cycles_with_trouble(struct world *w);
+void hour_of_chain(struct world *w);
+void wait_for_window(struct world *w);
+void churn(struct world *w);

@@ -326,6 +326,42 @@ void check_completed(struct host *h, const struct vr_job *job)
     }
 }
 
+#define NEAR_US (24 * 3600ull * 1000000)
+
+static bool is_near(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b < NEAR_US : b - a < NEAR_US;
+}
+
+/* A job that nobody asked for is accepted: a delta from state 3; a resynchronization from state 9,
+ * of a cause that is safe, in the window as the host's own clock shows it. */
+void check_automatic(struct host *h, const struct vr_job *job)
+{
+    struct world *w = h->w;
+    const struct vr_rel *rel = host_rel(h, job->rel_number);
+    bool delta = job->type == VR_JOBTYPE_DELTA;
+    if (!rel || !rel->is_source) {
+        world_fail(w, "%s: an automatic job without a relationship", h->name);
+    } else if (delta && (rel->state != VR_REL_REPLICATING || rel->setting.interval_s == 0)) {
+        world_fail(w, "%s: a delta in state %d, interval %u", h->name, (int)rel->state,
+                   rel->setting.interval_s);
+    } else if (!delta && !rel->setting.auto_resync) {
+        world_fail(w, "%s: an automatic resynchronization, switched off", h->name);
+    } else if (!delta && !vr_setting_in_window(&rel->setting, world_day_s(w, w->now_us))) {
+        world_fail(w, "%s: an automatic resynchronization outside its window", h->name);
+    } else if (!delta && h->unsaved == 0 &&
+               (rel->state != VR_REL_RESYNC_REQUIRED || !vr_health_is_automatic(rel->cause))) {
+        world_fail(w, "%s: an automatic resynchronization in state %d because of %d", h->name,
+                   (int)rel->state, (int)rel->cause);
+    }
+    if (!delta) {
+        world_note(w, SIM_AUTO);
+    }
+    if (!delta && (is_near(w->now_us, w->summer_us) || is_near(w->now_us, w->winter_us))) {
+        world_note(w, SIM_AUTO_NEAR_CHANGE);
+    }
+}
+
 /* Every job that was acknowledged is over exactly once, or still has somebody to go on with it. */
 static void check_acked(struct world *w)
 {

@@ -27,7 +27,8 @@ static void random_bytes(void *ctx, void *p, size_t n)
 bool sim_is_transfer(const struct vr_job *job)
 {
     return job->type == VR_JOBTYPE_INITIAL || job->type == VR_JOBTYPE_INITIAL_SEEDED ||
-           job->type == VR_JOBTYPE_RESYNC || job->type == VR_JOBTYPE_RESYNC_EXTENDED;
+           job->type == VR_JOBTYPE_RESYNC || job->type == VR_JOBTYPE_RESYNC_EXTENDED ||
+           job->type == VR_JOBTYPE_DELTA;
 }
 
 /* What became of the successes since the save before. */
@@ -45,6 +46,12 @@ static void count_successes(struct host *h, const struct vr_rel *old, const stru
                    (unsigned long long)more);
     }
     h->counted += rel->is_source ? more - was->successes : 0;
+    bool aside = old->state == VR_REL_REPLICATING && rel->state == VR_REL_REPLICATING;
+    if (rel->is_source && aside && more > was->successes &&
+        vr_uuid_eq(&old->generation.uuid, &rel->generation.uuid)) { /* a cycle without a job */
+        h->completed += more - was->successes;
+        world_note(h->w, SIM_SKIPPED);
+    }
 }
 
 static int save_rel(void *ctx, const struct vr_rel *rel, struct vr_err *err)
@@ -92,10 +99,14 @@ static int save_job(void *ctx, const struct vr_job *job, struct vr_err *err)
         return r;
     }
     struct vr_job *old = host_job(h, job->id);
+    bool job_was_known = old != NULL;
     if (!old) {
         vr_assert(h->njobs < JOBS_MAX);
         old = &h->jobs[h->njobs++];
         old->state = VR_JOB_NEW;
+    }
+    if (old->state == VR_JOB_NEW && job->automatic && !job_was_known) {
+        check_automatic(h, job);
     }
     bool news = old->state != VR_JOB_COMPLETED && job->state == VR_JOB_COMPLETED;
     *old = *job;
@@ -155,10 +166,23 @@ static void host_service(void *ctx, struct vr_service *ret)
     ret->allowed_authentication = VR_AUTHENTICATION_CERTIFICATE;
 }
 
+static const struct {
+    uint32_t event;
+    enum sim_count count;
+} told[] = {{29332, SIM_DELTA},
+            {29333, SIM_DELTA_FAILED},
+            {29334, SIM_MISSED},
+            {29337, SIM_AUTO_LENGTHENED}};
+
 static void event(void *ctx, const struct vr_event *e)
 {
     struct host *h = ctx;
     world_log(h->w, "%s: event %s: %s", h->name, e->id, e->text);
+    for (size_t i = 0; i < VR_COUNT(told); i++) {
+        if (e->event_id == told[i].event) {
+            world_note(h->w, told[i].count);
+        }
+    }
 }
 
 /* --- the inventory --- */
@@ -228,6 +252,32 @@ static int check_disks(void *ctx, struct vr_vm *vm, bool source_is_replica, stru
         vm->disks[i].size_bytes = h->w->size[i];
     }
     return 0;
+}
+
+static int peek_disks(void *ctx,
+                      struct vr_vm *vm,
+                      bool source_is_replica,
+                      uint8_t ret_stamp[VR_STAMP_BYTES],
+                      struct vr_err *err)
+{
+    struct host *h = ctx;
+    int r = check_disks(ctx, vm, source_is_replica, err);
+    struct stor *stor = fs_stor(&h->fs, source_is_replica ? h->replica_dir : SRC_DIR);
+    memset(ret_stamp, 0, VR_STAMP_BYTES);
+    for (uint32_t i = 0; r == 0 && i < vm->ndisks && i < VR_STAMP_BYTES / 8; i++) {
+        char name[VR_NAME_MAX + 8];
+        uint64_t stamp;
+        snprintf(name, sizeof name, "%s.raw", vm->disks[i].name);
+        r = stor_image_stamp(stor, name, &stamp, err);
+        memcpy(ret_stamp + 8 * i, &stamp, 8); /* at most three disks: nothing is folded */
+    }
+    stor_close(stor);
+    return r;
+}
+
+static uint32_t local_day_s(void *ctx, uint64_t time_us)
+{
+    return world_day_s(host_of(ctx)->w, time_us);
 }
 
 static int start_transfer(void *ctx, const struct core_transfer *t, struct vr_err *err)
@@ -425,6 +475,8 @@ const struct core_env_ops sim_env = {
     .find_vm = find_vm,
     .replica_vm = env_replica_vm,
     .check_disks = check_disks,
+    .peek_disks = peek_disks,
+    .local_day_s = local_day_s,
     .start_transfer = start_transfer,
     .check_offline = check_offline,
     .start_offline = start_offline,

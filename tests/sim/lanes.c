@@ -22,7 +22,7 @@ static void sim_random(void *ctx, void *p, size_t n)
 static int instant_check(void *ctx, struct vr_err *err)
 {
     struct lane *l = ctx;
-    return l->broken ? vr_fail(err, VR_E_STATE, "a disk was written meanwhile") : 0;
+    return l->broken ? vr_fail(err, VR_E_BUSY, "a disk was written meanwhile") : 0;
 }
 
 static int open_source(struct lane *l, const struct vr_vm *vm, struct vr_err *err)
@@ -136,6 +136,7 @@ int lane_start(struct host *h, const struct core_transfer *t, struct vr_err *err
         return r;
     }
     w->lanes[slot] = l;
+    w->lanes_begun++;
     world_log(w, "%s: lane of job %llu begins, kind %d", h->name, (unsigned long long)l->job_id,
               (int)l->kind);
     return 0;

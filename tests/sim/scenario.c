@@ -19,6 +19,10 @@ static void calm_down(struct world *w)
         w->host[i].fs.capacity = 0;
     }
     world_log(w, "--- faults end ---");
+    if (is_by_itself(w)) {
+        cycles_must_catch_up(w);
+        cycles_off(w);
+    }
     run_to_rest(w);
     for (int at = 0; at < 2 && !w->failed; at++) {
         const struct vr_rel *rel = host_rel(&w->host[at], (uint8_t)at);
@@ -136,9 +140,28 @@ static void overwrite_promoted(struct world *w)
     }
 }
 
+/* Some worlds go on by themselves for a while, now that nothing fails. */
+static void by_itself_in_calm(struct world *w)
+{
+    unsigned which = (unsigned)rng_below(&w->rng, 30);
+    if (w->failed || is_promoted(w, 1) || is_promoted(w, 2)) {
+        return;
+    }
+    if (which < 2) {
+        hour_of_chain(w);
+    } else if (which == 2) {
+        wait_for_window(w);
+    } else if (which == 3) {
+        churn(w);
+    }
+    cycles_off(w);
+    run_to_rest(w);
+}
+
 static void finish(struct world *w)
 {
     calm_down(w);
+    by_itself_in_calm(w);
     overwrite_promoted(w);
     if (!is_promoted(w, 1)) {
         must_complete(w, 0);
@@ -340,6 +363,9 @@ void scenario_run(struct world *w)
     }
     if (rng_chance(&w->rng, 5) && !w->failed) {
         slow_reader(w);
+    }
+    if (rng_chance(&w->rng, 15) && !w->failed) {
+        cycles_with_trouble(w);
     }
     unsigned acts = rng_below(&w->rng, 14);
     bool failover_here = rng_chance(&w->rng, 8);

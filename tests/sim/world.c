@@ -66,6 +66,12 @@ void world_note(struct world *w, enum sim_count what)
     w->counts[what]++;
 }
 
+uint32_t world_day_s(const struct world *w, uint64_t time_us)
+{
+    bool summer = time_us >= w->summer_us && time_us < w->winter_us;
+    return (uint32_t)((time_us / 1000000 + (summer ? 7200 : 3600)) % 86400);
+}
+
 static void make_disks(struct world *w)
 {
     w->ndisks = rng_chance(&w->rng, 60) ? 1 : 1 + (uint32_t)rng_below(&w->rng, 3);
@@ -98,6 +104,12 @@ void world_init(struct world *w, uint64_t seed, bool verbose)
     w->verbose = verbose;
     w->rng.s = seed * 0x2545f4914f6cdd1du + 1;
     w->now_us = 1790000000ull * 1000000;
+    w->summer_us = 1774746000ull * 1000000; /* 2026-03-29 01:00 UTC */
+    w->winter_us = 1792890000ull * 1000000; /* 2026-10-25 01:00 UTC */
+    if (rng_chance(&w->rng, 30)) {          /* some hours before the clocks change */
+        uint64_t change = rng_chance(&w->rng, 50) ? w->summer_us : w->winter_us;
+        w->now_us = change - rng_below(&w->rng, 6 * 3600) * 1000000;
+    }
     the_world = w;
     sim_alloc = (struct sim_alloc){0};
     rng_fill(&w->rng, w->vm_id.b, sizeof w->vm_id.b);

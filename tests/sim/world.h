@@ -19,7 +19,7 @@
 #define CALLS_MAX 64
 #define CARRIERS_MAX 4
 #define JOBS_MAX 256
-#define GENS_MAX 256
+#define GENS_MAX 512
 #define ACKED_MAX 128
 #define SRC_DIR "/src"
 #define EXPORT_DIR "/export" /* with "-" and the number of the relationship */
@@ -72,7 +72,9 @@ struct host {
 struct world {
     struct rng rng;
     uint64_t seed, now_us, events;
-    bool verbose, calm; /* calm: no more faults */
+    unsigned lanes_begun;
+    uint64_t summer_us, winter_us; /* when the clocks are put forward and back */
+    bool verbose, calm;            /* calm: no more faults */
     bool failed;
     char why[512];
     struct host host[HOSTS];
@@ -110,6 +112,8 @@ bool world_step(struct world *w);
 /* After something was done to hosts: who died is buried, who lives looks at what is due. */
 void world_settle(struct world *w);
 void world_note(struct world *w, enum sim_count what);
+/* Local time: UTC + 1 h, in summer + 2 h; the clocks change at 01:00 UTC on given days. */
+uint32_t world_day_s(const struct world *w, uint64_t time_us);
 
 /* --- host.c --- */
 void host_init(struct host *h, struct world *w, int id);
@@ -176,6 +180,7 @@ void check_completed(struct host *h, const struct vr_job *job);
 /* Bytes of 4 KiB blocks in which the snapshot differs from replica + staging. */
 uint64_t check_differing(struct host *h, const struct snapshot *snap, bool *ret_staged);
 size_t check_runs(struct host *h); /* staging runs to resume from */
+void check_automatic(struct host *h, const struct vr_job *job);
 void check_end(struct world *w);
 bool replica_equals(struct host *h, const struct snapshot *snap);
 void damage_replica(struct host *h, uint32_t disk, uint64_t off, const void *p, size_t len);
