@@ -408,10 +408,19 @@ bool scenario_every_op(struct world *w, const struct every_op *e)
     if (!e->initial) {
         scribble(w);
         scribble(w);
-        damage(w);
+        if (!e->delta) { /* a cycle would leave it to a person */
+            damage(w);
+        }
         before = h->fs.ops;
+        by_itself(w, 0, e->delta ? 30 : 0, false);
         plan_at(h, e);
-        resync(w, 0, 0, false, false);
+        before = h->fs.ops;
+        if (e->delta) {
+            run_for(w, 5 * 60 * 1000000ull);
+            cycles_off(w);
+        } else {
+            resync(w, 0, 0, false, false);
+        }
         run_to_rest(w);
     }
     bool reached = h->fs.ops >= before + e->k;

@@ -12,7 +12,8 @@
 #include "tests/sim/world.h"
 #include "util/num.h"
 
-#define ALL_KINDS_FROM 1000 /* seeds */
+#define ALL_KINDS_FROM 1000  /* seeds */
+#define EVERY_CYCLE_CALLS 60 /* more than one delta and some cycles that send nothing have */
 
 static const char *const count_names[] = {
 #define X(name) #name,
@@ -61,6 +62,24 @@ static int run_op(struct every_op *e, uint64_t seed, bool *ret_more, uint64_t *c
     }
     free(w);
     return failed ? 1 : 0;
+}
+
+/* Deaths before and after each call of primary and replica in a cycle. */
+static int run_every_cycle_op(uint64_t *counts)
+{
+    for (unsigned v = 0; v < 8; v++) {
+        struct every_op e = {.host = (int)(v % 2),
+                             .fault = v / 2 % 2 ? FS_DIE_AFTER : FS_DIE_BEFORE,
+                             .power = v / 4,
+                             .delta = true};
+        bool more = true;
+        for (e.k = 1; more && e.k <= EVERY_CYCLE_CALLS; e.k++) {
+            if (run_op(&e, 207 + v, &more, counts) != 0) {
+                return 1;
+            }
+        }
+    }
+    return 0;
 }
 
 /* A first transfer and a resync, with a fault at each call of primary and replica in turn. */
@@ -195,6 +214,7 @@ int main(int argc, char **argv)
         return run_one(o.first, o.verbose, counts);
     }
     int r = run_every_op(counts);
+    r = r ? r : run_every_cycle_op(counts);
     r = r ? r : o.jobs > 1 ? run_parts(&o, counts) : run_range(&o, o.first, o.seeds, counts);
     return r ? r : tell_counts(&o, counts);
 }

@@ -195,6 +195,7 @@ struct every_op {
     bool power;     /* the death is a loss of power */
     bool then_dies; /* a death soon after the fault */
     bool initial;   /* the fault comes in the first transfer */
+    bool delta;     /* it comes in cycles */
 };
 /* False: there are fewer calls than k. */
 bool scenario_every_op(struct world *w, const struct every_op *e);
