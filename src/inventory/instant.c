@@ -128,10 +128,7 @@ static int dial(struct instant *i, struct vr_err *err)
         signs_unref(i->signs);
         return virt_fail(err, "no events of the VM");
     }
-    atomic_fetch_add(&i->signs->refs, 1);
-    if (virConnectRegisterCloseCallback(i->conn, on_close, i->signs, signs_unref) < 0) {
-        signs_unref(i->signs);
-    }
+    (void)virConnectRegisterCloseCallback(i->conn, on_close, i->signs, NULL); /* as in virt.c */
     return 0;
 }
 

@@ -60,6 +60,7 @@ slow_resync() {
     dd if=/dev/urandom of="$(replica vdb.raw)" bs=1M seek=16 count=16 conv=notrunc status=none # something to send
     local job
     job=$(vr h1 resync $VM --json | jq .job_id)
+    [ -n "$job" ] || die 'it was refused' >&2
     await_job h1 "$job" '.progress.bytes_sent > 100000' >&2
     echo "$job"
 }
@@ -117,7 +118,7 @@ started_meanwhile() {
     start_guest a $VM
     fast
     await_end h1 "$job"
-    vr h1 events --json --limit 1000 | jq -r '.events[].text' | grep 'was started while its disks were read'
+    vr h1 events --json --limit 1000 | jq -r '.events[].text' | grep 'it is read again as it runs'
     good_replica
     nothing_left
     no_write_error
