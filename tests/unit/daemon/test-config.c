@@ -143,5 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_defaults), T(test_every_key), T(test_https_borrows_the_peer_certificate),
         T(test_every_refusal_names_its_line), T(test_plain_http_where_it_is_allowed)};
-    return RUN(tests);
+    int r = RUN(tests);
+    (void)unlink(path);
+    return r;
 }

@@ -6,6 +6,7 @@
 #include "block/lock.h"
 #include "daemon/replicas.h"
 #include "tests/lib/check.h"
+#include "tests/lib/tmpdir.h"
 
 static char dir[] = "/tmp/vr-replicas-XXXXXX";
 static struct vr_err err;
@@ -139,5 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {T(test_locks_live_as_long_as_any_use), T(test_one_writer),
                                        T(test_commit_waits_for_readers),
                                        T(test_commit_preempts_after_its_wait), T(test_refusals)};
-    return RUN(tests);
+    int r = RUN(tests);
+    tmpdir_remove(dir);
+    return r;
 }

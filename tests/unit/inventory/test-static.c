@@ -134,5 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {T(test_whole_file), T(test_every_refusal_names_its_line),
                                        T(test_missing_and_binary_files),
                                        T(test_reload_keeps_the_old_on_error), T(test_too_many_vms)};
-    return RUN(tests);
+    int r = RUN(tests);
+    (void)unlink(path);
+    return r;
 }

@@ -5,6 +5,7 @@
 
 #include "store/store.h"
 #include "tests/lib/check.h"
+#include "tests/lib/tmpdir.h"
 #include "tests/unit/store/old.h"
 #include "util/fdio.h"
 #include "util/num.h"
@@ -611,5 +612,7 @@ int main(void)
                                        T(test_damage),
                                        T(test_rows_that_cannot_be),
                                        T(test_failed_save_changes_nothing)};
-    return RUN(tests);
+    int r = RUN(tests);
+    tmpdir_remove(dir);
+    return r;
 }

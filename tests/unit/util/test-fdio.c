@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "tests/lib/check.h"
+#include "tests/lib/tmpdir.h"
 #include "util/fdio.h"
 
 static char dir[] = "/tmp/vr-fdio-XXXXXX";
@@ -63,5 +64,7 @@ int main(void)
     const struct CMUnitTest tests[] = {T(test_durable_write_and_mode),
                                        T(test_readable_secret_is_refused),
                                        T(test_limits_and_missing), T(test_short_file)};
-    return RUN(tests);
+    int r = RUN(tests);
+    tmpdir_remove(dir);
+    return r;
 }
