@@ -48,6 +48,8 @@ struct core_transfer_result {
     struct vr_generation generation; /* what the replica holds now, when known (uuid not nil) */
     bool nothing_differed;           /* cancelled before any difference was found */
     bool discarded;                  /* CANCEL: the replica confirmed it discarded the staging */
+    bool not_frozen;    /* the guest was to be frozen, and was not, or not long enough */
+    uint64_t frozen_us; /* how long it was; 0: not at all */
 };
 
 struct core_env_ops {

@@ -426,6 +426,9 @@ void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_tra
         return;
     }
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    if (rel) {
+        vr_stats_freeze(&rel->r.stats, res->not_frozen, res->frozen_us);
+    }
     enum job_cmd cmd = e->cmd;
     bool settled =
         rel && proposed_by(&rel->r, &e->j) && vr_uuid_eq(&rel->r.proposed, &res->generation.uuid);

@@ -156,6 +156,7 @@ int disks_freeze_libvirt(struct vr_vm *vm,
     d.instant = instant;
     d.consistency = instant_consistency(instant);
     snprintf(d.freeze_text, sizeof d.freeze_text, "%s", instant_freeze_text(instant));
+    d.frozen_us = instant_frozen_us(instant);
     if (r < 0) {
         r = disks_explain(&d, r, err);
         disks_thaw(&d);

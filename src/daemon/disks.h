@@ -22,6 +22,7 @@ struct frozen_disks {
     struct instant *instant; /* a VM of libvirt; else NULL */
     enum vr_consistency consistency;
     char freeze_text[VR_TEXT_MAX]; /* as instant_freeze_text */
+    uint64_t frozen_us;            /* as instant_frozen_us */
 };
 
 /* Who keeps the images as they are. */

@@ -104,6 +104,8 @@ static void on_end(void *arg)
         daemon_event(d, CORE_EV_NOT_FROZEN, &l->t.vm.id, l->t.vm.name, "crash-consistent: %.230s",
                      l->disks.freeze_text);
     }
+    l->result.not_frozen = l->disks.freeze_text[0] != '\0';
+    l->result.frozen_us = l->disks.frozen_us;
     /* When the daemon ends, jobs stay stored as running: they go on with the next start. A
      * completed one is told. */
     if (!d->stopping || l->result.result == 0) {

@@ -84,8 +84,7 @@ static void fill_state(struct row *row, const struct api_rel *rel, uint64_t now_
     set_if(row, VR_METRIC_VERIFY, sends, verify_state(r->verify));
     set_if(row, VR_METRIC_UNVERIFIED, sends && compared_us, since(now_us, compared_us));
     set_if(row, VR_METRIC_CERT_EXPIRY, rel->peer_cert_end_us != 0, rel->peer_cert_end_us);
-    set(row, VR_METRIC_FREEZE_FAILURES, 0); /* nothing freezes guests yet */
-    set(row, VR_METRIC_TEST_FAILOVER, 0);   /* not offered yet */
+    set(row, VR_METRIC_TEST_FAILOVER, 0); /* not offered yet */
 }
 
 static void fill_counts(struct row *row, const struct api_rel *rel)
@@ -100,6 +99,8 @@ static void fill_counts(struct row *row, const struct api_rel *rel)
     row->cycles[VR_METRIC_RESULT_NETWORK] = (int64_t)st->totals.network_failures;
     row->cycles[VR_METRIC_RESULT_FAILURE] = (int64_t)st->totals.failures;
     set(row, VR_METRIC_RESTARTS, st->totals.restarts);
+    set(row, VR_METRIC_FREEZE_FAILURES, st->totals.freeze_failures);
+    set_if(row, VR_METRIC_FREEZE, st->totals.frozen_us != 0, st->totals.frozen_us);
     set_if(row, VR_METRIC_SENT, sends, rel->sent_bytes);
     set_if(row, VR_METRIC_PENDING, sends && rel->all_sent, 0);
 }

@@ -20,6 +20,7 @@
 #include "inventory/domain.h"
 #include "inventory/freeze.h"
 #include "inventory/job.h"
+#include "util/vtime.h"
 
 #define WATCH_S 1
 #define EXPLAIN_MS 5000 /* QEMU closes its export before libvirt knows that it ends */
@@ -46,6 +47,7 @@ struct instant {
     int event; /* -1: none */
     enum vr_consistency consistency;
     char freeze_text[VR_TEXT_MAX];
+    uint64_t frozen_us;
     /* of a running VM: */
     char stem[JOB_STEM_MAX], socket[JOB_STEM_MAX + 8];
     bool live, was_paused;
@@ -333,10 +335,12 @@ static int begin_job(struct instant *i, const struct vr_vm *vm, struct vr_err *e
         return r;
     }
     struct freeze *f = try_freeze(i);
+    uint64_t frozen_at_us = vr_mono_us();
     i->live = true; /* even when it fails: what it left is cleared */
     r = virDomainBackupBegin(i->dom, xml, NULL, 0) < 0 ? virt_fail(err, "cannot begin a backup job")
                                                        : 0;
     bool frozen = f != NULL, in_time = freeze_end(f);
+    i->frozen_us = frozen ? vr_mono_us() - frozen_at_us : 0;
     i->consistency = VR_CONSISTENCY_CRASH;
     if (in_time) {
         i->consistency =
@@ -435,6 +439,11 @@ enum vr_consistency instant_consistency(const struct instant *i)
 const char *instant_freeze_text(const struct instant *i)
 {
     return i->freeze_text;
+}
+
+uint64_t instant_frozen_us(const struct instant *i)
+{
+    return i->frozen_us;
 }
 
 int instant_look(struct instant *i, struct vr_err *err)

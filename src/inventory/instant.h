@@ -41,6 +41,8 @@ const char *instant_socket(const struct instant *i);
 enum vr_consistency instant_consistency(const struct instant *i);
 /* Why freezing was of no avail; "": it was not tried, or was. */
 const char *instant_freeze_text(const struct instant *i);
+/* How long the guest was frozen for it, from the agent's answer to the thaw; 0: not at all. */
+uint64_t instant_frozen_us(const struct instant *i);
 /* Is it still that instant, as far as is known? Costs nothing. TIMEOUT, NOSPACE: no, begin another
  * one. */
 VR_MUST_CHECK int instant_look(struct instant *i, struct vr_err *err);

@@ -26,6 +26,12 @@ bool vr_window_is_bad(const struct vr_window *w)
     return (uint64_t)w->misses * 5 > all;
 }
 
+void vr_stats_freeze(struct vr_stats *st, bool failed, uint64_t frozen_us)
+{
+    st->totals.freeze_failures += failed;
+    st->totals.frozen_us = frozen_us ? frozen_us : st->totals.frozen_us;
+}
+
 static void begin(struct vr_stats *st, const struct vr_service *s, uint64_t start_us)
 {
     st->now = (struct vr_window){.start_us = start_us, .end_us = vr_window_end(s, start_us)};

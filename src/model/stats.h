@@ -25,7 +25,9 @@ struct vr_window {
 /* Since the daemon started, whatever windows come and go. Not stored. */
 struct vr_totals {
     uint64_t successes, misses, network_failures, failures, bytes; /* as in struct vr_window */
-    uint64_t restarts; /* tries that ended although their transfer went on */
+    uint64_t restarts;        /* tries that ended although their transfer went on */
+    uint64_t freeze_failures; /* instants of which the guest's agent froze nothing, or too short */
+    uint64_t frozen_us;       /* how long a guest was frozen the last time; 0: never */
 };
 
 struct vr_stats {
@@ -66,6 +68,8 @@ void vr_stats_count(struct vr_stats *st,
                     uint64_t now_us,
                     uint64_t bytes,
                     uint64_t latency_us);
+/* An instant's freeze: it failed, or lasted frozen_us; 0: it was not tried. */
+void vr_stats_freeze(struct vr_stats *st, bool failed, uint64_t frozen_us);
 bool vr_window_is_empty(const struct vr_window *w);
 /* Were too many scheduled transfers missed: more than a fifth? */
 bool vr_window_is_bad(const struct vr_window *w);

@@ -38,6 +38,11 @@ consistency_of_last() {
     vr h1 report "$(last_job h1)" --json | jq -r .report.consistency_text
 }
 
+metric() { # NAME VM: its value
+    curl -sS --unix-socket "$L/h1/run/vmreplicad.sock" http://localhost/metrics |
+        grep "^$1{" | grep "vm=\"$2\"" | sed 's/.* //'
+}
+
 copy() { # VM UUID
     vr h1 enable "$1" --to "$H2_PEER" --wait
     VM_ID=${2^^} await_rel h1 '.state == 3 and .job == null'
@@ -60,6 +65,8 @@ frozen() {
     [ "$(agent_said good frozen)" = 4 ]
     await_agent good thawed 4
     await_records a good 100
+    [ "$(metric repl_freeze_failures_total good)" = 0 ]
+    metric repl_freeze_seconds good | grep -E '^[0-5]\.[0-9]+$'
     [ -z "$(ls "$work/virt-a/backup")" ] || die "$(ls "$work/virt-a/backup")"
 }
 
@@ -75,12 +82,15 @@ hanging() {
     [ "$(consistency_of_last)" = crash-consistent ]
     check_records "$L/h2/replicas/${HANGS^^}"/vda.* "$L/h2/replicas/${HANGS^^}"/vdb.*
     await_records a hangs 100
+    [ "$(metric repl_freeze_failures_total hangs)" = 1 ]
+    [ -z "$(metric repl_freeze_seconds hangs)" ]
 }
 
 without_agent() {
     start_guest a none
     copy none $NONE
     [ "$(consistency_of_last)" = crash-consistent ]
+    [ "$(metric repl_freeze_failures_total none)" = 1 ]
     check_records "$L/h2/replicas/${NONE^^}"/vda.* "$L/h2/replicas/${NONE^^}"/vdb.*
 }
 

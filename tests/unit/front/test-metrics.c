@@ -202,8 +202,13 @@ static void test_values(void **state)
     rel->staging = (struct api_staging){true, 11, 0};
     rel->stats.success_us = NOW - 80000000;
     rel->stats.success_duration_us = 1250000;
-    rel->stats.totals = (struct vr_totals){
-        .successes = 1, .misses = 2, .network_failures = 3, .failures = 4, .restarts = 5};
+    rel->stats.totals = (struct vr_totals){.successes = 1,
+                                           .misses = 2,
+                                           .network_failures = 3,
+                                           .failures = 4,
+                                           .restarts = 5,
+                                           .freeze_failures = 6,
+                                           .frozen_us = 250000};
     char *text = ask(4096);
     has(text, "repl_resync_required" L() "1");
     has(text, "repl_lineage_conflict" L() "1");
@@ -217,6 +222,8 @@ static void test_values(void **state)
     has(text, "repl_cycles_total" L(",result=\"network\"") "3");
     has(text, "repl_cycles_total" L(",result=\"failure\"") "4");
     has(text, "repl_resync_restarts_total" L() "5");
+    has(text, "repl_freeze_failures_total" L() "6");
+    has(text, "repl_freeze_seconds" L() "0.250000");
     has(text, "repl_sent_bytes_total" L() "1099511627776");
     has(text, "repl_pending_bytes" L() "0");
     has(text, "repl_resync_phase" L() "2");
