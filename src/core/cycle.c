@@ -254,7 +254,7 @@ static void send_delta(struct core *c, struct rel_entry *e, struct vr_rel *next)
     struct vr_err err = VR_ERR_INIT;
     struct vr_job job;
     struct vr_vm vm;
-    struct job_entry *je;
+    struct job_entry *je = NULL;
     int r = core_source_vm(c, &next->vm_id, next->number, &vm, &err);
     if (r == 0) {
         jobs_fill(c, &job, VR_JOBTYPE_DELTA, VR_JOB_STARTING, &vm, next->number, "replication");
@@ -267,6 +267,7 @@ static void send_delta(struct core *c, struct rel_entry *e, struct vr_rel *next)
         fail_try(c, e, next, VR_OUTCOME_FAILURE, vr_err_text(&err));
         return;
     }
+    vr_assert(je);
     je->asked = true; /* the peer was, just now */
     je->checked_us = e->checked_us;
     memcpy(je->stamp, e->stamp, sizeof(je->stamp));

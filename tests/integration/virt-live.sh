@@ -132,7 +132,8 @@ shut_down_meanwhile() {
     await_state a $VM 'shut off'
     fast
     await_end h1 "$job"
-    vr h1 events --json --limit 1000 | jq -r '.events[].text' | grep 'the VM ended while it was read'
+    vr h1 events --json --limit 1000 | jq -r '.events[].text' >"$work/texts"
+    grep 'the VM ended while it was read' "$work/texts" || die "$(grep "^job $job:" "$work/texts")"
     good_replica --frozen
     nothing_left
 }
