@@ -306,7 +306,7 @@ static int look_at(const struct vr_vm *vm,
                    bool *ret_known,
                    struct vr_err *err)
 {
-    struct stat st;
+    struct stat st = {0};
     struct frozen_disk f;
     uint64_t now_ns = vr_wall_us() * 1000;
     _cleanup_(vr_closep) int fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

@@ -241,7 +241,7 @@ static void resume_stopped(virDomainPtr dom)
 
 static void sweep_domain(struct sweep *s, virDomainPtr dom)
 {
-    enum job_state state;
+    enum job_state state = JOB_NONE;
     struct vr_err err;
     if (job_look(dom, s->dir, NULL, &state, &err) < 0 || state != JOB_ORPHAN) {
         return;
