@@ -384,8 +384,8 @@ static void check_acked(struct world *w)
 }
 
 /* Statistics count every transfer that completed, once; only a relationship that could not be saved
- * may have lost its count with what it was of, or be saved later, with something else, which hides a
- * cycle without a job from count_successes. */
+ * may have lost its count with what it was of, or be saved later, with something else, which hides
+ * a cycle without a job from count_successes. */
 static void check_statistics(struct host *h)
 {
     if (h->counted > h->completed + h->unsaved || h->counted + h->unsaved < h->completed) {
