@@ -325,7 +325,7 @@ static int run_source(struct lane *l, struct vr_err *err)
 {
     struct session_idle idle = {0};
     for (;;) {
-        enum lane_status status;
+        enum lane_status status = LANE_WAIT; /* what it is where obey refuses */
         uint32_t wait_ms = 1000;
         uint64_t now_us = vr_wall_us();
         int r = obey(l, err);

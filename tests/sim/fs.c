@@ -163,12 +163,14 @@ void fs_change(struct fs_inode *n, uint64_t off, const void *p, uint64_t len)
     w->new_size = VR_MAX(n->size, off + len);
     make_room(n, w->new_size);
     w->buf = fs_grow(NULL, len ? len : 1);
-    memcpy(w->buf, n->data + off, len);
     n->size = w->new_size;
-    if (p) {
-        memcpy(n->data + off, p, len);
-    } else {
-        memset(n->data + off, 0, len);
+    if (len > 0) { /* an empty file may have no data to point to */
+        memcpy(w->buf, n->data + off, len);
+        if (p) {
+            memcpy(n->data + off, p, len);
+        } else {
+            memset(n->data + off, 0, len);
+        }
     }
     mark_data(n, off, len, !p);
     n->version++;
