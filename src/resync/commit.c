@@ -4,7 +4,7 @@
  *
  *   RESERVE  space under every staged block is taken; what is overwritten is saved when a person
  *            forced this
- *   SYNC     staging and its directory are durable
+ *   SYNC     staging, its directory and the definition that came are durable
  *   CHECK    all that is staged is read and checked once more, since after the intent nothing else
  *            can make the images whole again
  *   INTENT   the sidecar names the runs and the next generation        <- only forward from here
@@ -14,7 +14,7 @@
  *   READBACK what was written is read again and compared; a disk that lies never becomes a
  *            generation
  *   DONE     the sidecar has the next generation and no intent
- *   SHOW     images get their names back, stamps are recorded
+ *   SHOW     the NVRAM and the images get their names back, stamps are recorded
  *   CLEAN    staging is removed
  *
  * A crash before SYNC leaves the old generation and the staging, one before INTENT the old
@@ -61,6 +61,12 @@ int commit_new(struct replica *r,
     c->nruns = n;
     *ret = c;
     return 0;
+}
+
+void commit_set_definition(struct commit *c, const void *p, size_t n)
+{
+    c->definition = p;
+    c->definition_len = n;
 }
 
 int commit_resume(struct replica *r, struct commit **ret, struct vr_err *err)
@@ -194,8 +200,11 @@ static int do_sync(struct commit *c, struct vr_err *err)
             return x;
         }
     }
+    x = c->definition ? definition_store(c->r->stor, c->definition, c->definition_len,
+                                         c->definition_name, err)
+                      : 0;
     c->stage = CHECK;
-    return stor_sync_dir(c->r->stor, err);
+    return x < 0 ? x : stor_sync_dir(c->r->stor, err);
 }
 
 static int do_check(struct commit *c, struct vr_err *err)
@@ -217,6 +226,7 @@ static int do_intent(struct commit *c, struct vr_err *err)
     sc.next = c->next;
     sc.nruns = (uint32_t)c->nruns;
     memcpy(sc.runs, c->runs, sizeof sc.runs);
+    memcpy(sc.next_definition, c->definition_name, sizeof sc.next_definition);
     /* Whether a failed write became durable cannot be known: act as if it had. */
     c->begun = true;
     int x = sidecar_write(c->r->stor, &sc, err);
@@ -268,6 +278,8 @@ static int do_done(struct commit *c, struct vr_err *err)
     sc.intent = false;
     sc.own_images = false;
     sc.nruns = 0;
+    memcpy(sc.definition, sc.next_definition, sizeof sc.definition);
+    sc.next_definition[0] = '\0';
     memset(sc.stamp, 0, sizeof sc.stamp);
     int x = sidecar_write(c->r->stor, &sc, err);
     if (x == 0) {
@@ -279,7 +291,10 @@ static int do_done(struct commit *c, struct vr_err *err)
 
 static int do_show(struct commit *c, struct vr_err *err)
 {
-    int x = replica_show_images(c->r, err);
+    int x = replica_show_nvram(c->r, err); /* as long as the images are out of reach */
+    if (x == 0) {
+        x = replica_show_images(c->r, err);
+    }
     if (x == 0) {
         x = replica_record_stamps(c->r, err);
     }
@@ -292,7 +307,8 @@ static int do_show(struct commit *c, struct vr_err *err)
 static int do_clean(struct commit *c, struct vr_err *err)
 {
     stor_file_close(TAKE_PTR(c->ballast));
-    int x = replica_discard_staging(c->r, err);
+    int x = replica_drop_definitions(c->r, err);
+    x = x < 0 ? x : replica_discard_staging(c->r, err);
     if (x == 0) {
         c->stage = END;
     }

@@ -32,6 +32,9 @@ struct commit {
     struct vr_generation next, base;
     struct run_name runs[RUNS_MAX];
     size_t nruns;
+    const void *definition; /* NULL: none */
+    size_t definition_len;
+    char definition_name[DEFINITION_NAME_MAX];
     struct walk *walk;
     struct run_writer *safety;
     struct block_dev *dev[VR_DISKS_MAX];

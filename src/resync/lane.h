@@ -33,6 +33,9 @@ struct source_params {
     struct block_dev *disks[VR_DISKS_MAX]; /* borrowed, read-only, frozen at one instant */
     uint64_t bandwidth_bytes_s;            /* 0 = no limit */
     bool uncompressed;                     /* nothing is compressed, whatever it costs */
+    /* The bytes of a DEFINITION (transport/msg.h) of the same instant; borrowed. NULL: none. */
+    const void *definition;
+    uint32_t definition_len;
     /* Is the instant still whole (locks held, nothing changed)? Called when everything is sent and
      * again before ROOTS and COMMIT go out. */
     int (*instant_check)(void *ctx, struct vr_err *err);

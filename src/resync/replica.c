@@ -211,7 +211,8 @@ static int settle(struct replica *r, struct vr_err *err)
 {
     bool has_generation = !vr_uuid_is_nil(&r->sc.rel.generation.uuid);
     if (has_generation) {
-        int x = replica_show_images(r, err);
+        int x = replica_show_nvram(r, err);
+        x = x < 0 ? x : replica_show_images(r, err);
         if (x < 0) {
             return x;
         }
@@ -225,7 +226,8 @@ static int settle(struct replica *r, struct vr_err *err)
             return x;
         }
     }
-    return replica_drop_leftovers(r, err);
+    int x = replica_drop_definitions(r, err);
+    return x < 0 ? x : replica_drop_leftovers(r, err);
 }
 
 int replica_open(struct stor *take_stor, struct replica **ret, struct vr_err *err)

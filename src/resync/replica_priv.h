@@ -32,6 +32,11 @@ VR_MUST_CHECK int replica_repair_images(struct replica *r, struct vr_err *err);
 VR_MUST_CHECK int replica_record_stamps(struct replica *r, struct vr_err *err);
 VR_MUST_CHECK int replica_open_disk(
     struct replica *r, uint32_t disk, unsigned flags, struct block_dev **ret, struct vr_err *err);
+/* --- definition.c --- */
+/* The NVRAM that came with the generation gets the name under which the replica VM uses it. */
+VR_MUST_CHECK int replica_show_nvram(struct replica *r, struct vr_err *err);
+/* Removes definitions that are not the generation's. No commit has begun. */
+VR_MUST_CHECK int replica_drop_definitions(struct replica *r, struct vr_err *err);
 /* --- replica_runs.c --- */
 /* The staging runs of the present generation, oldest first, the oldest RUNS_MAX of them. */
 VR_MUST_CHECK int
@@ -65,6 +70,9 @@ VR_MUST_CHECK int commit_new(struct replica *r,
                              bool keep_old,
                              struct commit **ret,
                              struct vr_err *err);
+/* The definition that comes with the generation; borrowed until the intent. Without, there is none.
+ */
+void commit_set_definition(struct commit *c, const void *p, size_t n);
 /* Goes on with the commit that the sidecar's intent names. */
 VR_MUST_CHECK int commit_resume(struct replica *r, struct commit **ret, struct vr_err *err);
 /* A bounded piece of work. *ret_done: the new generation is durable and the staging gone. now_us:

@@ -32,19 +32,21 @@ static json_t *intent_json(const struct sidecar *s)
         json_array_append_new(runs, json_pack("{s:s, s:I}", "file", s->runs[i].name, "bytes",
                                               (json_int_t)s->runs[i].bytes));
     }
-    return json_pack("{s:o, s:o}", "generation", record_generation(&s->next), "runs", runs);
+    return json_pack("{s:o, s:o, s:s}", "generation", record_generation(&s->next), "runs", runs,
+                     "definition", s->next_definition);
 }
 
 int sidecar_write(struct stor *stor, const struct sidecar *s, struct vr_err *err)
 {
     _cleanup_(json_decrefp) json_t *root = json_pack(
-        "{s:s, s:i, s:o, s:s, s:i, s:i, s:I, s:s, s:s, s:o, s:I, s:b, s:b, s:o, s:o}", "format",
-        "vmreplica-sidecar", "version", SIDECAR_VERSION, "vm", record_uuid(&s->rel.vm_id),
+        "{s:s, s:i, s:o, s:s, s:i, s:i, s:I, s:s, s:s, s:o, s:I, s:b, s:b, s:o, s:s, s:o}",
+        "format", "vmreplica-sidecar", "version", SIDECAR_VERSION, "vm", record_uuid(&s->rel.vm_id),
         "vm_name", s->vm.name, "relationship", (int)s->rel.number, "role", (int)s->role,
         "promoted_us", (json_int_t)s->promoted_us, "peer", s->rel.peer, "peer_identity",
         s->rel.peer_identity, "generation", record_generation(&s->rel.generation), "created_us",
         (json_int_t)s->rel.created_us, "own_images", (int)s->own_images, "found_images",
-        (int)s->found_images, "disks", disks_json(s), "intent", intent_json(s));
+        (int)s->found_images, "disks", disks_json(s), "definition", s->definition, "intent",
+        intent_json(s));
     int r = record_write(stor, REPLICA_SIDECAR, root, SIDECAR_MAX_BYTES, err);
     return vr_wrap(err, r, "cannot write the sidecar");
 }
@@ -80,6 +82,14 @@ static bool get_disks(const json_t *array, struct sidecar *s)
     return true;
 }
 
+/* Sidecars of before there were definitions have no such member. */
+static bool get_definition(const json_t *o, char *ret)
+{
+    const json_t *v = json_object_get(o, "definition");
+    return !v || (record_get_text(o, "definition", ret, DEFINITION_NAME_MAX) &&
+                  (!ret[0] || definition_name_ok(ret)));
+}
+
 static bool get_intent(const json_t *o, struct sidecar *s)
 {
     if (json_is_null(o)) {
@@ -88,7 +98,7 @@ static bool get_intent(const json_t *o, struct sidecar *s)
     const json_t *runs = json_object_get(o, "runs");
     size_t n = json_array_size(runs);
     if (!record_get_generation(json_object_get(o, "generation"), &s->next) ||
-        !json_is_array(runs) || n > RUNS_MAX) {
+        !get_definition(o, s->next_definition) || !json_is_array(runs) || n > RUNS_MAX) {
         return false;
     }
     s->intent = true;
@@ -117,7 +127,7 @@ static bool decode(const json_t *o, struct sidecar *s)
         !record_get_text(o, "peer_identity", s->rel.peer_identity, sizeof s->rel.peer_identity) ||
         !record_get_uint(o, "created_us", INT64_MAX, &s->rel.created_us) ||
         !record_get_generation(json_object_get(o, "generation"), &s->rel.generation) ||
-        !get_disks(json_object_get(o, "disks"), s) ||
+        !get_disks(json_object_get(o, "disks"), s) || !get_definition(o, s->definition) ||
         !get_intent(json_object_get(o, "intent"), s)) {
         return false;
     }

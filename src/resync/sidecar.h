@@ -11,6 +11,7 @@
 #pragma once
 #include "block/stor.h"
 #include "model/model.h"
+#include "resync/definition.h"
 #include "resync/replica.h"
 #include "resync/run.h"
 
@@ -26,10 +27,12 @@ struct sidecar {
     uint64_t stamp[VR_DISKS_MAX]; /* of the image after the last commit; 0: not known */
     bool own_images;              /* allocated by us: an initial transfer may write them directly */
     bool found_images;            /* there before the relationship: only a seeded start uses them */
+    char definition[DEFINITION_NAME_MAX]; /* the file with the VM's definition; "": none came */
     bool intent;
     struct vr_generation next;      /* with intent: what the commit makes */
     struct run_name runs[RUNS_MAX]; /* with intent: what it is made from */
     uint32_t nruns;
+    char next_definition[DEFINITION_NAME_MAX]; /* with intent: of the next generation */
 };
 
 /* NOT_FOUND, CORRUPT (damaged; or of a newer version, and the text says so). */

@@ -105,9 +105,25 @@ static int on_hello(struct source *s, const void *p, size_t n, struct vr_err *er
     }
     if (r == 0) {
         s->use_zstd = !s->p.uncompressed && (features & MSG_FEATURE_ZSTD);
+        s->use_definition = (features & MSG_FEATURE_DEFINITION) && s->p.definition &&
+                            s->p.open.kind != VR_TRANSFER_VERIFY;
         s->state = SOURCE_REPLY;
     }
     return r;
+}
+
+/* NVRAM is mostly of one byte: it goes out packed, unless packing was forbidden. */
+static int send_definition(struct source *s, struct vr_err *err)
+{
+    uint32_t n = s->p.definition_len;
+    size_t cap = ZSTD_compressBound(n);
+    _cleanup_(vr_freep) void *packed = s->use_zstd ? malloc(cap) : NULL;
+    size_t len = packed ? ZSTD_compressCCtx(s->zstd, packed, cap, s->p.definition, n, 3) : n;
+    bool zstd = packed && !ZSTD_isError(len) && len < n;
+    vr_buf_reset(&s->msg);
+    msg_put_definition_head(&s->msg, zstd ? MSG_DATA_ZSTD : MSG_DATA_RAW, n);
+    return link_send(s->link, MSG_DEFINITION, s->msg.data, s->msg.len,
+                     zstd ? packed : s->p.definition, zstd ? len : n, err);
 }
 
 static int on_reply(struct source *s, const void *p, size_t n, struct vr_err *err)
@@ -128,6 +144,9 @@ static int on_reply(struct source *s, const void *p, size_t n, struct vr_err *er
     for (uint32_t i = 0; r == 0 && i < o->ndisks; i++) {
         r = digest_root_new(s->digest, &o->vm_id, &o->instant, i, o->disks[i].name,
                             o->disks[i].size_bytes, &s->root[i], err);
+    }
+    if (r == 0 && s->use_definition) {
+        r = send_definition(s, err);
     }
     if (r == 0) {
         s->state = SOURCE_COMPARE;

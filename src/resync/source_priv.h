@@ -65,7 +65,7 @@ struct source {
     enum source_state state;
     struct digest *digest;
     struct layout layout;
-    bool use_zstd;
+    bool use_zstd, use_definition;
     uint64_t now_us, waited_since_us, pinged_us;
     struct vr_buf msg; /* scratch for one message's head */
 

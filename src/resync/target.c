@@ -190,6 +190,7 @@ void target_free(struct target *t)
     digest_free(t->digest);
     vr_buf_deinit(&t->msg);
     vr_buf_deinit(&t->tagbuf);
+    free(t->definition.p);
     free(t->raw);
     ZSTD_freeDCtx(t->zstd);
     explicit_bzero(t->p.open.secret, sizeof t->p.open.secret);
@@ -291,9 +292,39 @@ static int on_commit(struct target *t, const void *p, size_t n, struct vr_err *e
     next.epoch += t->replica->sc.role == REPLICA_ROLE_PROMOTED;
     r = commit_new(t->replica, &next, runs, nruns, overwrites_other_lineage(t), &t->commit, err);
     if (r == 0) {
+        commit_set_definition(t->commit, t->definition.p, t->definition.n);
         t->state = TARGET_GATE;
         t->progress.phase = VR_PHASE_COMMIT;
         t->progress.bytes_to_write = t->staged_raw + t->p.reply.bytes_staged;
+    }
+    return r;
+}
+
+/* Once, and only where it can be committed. */
+static int on_definition(struct target *t, const void *p, size_t n, struct vr_err *err)
+{
+    struct msg_definition m;
+    struct vr_definition d;
+    int r = msg_get_definition(p, n, &m, err);
+    if (r < 0) {
+        return r;
+    }
+    if (t->definition.p || t->p.open.kind == VR_TRANSFER_VERIFY) {
+        return vr_fail(err, VR_E_PROTOCOL, "unexpected DEFINITION from the primary host");
+    }
+    _cleanup_(vr_freep) uint8_t *raw = malloc(m.raw_len);
+    if (!raw) {
+        return vr_fail_nomem(err);
+    }
+    if (m.coding == MSG_DATA_RAW) {
+        memcpy(raw, m.bytes, m.raw_len);
+    } else if (ZSTD_decompressDCtx(t->zstd, raw, m.raw_len, m.bytes, m.len) != m.raw_len) {
+        return vr_fail(err, VR_E_PROTOCOL, "a DEFINITION does not decompress to its length");
+    }
+    r = msg_get_definition_body(raw, m.raw_len, &d, err);
+    if (r == 0) {
+        t->definition.n = m.raw_len;
+        t->definition.p = TAKE_PTR(raw);
     }
     return r;
 }
@@ -328,6 +359,8 @@ static int on_frame(struct target *t, uint8_t type, const void *p, size_t n, str
         return comparing ? target_on_zero(t, p, n, err) : 0;
     case MSG_SETTLED:
         return comparing ? target_on_settled(t, p, n, err) : 0;
+    case MSG_DEFINITION:
+        return comparing ? on_definition(t, p, n, err) : 0;
     case MSG_ROOTS:
         if (comparing) {
             return on_roots(t, p, n, err);

@@ -80,6 +80,10 @@ struct target {
         struct reader *reader;
         struct digest_root *root;
     } check;
+    struct definition_bytes {
+        uint8_t *p; /* NULL: none came */
+        uint32_t n;
+    } definition;
     struct commit *commit;
     bool committed;
     struct vr_progress progress;

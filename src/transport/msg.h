@@ -5,6 +5,7 @@
  * only error.
  */
 #pragma once
+#include "model/definition.h"
 #include "model/peer.h"
 #include "util/buf.h"
 #include "util/err.h"
@@ -34,7 +35,8 @@
     X(CANCELLED, 22)                                                                               \
     X(FAIL, 23)                                                                                    \
     X(PROGRESS, 24)                                                                                \
-    X(PING, 25) /* both ways, empty: I am here, although there is nothing to say */
+    X(PING, 25)       /* both ways, empty: I am here, although there is nothing to say */          \
+    X(DEFINITION, 26) /* source -> target: what the virtual machine is, beside its disks */
 
 enum msg_type {
 #define X(name, value) MSG_##name = (value),
@@ -50,7 +52,8 @@ struct msg_hello {
 };
 #define MSG_FEATURE_ZSTD 1ull
 #define MSG_FEATURE_KEEP 2ull /* a granted PREFLIGHT leaves the connection to one more request */
-#define MSG_FEATURES (MSG_FEATURE_ZSTD | MSG_FEATURE_KEEP)
+#define MSG_FEATURE_DEFINITION 4ull /* a transfer may have a DEFINITION */
+#define MSG_FEATURES (MSG_FEATURE_ZSTD | MSG_FEATURE_KEEP | MSG_FEATURE_DEFINITION)
 
 void msg_put_hello(struct vr_buf *b, const struct msg_hello *m);
 VR_MUST_CHECK int msg_get_hello(const void *p, size_t n, struct msg_hello *ret, struct vr_err *err);
@@ -136,6 +139,16 @@ struct msg_progress {
     uint64_t done, total;
 };
 
+/* The bytes of a definition: a head of 13, the XML, the NVRAM. */
+#define MSG_DEFINITION_HEAD 13u
+#define MSG_DEFINITION_MAX (MSG_DEFINITION_HEAD + VR_DEFINITION_XML_MAX + VR_NVRAM_MAX)
+struct msg_definition {
+    uint8_t coding; /* MSG_DATA_x */
+    uint32_t raw_len;
+    const uint8_t *bytes;
+    uint32_t len;
+};
+
 /* Heads of frames whose body is sent separately (link_send takes both). */
 void msg_put_digests_head(struct vr_buf *b, uint64_t first, uint32_t count);
 void msg_put_detail_head(struct vr_buf *b, uint64_t node, uint16_t mask, uint32_t count);
@@ -165,4 +178,11 @@ msg_get_committed(const void *p, size_t n, struct msg_committed *ret, struct vr_
 VR_MUST_CHECK int msg_get_fail(const void *p, size_t n, struct msg_fail *ret, struct vr_err *err);
 VR_MUST_CHECK int
 msg_get_progress(const void *p, size_t n, struct msg_progress *ret, struct vr_err *err);
+void msg_put_definition_head(struct vr_buf *b, uint8_t coding, uint32_t raw_len);
+VR_MUST_CHECK int
+msg_get_definition(const void *p, size_t n, struct msg_definition *ret, struct vr_err *err);
+/* What such a frame carries, unpacked; a replica keeps it as it is. */
+void msg_put_definition_body(struct vr_buf *b, const struct vr_definition *d);
+VR_MUST_CHECK int
+msg_get_definition_body(const void *p, size_t n, struct vr_definition *ret, struct vr_err *err);
 const char *msg_type_name(uint8_t type);

@@ -36,6 +36,21 @@ static void check_tags(const uint8_t *tags, size_t n)
     }
 }
 
+static void check_definition(const uint8_t *p, size_t n)
+{
+    struct msg_definition m;
+    struct vr_definition d;
+    if (msg_get_definition(p, n, &m, NULL) == 0) {
+        vr_assert(m.raw_len <= MSG_DEFINITION_MAX);
+        check_tags(m.bytes, m.len);
+    }
+    if (msg_get_definition_body(p, n, &d, NULL) == 0) {
+        vr_assert(d.xml_len <= VR_DEFINITION_XML_MAX && d.nvram_len <= VR_NVRAM_MAX);
+        check_tags((const uint8_t *)d.xml, d.xml_len);
+        check_tags(d.nvram, d.nvram_len);
+    }
+}
+
 static void stream(uint8_t type, const uint8_t *p, size_t n)
 {
     struct msg_digests digests;
@@ -69,6 +84,9 @@ static void stream(uint8_t type, const uint8_t *p, size_t n)
         if (msg_get_roots(p, n, &roots, NULL) == 0) {
             check_tags(roots.roots, (size_t)roots.count * 32);
         }
+        break;
+    case MSG_DEFINITION:
+        check_definition(p, n);
         break;
     case MSG_ZEROES:
         SINK(msg_get_range(p, n, &range, NULL));

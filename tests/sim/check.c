@@ -5,6 +5,7 @@
 
 #include "resync/replica_priv.h"
 #include "tests/sim/world.h"
+#include "transport/msg.h"
 #include "util/num.h"
 
 #define BLOCK 4096u
@@ -206,6 +207,38 @@ static void check_contents(struct host *h, bool intent, bool settled, const char
     }
 }
 
+/* The definition is that of the generation, and so is the NVRAM once recovery is through. */
+static void
+check_definition(struct host *h, struct stor *stor, const struct sidecar *sc, bool settled)
+{
+    const struct gen *g = gen_find(h->w, &sc->rel.generation.uuid);
+    _cleanup_(definition_freep) struct definition *d = NULL;
+    _cleanup_(vr_freep) char *nvram = NULL;
+    struct vr_err err = VR_ERR_INIT;
+    size_t len = 0;
+    if (!g || (g->definition.n == 0) != (sc->definition[0] == '\0')) {
+        if (g) {
+            world_fail(h->w, "%s: the definition is not of the generation", h->name);
+        }
+        return;
+    }
+    if (g->definition.n == 0) {
+        return;
+    }
+    if (definition_load(stor, sc->definition, &d, &err) < 0 || d->len != g->definition.n ||
+        memcmp(d->bytes, g->definition.p, d->len) != 0) {
+        world_fail(h->w, "%s: the definition is not that of the generation: %s", h->name,
+                   vr_err_text(&err));
+        return;
+    }
+    if (settled && d->d.nvram_len &&
+        (stor_read(stor, DEFINITION_NVRAM, VR_NVRAM_MAX, &nvram, &len, &err) < 0 ||
+         len != d->d.nvram_len || memcmp(nvram, d->d.nvram, len) != 0)) {
+        world_fail(h->w, "%s: the NVRAM is not that of the generation: %s", h->name,
+                   vr_err_text(&err));
+    }
+}
+
 void check_replica(struct host *h, bool settled, const char *when)
 {
     if (!h->replica_dir[0]) {
@@ -227,6 +260,7 @@ void check_replica(struct host *h, bool settled, const char *when)
     }
     if (r == 0) {
         check_contents(h, sc->intent, settled, when);
+        check_definition(h, stor, sc, settled);
     }
     stor_close(stor);
     free(sc);

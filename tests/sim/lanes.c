@@ -43,6 +43,36 @@ static int open_source(struct lane *l, const struct vr_vm *vm, struct vr_err *er
     return r;
 }
 
+/* Of a primary it is the same, another, or not known; a replica's is sent on. */
+static void define(struct lane *l)
+{
+    struct world *w = l->host->w;
+    const struct gen *g = l->from_replica ? gen_find(w, &l->host->at) : NULL;
+    char xml[64];
+    uint8_t nvram[256];
+    w->definition += !l->from_replica && rng_below(&w->rng, 2);
+    if (l->from_replica) {
+        l->definition = g ? g->definition : (struct sim_definition){.n = 0};
+        return;
+    }
+    if (rng_below(&w->rng, 8) == 0) {
+        return;
+    }
+    struct vr_definition d = {.xml = xml, .nvram = nvram};
+    d.xml_len = (uint32_t)snprintf(xml, sizeof xml, "<domain>%u</domain>", w->definition);
+    d.nvram_len = w->definition % 3 * 100;
+    d.nvram_state = d.nvram_len ? VR_NVRAM_CARRIED : VR_NVRAM_NONE;
+    memset(nvram, (int)(w->definition / 3), sizeof nvram);
+    struct vr_buf b;
+    vr_buf_init(&b, sizeof l->definition.p);
+    msg_put_definition_body(&b, &d);
+    vr_assert(!b.failed);
+    memcpy(l->definition.p, b.data, b.len);
+    l->definition.n = (uint32_t)b.len;
+    vr_buf_deinit(&b);
+    world_note(w, SIM_DEFINITION);
+}
+
 static int connect_lane(struct lane *l, const struct core_transfer *t, struct vr_err *err)
 {
     struct world *w = l->host->w;
@@ -51,6 +81,8 @@ static int connect_lane(struct lane *l, const struct core_transfer *t, struct vr
         .ndisks = t->vm.ndisks,
         .bandwidth_bytes_s = t->rel.bandwidth_bytes_s,
         .uncompressed = !t->rel.setting.compression,
+        .definition = l->definition.n ? l->definition.p : NULL,
+        .definition_len = l->definition.n,
         .instant_check = instant_check,
         .random = sim_random,
         .ctx = l,
@@ -129,6 +161,7 @@ int lane_start(struct host *h, const struct core_transfer *t, struct vr_err *err
     int r = open_source(l, &t->vm, err);
     if (r == 0) {
         l->snap = l->from_replica ? snapshot_of_replica(h) : snapshot_of_source(w);
+        define(l);
         r = connect_lane(l, t, err);
     }
     if (r < 0) {
@@ -239,6 +272,7 @@ static void lane_proposes(struct lane *l)
     struct world *w = l->host->w;
     struct gen *g = gen_add(w, &proposed, l->snap);
     g->job_id = l->job_id;
+    g->definition = l->definition;
     g->instant_us = l->instant_us;
     g->source = l->host->id;
     core_on_proposed(l->host->core, l->job_id, &proposed);

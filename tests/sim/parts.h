@@ -17,6 +17,12 @@ struct host;
 struct exporter;
 struct importer;
 
+/* What a generation says of the virtual machine beside its disks. */
+struct sim_definition {
+    uint8_t p[512];
+    uint32_t n; /* 0: nothing */
+};
+
 struct lane {
     struct host *host;
     uint64_t job_id;
@@ -27,6 +33,7 @@ struct lane {
     struct stor_lock *lock[VR_DISKS_MAX];
     struct block_dev *dev[VR_DISKS_MAX];
     struct snapshot *snap;
+    struct sim_definition definition;
     uint64_t instant_us, wake_us;
     bool eager;  /* has, or may have, something to do now */
     bool stop;   /* pause */

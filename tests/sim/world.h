@@ -34,6 +34,7 @@ struct snapshot {
 struct gen {
     struct vr_uuid uuid;
     struct snapshot *snap;
+    struct sim_definition definition;
     uint64_t job_id, instant_us;
     int source;
 };
@@ -81,6 +82,7 @@ struct world {
     struct vr_uuid vm_id;
     uint32_t ndisks;
     uint64_t size[VR_DISKS_MAX];
+    uint32_t definition;      /* changed so often */
     struct snapshot *src_now; /* of the source as it is; NULL: the guest wrote */
     bool forced;              /* a person overwrote another lineage */
     struct lane *lanes[LANES_MAX];

@@ -108,7 +108,10 @@ static int tap_send(struct link *l,
         head = memcpy(forged, head, head_len);
         t->f->forge(type, forged, head_len);
     }
-    return link_send(t->next, type, head, head_len, body, body_len, err);
+    int r = link_send(t->next, type, head, head_len, body, body_len, err);
+    return r == 0 && type == MSG_DEFINITION && t->f->definition_twice
+               ? link_send(t->next, type, head, head_len, body, body_len, err)
+               : r;
 }
 
 static int tap_recv(struct link *l,
@@ -259,6 +262,8 @@ int transfer(struct fixture *f,
     sp.open = f->req;
     sp.bandwidth_bytes_s = f->bandwidth;
     sp.uncompressed = f->uncompressed;
+    sp.definition = f->definition;
+    sp.definition_len = f->definition_len;
     struct replica *rep = open_replica(f);
     CHECK_OK(link_loop_new(&a, &b, err), err);
     a = tap_over(f, a);

@@ -27,6 +27,9 @@ struct fixture {
     /* of the next transfer */
     uint64_t bandwidth, tick_us;
     bool uncompressed;
+    const void *definition; /* NULL: none */
+    uint32_t definition_len;
+    bool definition_twice;
     bool by_flights; /* a side goes on until it must wait; each such turn is a flight */
     /* What the source sends arrives with the head that this makes of it. NULL: as it is. */
     void (*forge)(uint8_t type, uint8_t *head, size_t len);

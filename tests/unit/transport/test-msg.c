@@ -247,6 +247,84 @@ static void test_counts_are_checked_before_use(void **state)
     vr_buf_deinit(&b);
 }
 
+static int body_is(const struct vr_definition *d)
+{
+    struct vr_definition back;
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_buf b;
+    vr_buf_init(&b, 4u << 20);
+    msg_put_definition_body(&b, d);
+    int r = msg_get_definition_body(b.data, b.len, &back, &err);
+    if (r == 0) {
+        assert_int_equal(back.nvram_state, d->nvram_state);
+        assert_int_equal(back.xml_len, d->xml_len);
+        assert_memory_equal(back.xml, d->xml, d->xml_len);
+        assert_int_equal(back.nvram_len, d->nvram_len);
+        assert_memory_equal(back.nvram, d->nvram, d->nvram_len);
+    }
+    for (size_t n = 0; r == 0 && n < b.len; n += n < 64 ? 1 : 4096) {
+        assert_int_equal(msg_get_definition_body(b.data, n, &back, NULL), -VR_E_PROTOCOL);
+    }
+    vr_buf_deinit(&b);
+    return r;
+}
+
+static void test_definitions(void **state)
+{
+    static char xml[VR_DEFINITION_XML_MAX + 1];
+    static uint8_t nvram[VR_NVRAM_MAX + 1];
+    memset(xml, 'x', sizeof xml);
+    struct vr_definition d = {xml, 9, VR_NVRAM_CARRIED, nvram, 7};
+    assert_int_equal(body_is(&d), 0);
+    d.xml_len = VR_DEFINITION_XML_MAX;
+    d.nvram_len = VR_NVRAM_MAX;
+    assert_int_equal(body_is(&d), 0);
+    d.xml_len++;
+    assert_int_equal(body_is(&d), -VR_E_PROTOCOL);
+    d.xml_len = 9;
+    d.nvram_len++;
+    assert_int_equal(body_is(&d), -VR_E_PROTOCOL);
+    d.nvram_len = 0; /* carried, and yet nothing */
+    assert_int_equal(body_is(&d), -VR_E_PROTOCOL);
+    d.nvram_state = VR_NVRAM_NONE;
+    assert_int_equal(body_is(&d), 0);
+    d.nvram_state = (enum vr_nvram)(VR_NVRAM_TOO_LARGE + 1);
+    assert_int_equal(body_is(&d), -VR_E_PROTOCOL);
+    d.nvram_state = VR_NVRAM_UNREADABLE;
+    d.xml_len = 0;
+    assert_int_equal(body_is(&d), -VR_E_PROTOCOL);
+    d.xml_len = 9;
+    xml[4] = '\0';
+    assert_int_equal(body_is(&d), -VR_E_PROTOCOL);
+}
+
+static void frame_is(uint8_t coding, uint32_t raw_len, size_t len, int want)
+{
+    static const uint8_t bytes[64];
+    struct msg_definition m;
+    struct vr_buf b;
+    vr_buf_init(&b, 4096);
+    msg_put_definition_head(&b, coding, raw_len);
+    vr_buf_bytes(&b, bytes, len);
+    assert_int_equal(msg_get_definition(b.data, b.len, &m, NULL), want);
+    assert_true(want < 0 || (m.len == len && m.raw_len == raw_len));
+    assert_int_equal(msg_get_definition(b.data, 4, &m, NULL), -VR_E_PROTOCOL);
+    vr_buf_deinit(&b);
+}
+
+static void test_definition_frames(void **state)
+{
+    frame_is(MSG_DATA_RAW, 64, 64, 0);
+    frame_is(MSG_DATA_RAW, 64, 63, -VR_E_PROTOCOL);
+    frame_is(MSG_DATA_RAW, 0, 0, -VR_E_PROTOCOL);
+    frame_is(MSG_DATA_ZSTD, 65, 64, 0);
+    frame_is(MSG_DATA_ZSTD, 64, 64, -VR_E_PROTOCOL);
+    frame_is(MSG_DATA_ZSTD, 64, 0, -VR_E_PROTOCOL);
+    frame_is(MSG_DATA_ZSTD, MSG_DEFINITION_MAX, 64, 0);
+    frame_is(MSG_DATA_ZSTD, MSG_DEFINITION_MAX + 1, 64, -VR_E_PROTOCOL);
+    frame_is(MSG_DATA_ZSTD + 1, 65, 64, -VR_E_PROTOCOL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_request_round_trip_and_every_cut),
@@ -257,6 +335,8 @@ int main(void)
                                        T(test_hello_may_grow),
                                        T(test_data_limits),
                                        T(test_data_is_of_a_node),
-                                       T(test_counts_are_checked_before_use)};
+                                       T(test_counts_are_checked_before_use),
+                                       T(test_definitions),
+                                       T(test_definition_frames)};
     return RUN(tests);
 }
