@@ -113,6 +113,11 @@ const char *cim_feature_embedded(const struct cim_feature *f)
     return q && !q->value.is_null ? q->value.str : NULL;
 }
 
+bool cim_feature_may_embed(const struct cim_feature *f)
+{
+    return cim_feature_embedded(f) || cim_qualifier(f->quals, f->nquals, "HyperVEmbeddedInstance");
+}
+
 bool cim_method_has(const struct cim_method *m, const char *qualifier)
 {
     return is_true(cim_qualifier(m->quals, m->nquals, qualifier));

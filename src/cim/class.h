@@ -115,6 +115,8 @@ cim_qualifier(const struct cim_qualifier *q, uint32_t n, const char *name);
 bool cim_feature_has(const struct cim_feature *f, const char *qualifier);
 /* The class whose instances a string with EmbeddedInstance holds; NULL: it holds none. */
 const char *cim_feature_embedded(const struct cim_feature *f);
+/* Also where a string may be an instance or the name of one (HyperVEmbeddedInstance). */
+bool cim_feature_may_embed(const struct cim_feature *f);
 bool cim_method_has(const struct cim_method *m, const char *qualifier);
 const struct cim_feature *cim_method_param(const struct cim_method *m, const char *name);
 bool cim_param_is_in(const struct cim_feature *f); /* In is the default when neither is said */

@@ -24,31 +24,27 @@ static bool read_value(struct reader *r,
                        const struct cim_feature *decl,
                        struct cim_value *ret);
 
-VR_PRINTF(3, 4) static void misfit(struct reader *r, bool *ret_kind, const char *fmt, ...)
+void cimxml_misfit(
+    struct cim_arena *a, struct cim_param *param, bool *ret_kind, const char *fmt, ...)
 {
     char text[CIM_TEXT_MAX];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (!r->param->wrong_type && !r->param->bad_value) {
+    if (!param->wrong_type && !param->bad_value) {
         *ret_kind = true;
-        r->param->why = cim_strdup(r->a, text);
+        param->why = cim_strdup(a, text);
     }
 }
 
-#define wrong_type(r, ...) misfit(r, &(r)->param->wrong_type, __VA_ARGS__)
-#define bad_value(r, ...) misfit(r, &(r)->param->bad_value, __VA_ARGS__)
-
-static bool may_embed(const struct cim_feature *decl)
-{
-    return cim_feature_embedded(decl) ||
-           cim_qualifier(decl->quals, decl->nquals, "HyperVEmbeddedInstance");
-}
+#define wrong_type(r, ...) cimxml_misfit((r)->a, (r)->param, &(r)->param->wrong_type, __VA_ARGS__)
+#define bad_value(r, ...) cimxml_misfit((r)->a, (r)->param, &(r)->param->bad_value, __VA_ARGS__)
 
 static bool type_matches(const struct cim_feature *decl, const char *type)
 {
-    if (may_embed(decl) && (strcasecmp(type, "instance") == 0 || strcasecmp(type, "object") == 0)) {
+    if (cim_feature_may_embed(decl) &&
+        (strcasecmp(type, "instance") == 0 || strcasecmp(type, "object") == 0)) {
         return true;
     }
     return strcasecmp(type, cim_type_text(decl->type)) == 0;
@@ -143,7 +139,7 @@ static void read_scalar(struct reader *r,
     if (!*text && (decl->type == CIM_DATETIME || embedded)) {
         return; /* how some clients say NULL */
     }
-    if (embedded || (may_embed(decl) && text[strspn(text, " \t\r\n")] == '<')) {
+    if (embedded || (cim_feature_may_embed(decl) && text[strspn(text, " \t\r\n")] == '<')) {
         *ret = cim_embedded(read_text(r, text));
     } else if (cim_value_from_text(r->a, decl->type, text, ret, &err) < 0) {
         wrong_type(r, "%s is %s: %.120s", decl->name, cim_type_text(decl->type), vr_err_text(&err));
@@ -155,7 +151,7 @@ static bool
 read_item(struct reader *r, const xmlNode *v, const struct cim_feature *decl, struct cim_value *ret)
 {
     const xmlNode *inner = node_is(v, "VALUE") ? node_only(v) : v;
-    if (may_embed(decl) && node_is(inner, "INSTANCE")) {
+    if (cim_feature_may_embed(decl) && node_is(inner, "INSTANCE")) {
         *ret = cim_embedded(read_instance(r, inner));
         return true;
     }
@@ -198,7 +194,7 @@ static bool read_value(struct reader *r,
                        struct cim_value *ret)
 {
     bool is_ref = node_is(v, "VALUE.REFERENCE"), is_array = node_is(v, "VALUE.ARRAY");
-    bool is_value = node_is(v, "VALUE") || (node_is(v, "INSTANCE") && may_embed(decl));
+    bool is_value = node_is(v, "VALUE") || (node_is(v, "INSTANCE") && cim_feature_may_embed(decl));
     if (is_ref && decl->type == CIM_REFERENCE && !decl->is_array) {
         struct cim_path *p = cim_alloc(r->a, sizeof *p);
         *ret = cim_ref(p);

@@ -24,6 +24,12 @@ bool node_param(struct cim_arena *a,
                 const struct cim_feature *decl,
                 struct cim_param *ret);
 
+/* Says in param what does not fit, if it is the first thing; ret_kind is its wrong_type or
+ * bad_value. */
+VR_PRINTF(4, 5)
+void cimxml_misfit(
+    struct cim_arena *a, struct cim_param *param, bool *ret_kind, const char *fmt, ...);
+
 /* One value that is a text; what does not fit is said in `said`. */
 void cimxml_param_text(struct cim_arena *a,
                        const struct cim_schema *schema,

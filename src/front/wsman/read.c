@@ -5,7 +5,6 @@
  * keys; a datetime as text or in an element of its own; an embedded instance as elements or as a
  * text. What does not fit is said in the parameter, and the method says what it returns for that.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -24,27 +23,8 @@ static void read_item(struct reader *r,
                       const struct cim_feature *decl,
                       struct cim_value *ret);
 
-VR_PRINTF(3, 4) static void misfit(struct reader *r, bool *ret_kind, const char *fmt, ...)
-{
-    char text[CIM_TEXT_MAX];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    if (!r->param->wrong_type && !r->param->bad_value) {
-        *ret_kind = true;
-        r->param->why = cim_strdup(r->a, text);
-    }
-}
-
-#define wrong_type(r, ...) misfit(r, &(r)->param->wrong_type, __VA_ARGS__)
-#define bad_value(r, ...) misfit(r, &(r)->param->bad_value, __VA_ARGS__)
-
-static bool may_embed(const struct cim_feature *decl)
-{
-    return cim_feature_embedded(decl) ||
-           cim_qualifier(decl->quals, decl->nquals, "HyperVEmbeddedInstance");
-}
+#define wrong_type(r, ...) cimxml_misfit((r)->a, (r)->param, &(r)->param->wrong_type, __VA_ARGS__)
+#define bad_value(r, ...) cimxml_misfit((r)->a, (r)->param, &(r)->param->bad_value, __VA_ARGS__)
 
 /* The class of an instance in elements: xsi:type="p1:Class_Type", or the namespace of its
  * properties. */
@@ -207,7 +187,7 @@ read_item(struct reader *r, const xmlNode *n, const struct cim_feature *decl, st
         read_ref(r, n, decl, ret);
     } else if (decl->type == CIM_DATETIME) {
         read_datetime(r, n, decl, ret);
-    } else if (node_first(n) && may_embed(decl)) {
+    } else if (node_first(n) && cim_feature_may_embed(decl)) {
         const struct cim_instance *i = read_instance(r, n, cim_feature_embedded(decl));
         if (i) {
             *ret = cim_embedded(i);
