@@ -128,7 +128,11 @@ int vr_wrap(struct vr_err *err, int r, const char *fmt, ...)
     int n = vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
     if (n >= 0 && (size_t)n + 3 < sizeof err->text) {
-        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", old);
+        char *end = err->text + n;
+        size_t len = strnlen(old, sizeof err->text - (size_t)n - 3);
+        memcpy(end, ": ", 2);
+        memcpy(end + 2, old, len);
+        end[2 + len] = '\0';
     }
     return r;
 }
