@@ -126,12 +126,13 @@ static void stopped(struct core *c, struct job_entry *e, struct rel_entry *rel, 
 /* What it means for the relationship. The state may have moved meanwhile: then only counts do. */
 static void follow_failure(struct core *c,
                            struct rel_entry *rel,
+                           const struct job_entry *e,
                            struct vr_rel *next,
                            int r,
                            uint64_t bytes,
                            const char *text)
 {
-    bool network = r == -VR_E_PEER || r == -VR_E_TIMEOUT;
+    bool network = (r == -VR_E_PEER || r == -VR_E_TIMEOUT) && !e->instant_ended;
     if (r == -VR_E_BUSY) {
         stats_count(c, next, VR_OUTCOME_ENDED, bytes, 0);
         cycle_missed(c, rel, next, 1, text);
@@ -155,7 +156,7 @@ void delta_failed(struct core *c, struct job_entry *e, int r, const char *text)
     uint32_t code = r == -VR_E_LINEAGE ? VR_RC_STATUS_UNKNOWN : vr_retcode_of_error(r);
     if (rel) {
         struct vr_rel next = rel->r;
-        follow_failure(c, rel, &next, r, transfer_take_bytes(e), text);
+        follow_failure(c, rel, e, &next, r, transfer_take_bytes(e), text);
         core_rel_put(c, rel, &next);
     }
     if (rel && r == -VR_E_LINEAGE) {

@@ -48,6 +48,9 @@ struct core_transfer_result {
     struct vr_generation generation; /* what the replica holds now, when known (uuid not nil) */
     bool nothing_differed;           /* cancelled before any difference was found */
     bool discarded;                  /* CANCEL: the replica confirmed it discarded the staging */
+    /* the disks did not stay, or were not to be had, as they were at one moment: TIMEOUT here is no
+     * matter of the network, and another try has another instant */
+    bool instant_ended;
     bool not_frozen;    /* the guest was to be frozen, and was not, or not long enough */
     uint64_t frozen_us; /* how long it was; 0: not at all */
 };

@@ -22,6 +22,10 @@
     X(JOB_RESUMED, 29306, 5, "job-resumed", "a suspended job goes on")                             \
     X(LINK_LOST, 29307, 4, "link-lost",                                                            \
       "the connection to the peer was lost; the job tries again by itself")                        \
+    X(INSTANT_ENDED, 29339, 4, "instant-ended",                                                    \
+      "a VM was started, ended, or not to be read while a transfer wanted to; the job tries "      \
+      "again "                                                                                     \
+      "with a new instant")                                                                        \
     X(NO_SPACE, 29308, 3, "replica-no-space",                                                      \
       "the replica's host has no space to stage or commit; the job is suspended")                  \
     X(STATE_CHANGED, 29309, 5, "relationship-state", "a relationship moved to another state")      \

@@ -55,6 +55,7 @@ struct job_entry {
     bool asked;                  /* the peer was asked what became of rel.proposed */
     bool was_replicating; /* the relationship was in 3 before: a cancel may lead back there */
     bool lost_link;       /* since it last got anywhere */
+    bool instant_ended;   /* its last try ended with its instant, not with the network */
     bool dirty;
     enum job_cmd cmd; /* what the lane was told */
     char abort_text[VR_TEXT_MAX];

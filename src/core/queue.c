@@ -177,9 +177,10 @@ static enum vr_waiting waiting_for(const struct job_entry *e, uint64_t now)
     case VR_JOB_SUSPENDED:
         return e->j.user_suspended ? VR_WAITING_PAUSED : VR_WAITING_SPACE;
     case VR_JOB_STARTING:
-        return e->not_before_us > now    ? VR_WAITING_RETRY
-               : waits_for_place(e, now) ? VR_WAITING_SLOT
-                                         : VR_WAITING_NONE;
+        if (e->not_before_us > now) {
+            return e->instant_ended || e->in_use ? VR_WAITING_DISKS : VR_WAITING_RETRY;
+        }
+        return waits_for_place(e, now) ? VR_WAITING_SLOT : VR_WAITING_NONE;
     default:
         return VR_WAITING_NONE;
     }
@@ -196,7 +197,7 @@ struct vr_wait core_job_wait(struct core *c, uint64_t id)
     w.tries = e->tries;
     if (w.why == VR_WAITING_SCHEDULE) {
         w.until_us = VR_MAX(e->j.scheduled_us, e->not_before_us);
-    } else if (w.why == VR_WAITING_RETRY || w.why == VR_WAITING_SPACE) {
+    } else if (w.why != VR_WAITING_SLOT && w.why != VR_WAITING_PAUSED) {
         w.until_us = e->not_before_us;
     }
     return w;

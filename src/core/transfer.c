@@ -6,6 +6,7 @@
  *   end                          job                         relationship (verify: unchanged)
  *   0                            Completed                   3
  *   PEER, TIMEOUT                Starting, tried again       10 (2)
+ *   TIMEOUT, its instant ended   the same, but the network is not what failed
  *   NOSPACE                      Suspended, tried again      11 (1)
  *   LINEAGE                      Exception                   8, needs a decision
  *   CORRUPT                      Exception                   8
@@ -279,11 +280,12 @@ static void end_requeue(struct core *c, struct job_entry *e, enum vr_outcome wha
     core_text(next.status, sizeof(next.status), "%s, next try at %s: %.160s",
               e->j.progress.phase >= VR_PHASE_COMMIT ? "commit not finished"
               : e->in_use > 0                        ? "disks in use"
+              : e->instant_ended                     ? "no instant of the disks"
                                                      : "link lost",
               vr_iso_time(e->not_before_us, when, sizeof(when)), text);
     job_put(c, e, &next);
-    core_event(c, CORE_EV_LINK_LOST, &next.vm_id, next.vm_name, "job %llu: %s",
-               (unsigned long long)next.id, next.status);
+    core_event(c, e->instant_ended ? CORE_EV_INSTANT_ENDED : CORE_EV_LINK_LOST, &next.vm_id,
+               next.vm_name, "job %llu: %s", (unsigned long long)next.id, next.status);
 }
 
 /* Churn lengthens an automatic resynchronization, and that is told; it does not end it. */
@@ -353,7 +355,7 @@ static void end_error(struct core *c, struct job_entry *e, int r, const char *te
     switch (-r) {
     case VR_E_PEER:
     case VR_E_TIMEOUT:
-        end_requeue(c, e, VR_OUTCOME_NETWORK, text);
+        end_requeue(c, e, e->instant_ended ? VR_OUTCOME_TRY : VR_OUTCOME_NETWORK, text);
         break;
     case VR_E_NOSPACE:
         end_suspended(c, e, false, text);
@@ -434,6 +436,7 @@ void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_tra
         rel && proposed_by(&rel->r, &e->j) && vr_uuid_eq(&rel->r.proposed, &res->generation.uuid);
     e->lane = false;
     e->cmd = CMD_NONE;
+    e->instant_ended = res->instant_ended;
     if (job_is_delta(&e->j)) {
         delta_end(c, e, cmd, res, settled);
     } else if (res->result == 0) {
@@ -483,6 +486,7 @@ void core_on_progress(struct core *c, uint64_t job_id, const struct vr_progress 
 
 static void ended_at_start(struct core *c, struct job_entry *e, int r, const struct vr_err *err)
 {
+    e->instant_ended = true; /* nobody was asked yet: it was not the network */
     end_error(c, e, r, vr_err_text(err));
     c->pump_again = true;
 }
@@ -588,6 +592,7 @@ void transfer_settle_reply(struct core *c,
             end_completed(c, e, NULL, &rel->r.generation);
         }
     } else if (reply->result < 0 && !(reply->result == -VR_E_LINEAGE && e->j.force)) {
+        e->instant_ended = false;
         end_error(c, e, reply->result, reply->text[0] ? reply->text : vr_kind_text(reply->result));
     }
     jobs_pump(c);

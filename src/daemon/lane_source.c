@@ -180,10 +180,17 @@ bool lanes_idle(const struct lanes *ls)
 
 /* --- the lane's thread --- */
 
+/* What becomes of the transfer is the instant's doing, not the network's. */
+static int of_instant(struct lane *l, int r)
+{
+    l->result.instant_ended = l->result.instant_ended || r < 0;
+    return r;
+}
+
 static int instant_check(void *ctx, struct vr_err *err)
 {
     struct lane *l = ctx;
-    return disks_check(&l->disks, &l->t.vm, err);
+    return of_instant(l, disks_check(&l->disks, &l->t.vm, err));
 }
 
 static void random_bytes(void *ctx, void *p, size_t n)
@@ -293,13 +300,14 @@ static int obey(struct lane *l, struct vr_err *err)
         return vr_fail(err, VR_E_CANCELED, "stopped; what was staged is kept");
     }
     if (flags & FLAG_PREEMPT) {
-        return vr_fail(err, VR_E_TIMEOUT, "made way for a commit to the disks it reads");
+        return of_instant(
+            l, vr_fail(err, VR_E_TIMEOUT, "made way for a commit to the disks it reads"));
     }
     if (source_progress(l->source)->phase >= VR_PHASE_COMMIT) {
         disks_release(&l->disks); /* nothing is read any more, and nothing taken back */
         return 0;
     }
-    return disks_look(&l->disks, err);
+    return of_instant(l, disks_look(&l->disks, err));
 }
 
 static void ask_proposed(struct lane *l)
@@ -398,14 +406,16 @@ static int transfer(struct lane *l, struct vr_err *err)
 static void *lane_thread(void *arg)
 {
     struct lane *l = arg;
-    int r = open_disks(l, &l->result.err);
+    int r = of_instant(l, open_disks(l, &l->result.err));
     if (r == 0) {
         r = limit_reading(l, &l->result.err);
     }
     if (r == 0) {
         r = transfer(l, &l->result.err);
     }
+    int was = r;
     r = disks_explain(&l->disks, r, &l->result.err);
+    (void)of_instant(l, r != was ? r : disks_look(&l->disks, NULL));
     if (l->source) {
         send_progress(l, vr_wall_us()); /* the last word */
     }

@@ -95,7 +95,7 @@ enum vr_job_state {
     X(COMPLETE, "complete")                                                                        \
     X(CANCEL, "cancel")                                                                            \
     X(FAIL, "fail")                                                                                \
-    X(REQUEUE, "link lost, will go on")
+    X(REQUEUE, "interrupted, will go on")
 
 enum vr_job_event {
 #define X(name, text) VR_JEV_##name,
@@ -162,12 +162,14 @@ enum vr_phase {
     X(SLOT, 2, "slot")         /* other transfers have the places */                               \
     X(RETRY, 3, "retry")       /* the last try failed; the next one has its time */                \
     X(SPACE, 4, "space")       /* the replica's host had none left; it is tried again */           \
-    X(PAUSED, 5, "paused")     /* a person paused it */
+    X(PAUSED, 5, "paused")     /* a person paused it */                                            \
+    X(DISKS, 6, "disks")       /* the disks were not to be had as of one moment; tried again */
 
 enum vr_waiting {
 #define X(name, value, text) VR_WAITING_##name = (value),
     VR_WAITINGS(X)
 #undef X
+    VR_WAITING_LAST = VR_WAITING_DISKS
 };
 
 /* What the last verification said. The values are stored. */

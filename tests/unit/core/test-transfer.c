@@ -83,6 +83,31 @@ static void test_proposed_not_saved(void **state)
     fake_free(f);
 }
 
+/* The VM was started, or another backup runs: no matter of the network, and not told as one. */
+static void test_instant_ended(void **state)
+{
+    struct fake *f = running(VR_REL_RESYNC_REQUIRED);
+    struct core_transfer_result res = {.result = -VR_E_TIMEOUT, .instant_ended = true};
+    (void)!vr_fail(&res.err, VR_E_TIMEOUT, "the VM was started");
+    core_on_transfer_end(f->c, 1, &res);
+    assert_int_equal(fake_job(f, 1)->state, VR_JOB_STARTING);
+    assert_non_null(strstr(fake_job(f, 1)->status, "no instant of the disks, next try at "));
+    assert_non_null(strstr(fake_job(f, 1)->status, "the VM was started"));
+    assert_non_null(strstr(f->events, "29339 instant-ended"));
+    assert_null(strstr(f->events, "link-lost"));
+    const struct vr_stats *st = &fake_get(f, 0)->stats;
+    assert_int_equal(st->totals.network_failures, 0);
+    assert_int_equal(st->totals.restarts, 1);
+    assert_int_equal(st->now.failures, 1);
+    f->now += MIN;
+    core_tick(f->c);
+    assert_int_equal(fake_job(f, 1)->state, VR_JOB_RUNNING);
+    fake_end(f, 1, -VR_E_TIMEOUT, "silence"); /* and that one is the network's */
+    assert_non_null(strstr(fake_job(f, 1)->status, "link lost, next try at "));
+    assert_int_equal(fake_get(f, 0)->stats.totals.network_failures, 1);
+    fake_free(f);
+}
+
 /* COMMIT sent, the acknowledgement lost: the peer at the proposed generation says that it is done.
  */
 static void test_lost_acknowledgement(void **state)
@@ -476,6 +501,7 @@ int main(void)
         T(test_preflight_settles),
         T(test_synchronous_wait),
         T(test_first_retry_may_be_soon),
+        T(test_instant_ended),
         T(test_backoff),
         T(test_no_space),
         T(test_final_ends),
