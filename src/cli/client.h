@@ -41,5 +41,7 @@ VR_MUST_CHECK int client_get(struct client *c,
 void client_stop_when(struct client *c, const volatile sig_atomic_t *flag);
 /* From the terminal without echo. Owned; wipe it. */
 VR_MUST_CHECK int client_prompt_password(const char *prompt, char **ret, struct vr_err *err);
+/* --every as the member interval_s, when it was given. */
+VR_MUST_CHECK int cli_set_every(json_t *body, const struct cli *cli, struct vr_err *err);
 /* The error of an answer that is no success: a problem+json, or only a status. */
 int client_problem(const json_t *json, long status, struct vr_err *err);

@@ -20,7 +20,7 @@ static int set_switch(
     return 0;
 }
 
-static int set_interval(json_t *body, const struct cli *cli, struct vr_err *err)
+int cli_set_every(json_t *body, const struct cli *cli, struct vr_err *err)
 {
     const char *text = cli->value[OPT_EVERY];
     char offset[24];
@@ -57,7 +57,7 @@ static int set_window(json_t *body, const struct cli *cli, struct vr_err *err)
 
 static int read_options(json_t *body, const struct cli *cli, struct vr_err *err)
 {
-    int r = set_interval(body, cli, err);
+    int r = cli_set_every(body, cli, err);
     r = r < 0 ? r : set_switch(body, cli, OPT_AUTO_RESYNC, "auto_resync", err);
     r = r < 0 ? r : set_window(body, cli, err);
     r = r < 0 ? r : set_switch(body, cli, OPT_COMPRESSION, "compression", err);

@@ -145,7 +145,8 @@ static void set_lag(struct table *t, const json_t *rel, uint64_t now_us)
         table_set(t, COL_LAG, age);
         return;
     }
-    bool late = last_us == 0 || (now_us > last_us && now_us - last_us > rpo_us);
+    /* In good order it is as old as an interval and what a transfer takes. */
+    bool late = last_us == 0 || (now_us > last_us && now_us - last_us > 2 * rpo_us);
     snprintf(cell, sizeof(cell), "%s/%s%s", age, show_span(rpo_us, rpo), late ? "!" : "");
     table_set(t, COL_LAG, cell);
 }
@@ -201,13 +202,14 @@ static const char *wait_text(const json_t *wait, uint64_t now_us, char *buf)
     uint64_t until = json_time(json_object_get(wait, "until"));
     char span[SHOW_MAX];
     const char *why = json_text(wait, "why_text");
+    bool tries_again = strcmp(why, "retry") == 0 || strcmp(why, "disks") == 0;
     show_span(until > now_us ? until - now_us : 0, span);
     snprintf(buf, SHOW_MAX,
-             strcmp(why, "retry") == 0   ? "retry in %.20s"
+             tries_again                 ? "retry in %.20s"
              : strcmp(why, "space") == 0 ? "no space"
              : strcmp(why, "slot") == 0  ? "queued"
                                          : "%.20s",
-             strcmp(why, "retry") == 0 ? span : why);
+             tries_again ? span : why);
     return buf;
 }
 

@@ -100,6 +100,7 @@ static int vm_verb(struct cli *cli, const char *verb, const char *done)
     set_flag(body, cli, OPT_SEEDED, "seeded");
     set_flag(body, cli, OPT_NO_START, "no_start");
     int r = set_at(body, cli, &err);
+    r = r < 0 ? r : cli_set_every(body, cli, &err);
     if (r == 0 && cli_has(cli, OPT_BANDWIDTH)) {
         r = set_rate(body, cli->value[OPT_BANDWIDTH], &err);
     } else if (r == 0 && strcmp(verb, "bandwidth") == 0) {

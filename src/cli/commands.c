@@ -15,7 +15,8 @@ const struct cli_command cli_commands[] = {
      "Looks every 2 seconds unless told otherwise. Ctrl-C ends it.", cmd_watch},
     {"vms", "", 0, 0, O_SERVER, "the VMs this host knows and their disks", NULL, cmd_vms},
     {"enable", "VM", 1, 1,
-     O_SERVER | O(TO) | O(EXCLUDE) | O(AT) | O(SEEDED) | O(NO_START) | O(BANDWIDTH) | O(WAIT),
+     O_SERVER | O(TO) | O(EXCLUDE) | O(AT) | O(SEEDED) | O(NO_START) | O(BANDWIDTH) | O(EVERY) |
+         O(WAIT),
      "protect a VM with a replica on another host",
      "On a replica this makes the extended replica on a third host.", cmd_enable},
     {"start", "VM", 1, 1, O_SERVER | O(AT) | O(SEEDED) | O(EXPORT) | O(EXTENDED) | O(WAIT),

@@ -131,7 +131,8 @@ static void put_wait(const json_t *wait, const struct status_view *view, FILE *f
                                        [VR_WAITING_SLOT] = "a place among the transfers",
                                        [VR_WAITING_RETRY] = "the next try",
                                        [VR_WAITING_SPACE] = "space at the replica's host",
-                                       [VR_WAITING_PAUSED] = "somebody to resume it"};
+                                       [VR_WAITING_PAUSED] = "somebody to resume it",
+                                       [VR_WAITING_DISKS] = "disks that stay as they are"};
     char text[TEXT], when[SHOW_MAX], span[SHOW_MAX];
     uint64_t why = json_u64(wait, "why"), until = json_time(json_object_get(wait, "until"));
     uint64_t tries = json_u64(wait, "tries");
@@ -201,6 +202,22 @@ static void put_staging(const json_t *staging, const struct status_view *view, F
     put("staging", text, view, f);
 }
 
+static void put_interval(const json_t *rel, const struct status_view *view, FILE *f)
+{
+    char text[TEXT], span[SHOW_MAX], when[SHOW_MAX];
+    uint64_t rpo_us = json_u64(rel, "rpo_s") * 1000000;
+    const json_t *next = json_object_get(rel, "next_run");
+    if (!json_is_true(json_object_get(rel, "is_source"))) {
+        return;
+    }
+    int n = snprintf(text, sizeof(text), "%s%s", rpo_us ? "every " : "only when asked",
+                     rpo_us ? show_span(rpo_us, span) : "");
+    if (json_time(next)) {
+        snprintf(text + n, sizeof(text) - (size_t)n, "; next at %s", show_time(next, when));
+    }
+    put("replicates", text, view, f);
+}
+
 static void put_head(const json_t *rel, const struct status_view *view, FILE *f)
 {
     char text[TEXT];
@@ -259,6 +276,8 @@ static const char *advice_of_wait(uint64_t why, bool planned)
     case VR_WAITING_RETRY:
         return "nothing, it tries again by itself; vmreplica peer test @P says whether the "
                "other host can be reached";
+    case VR_WAITING_DISKS:
+        return "nothing, it tries again by itself, with a new instant of the disks";
     case VR_WAITING_SLOT:
         return "nothing, other transfers run";
     case VR_WAITING_SCHEDULE:
@@ -322,6 +341,7 @@ void detail_rel(const json_t *rel, const struct status_view *view, FILE *f)
     const json_t *end = json_object_get(rel, "peer_certificate_end");
     char text[TEXT], when[SHOW_MAX];
     put_head(rel, view, f);
+    put_interval(rel, view, f);
     put_recovery(rel, view, f);
     if (json_is_object(job)) {
         put_job(job, view, f);

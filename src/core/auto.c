@@ -29,7 +29,7 @@ static bool wants(const struct rel_entry *e)
            vr_health_is_automatic(r->cause);
 }
 
-uint64_t auto_wish(struct core *c, const struct rel_entry *e, uint64_t now)
+uint64_t auto_next(struct core *c, const struct rel_entry *e, uint64_t now)
 {
     if (!wants(e)) {
         return 0;
@@ -38,8 +38,14 @@ uint64_t auto_wish(struct core *c, const struct rel_entry *e, uint64_t now)
     if (vr_setting_in_window(&e->r.setting, day_s)) {
         return VR_MAX(now, e->not_before_us);
     }
-    uint64_t until_us = (e->r.setting.auto_start_s + VR_DAY_S - day_s) % VR_DAY_S * CORE_SEC;
-    return now + VR_MIN(until_us, LOOK_US);
+    return now + (e->r.setting.auto_start_s + VR_DAY_S - day_s) % VR_DAY_S * CORE_SEC;
+}
+
+uint64_t auto_wish(struct core *c, const struct rel_entry *e, uint64_t now)
+{
+    uint64_t next = auto_next(c, e, now);
+    bool waits = next && !vr_setting_in_window(&e->r.setting, c->ops->local_day_s(c->ctx, now));
+    return waits ? VR_MIN(next, now + LOOK_US) : next;
 }
 
 static void answered(void *ctx, const struct core_answer *a)

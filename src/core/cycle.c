@@ -48,6 +48,15 @@ static uint64_t wish(struct core *c, const struct rel_entry *e, uint64_t now)
     return e->r.failing ? e->not_before_us : e->r.cycle_us + interval_us(e);
 }
 
+uint64_t cycle_next(struct core *c, const struct rel_entry *e)
+{
+    if (!cycles(e)) {
+        return auto_next(c, e, core_now(c));
+    }
+    uint64_t due = e->r.cycle_us ? e->r.cycle_us + interval_us(e) : core_now(c);
+    return e->r.failing && !e->asking ? e->not_before_us : due;
+}
+
 void cycle_plan(struct core *c, struct rel_entry *e)
 {
     bool resyncs = e->r.state == VR_REL_RESYNC_REQUIRED || e->r.state == VR_REL_RESYNCHRONIZING ||

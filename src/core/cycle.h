@@ -21,4 +21,7 @@ void cycle_missed(
 void cycle_done(struct core *c, struct rel_entry *e, struct vr_rel *next);
 /* 0: no automatic resynchronization is planned. */
 uint64_t auto_wish(struct core *c, const struct rel_entry *e, uint64_t now);
+/* When it begins by itself, for people; 0: that is not planned. */
+uint64_t cycle_next(struct core *c, const struct rel_entry *e);
+uint64_t auto_next(struct core *c, const struct rel_entry *e, uint64_t now);
 void auto_start(struct core *c, struct rel_entry *e, uint64_t now);

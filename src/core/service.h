@@ -20,6 +20,7 @@ struct core_stats {
     struct vr_stats stats; /* up to now; now.health is the relationship's */
     uint32_t reasons;      /* why it is not well (model/health.h): bits 1 << VR_WHY_x */
     bool all_sent;         /* a transfer has sent all that differed and is not done yet */
+    uint64_t next_us;      /* when it replicates or resynchronizes by itself next; 0: not planned */
     uint64_t sent_bytes;   /* totals.bytes, and what the transfer under way has sent beyond them */
 };
 /* False: there is no such relationship. */

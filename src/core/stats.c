@@ -127,6 +127,7 @@ bool core_stats(struct core *c, const struct vr_uuid *vm, uint8_t number, struct
     (void)vr_stats_roll(&ret->stats, &c->service, core_now(c), e->r.health, NULL);
     ret->stats.now.health = e->r.health;
     ret->reasons = vr_health_reasons(&e->r, core_now(c));
+    ret->next_us = cycle_next(c, e);
     const struct job_entry *job = jobs_current(c, vm, number);
     enum vr_phase phase = job ? job->j.progress.phase : VR_PHASE_NONE;
     uint64_t sent = job && !job_is_verify(&job->j) ? job->j.progress.wire_out : 0;

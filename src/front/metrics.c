@@ -20,14 +20,14 @@
 /* The longest line: labels, or the longest help. */
 #define LINE_MAX (LABELS_MAX + 512)
 
-static_assert(VR_METRIC_COUNT <= 64, "row.known has a bit for each");
+#define UNKNOWN INT64_MIN /* printed as -1, whatever the unit */
 
 struct row {
     size_t labels; /* where they begin in snapshot.labels */
     int64_t value[VR_METRIC_COUNT];
     int64_t cycles[VR_METRIC_RESULT_COUNT];
-    uint64_t known;      /* bits 1 << VR_METRIC_x */
-    const char *waiting; /* static */
+    enum vr_waiting waiting;
+    enum vr_health_reason required; /* why it must be resynchronized; NONE: it need not */
 };
 
 /* What one request is told, and how far it was. */
@@ -48,14 +48,13 @@ struct snapshot {
 static void set(struct row *row, enum vr_metric m, uint64_t v)
 {
     row->value[m] = v > INT64_MAX ? INT64_MAX : (int64_t)v;
-    row->known |= 1ull << m;
 }
 
+/* A series that disappears would say that the daemon is down. */
 static void set_if(struct row *row, enum vr_metric m, bool known, uint64_t v)
 {
-    if (known) {
-        set(row, m, v);
-    }
+    set(row, m, v);
+    row->value[m] = known ? row->value[m] : UNKNOWN;
 }
 
 static uint64_t since(uint64_t now_us, uint64_t t_us)
@@ -75,15 +74,19 @@ static void fill_state(struct row *row, const struct api_rel *rel, uint64_t now_
     uint64_t compared_us = r->verified_us ? r->verified_us : r->created_us;
     set(row, VR_METRIC_STATE, (uint64_t)r->state);
     set(row, VR_METRIC_HEALTH, (uint64_t)r->health);
+    set_if(row, VR_METRIC_RPO, sends && r->setting.interval_s != 0,
+           r->setting.interval_s * (uint64_t)1000000);
     set_if(row, VR_METRIC_LAG, r->last_sync_us != 0, since(now_us, r->last_sync_us));
     set(row, VR_METRIC_RECOVERABLE, r->last_sync_us);
     set(row, VR_METRIC_POINTS, r->last_sync_us ? 1 : 0);
     set(row, VR_METRIC_NEXT_RUN, rel->next_run_us);
-    set(row, VR_METRIC_RESYNC_REQUIRED, r->state == VR_REL_RESYNC_REQUIRED);
+    row->required = r->state != VR_REL_RESYNC_REQUIRED ? VR_WHY_NONE
+                    : r->cause                         ? r->cause
+                                                       : VR_WHY_REQUIRED;
     set(row, VR_METRIC_LINEAGE_CONFLICT, r->needs_decision);
-    set_if(row, VR_METRIC_VERIFY, sends, verify_state(r->verify));
+    set(row, VR_METRIC_VERIFY, sends ? verify_state(r->verify) : 2);
     set_if(row, VR_METRIC_UNVERIFIED, sends && compared_us, since(now_us, compared_us));
-    set_if(row, VR_METRIC_CERT_EXPIRY, rel->peer_cert_end_us != 0, rel->peer_cert_end_us);
+    set(row, VR_METRIC_CERT_EXPIRY, rel->peer_cert_end_us);
     set(row, VR_METRIC_TEST_FAILOVER, 0); /* not offered yet */
 }
 
@@ -93,15 +96,14 @@ static void fill_counts(struct row *row, const struct api_rel *rel)
     bool sends = rel->rel.is_source;
     set(row, VR_METRIC_LAST_SUCCESS, st->success_us);
     set_if(row, VR_METRIC_CYCLE_DURATION, st->success_us != 0, st->success_duration_us);
-    set(row, VR_METRIC_CYCLES, 0);
     row->cycles[VR_METRIC_RESULT_SUCCESS] = (int64_t)st->totals.successes;
     row->cycles[VR_METRIC_RESULT_MISS] = (int64_t)st->totals.misses;
     row->cycles[VR_METRIC_RESULT_NETWORK] = (int64_t)st->totals.network_failures;
     row->cycles[VR_METRIC_RESULT_FAILURE] = (int64_t)st->totals.failures;
     set(row, VR_METRIC_RESTARTS, st->totals.restarts);
     set(row, VR_METRIC_FREEZE_FAILURES, st->totals.freeze_failures);
-    set_if(row, VR_METRIC_FREEZE, st->totals.frozen_us != 0, st->totals.frozen_us);
-    set_if(row, VR_METRIC_SENT, sends, rel->sent_bytes);
+    set(row, VR_METRIC_FREEZE, st->totals.frozen_us);
+    set(row, VR_METRIC_SENT, sends ? rel->sent_bytes : 0);
     set_if(row, VR_METRIC_PENDING, sends && rel->all_sent, 0);
 }
 
@@ -116,12 +118,11 @@ static void fill_transfer(struct row *row, const struct api_rel *rel, uint64_t n
     set(row, VR_METRIC_TOTAL, p->bytes_total);
     set(row, VR_METRIC_TRANSFERRED, p->bytes_sent);
     set(row, VR_METRIC_DIFFERING, p->bytes_differing);
-    set_if(row, VR_METRIC_STAGING, rel->staging.open, rel->staging.bytes);
+    set(row, VR_METRIC_STAGING, rel->staging.open ? rel->staging.bytes : 0);
     set_if(row, VR_METRIC_STAGING_LIMIT, rel->staging.open && rel->staging.limit_bytes,
            rel->staging.limit_bytes);
-    row->waiting = vr_waiting_text((int)rel->wait.why);
-    set_if(row, VR_METRIC_QUEUE_WAIT, rel->wait.why != VR_WAITING_NONE,
-           since(now_us, rel->wait.since_us));
+    row->waiting = rel->wait.why;
+    set(row, VR_METRIC_QUEUE_WAIT, since(now_us, rel->wait.since_us));
 }
 
 /* The length of the UTF-8 character that begins here; 0: none does. */
@@ -245,35 +246,71 @@ static void VR_PRINTF(2, 3) put(struct snapshot *s, const char *fmt, ...)
 
 static void put_value(struct snapshot *s, const struct vr_metric_info *info, int64_t v)
 {
-    if (info->seconds && v % 1000000 != 0) {
+    if (v == UNKNOWN) {
+        put(s, "-1\n");
+    } else if (info->seconds && v % 1000000 != 0) {
         put(s, "%" PRId64 ".%06" PRId64 "\n", v / 1000000, v % 1000000);
     } else {
         put(s, "%" PRId64 "\n", info->seconds ? v / 1000000 : v);
     }
 }
 
-/* One series of a row; false: the row has no more. */
-static bool put_sample(struct snapshot *s, enum vr_metric m, const struct row *row, size_t part)
+/* The part-th reason of repl_resync_required: the state itself, and those that lead there. */
+static const struct vr_health_row *required_row(size_t part)
+{
+    const struct vr_health_row *row;
+    for (unsigned i = 0; (row = vr_health_row_at(i)); i++) {
+        bool counts = row->why == VR_WHY_REQUIRED || row->why >= VR_WHY_STATE_9_FIRST;
+        if (counts && part-- == 0) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* Of a metric with a label of its own: its part-th value and that label's; false: no more. */
+static bool
+part_of(enum vr_metric m, const struct row *row, size_t part, const char **ret_label, int64_t *ret)
 {
     static const char *const results[] = {
 #define X(id, text) text,
         VR_METRIC_RESULTS(X)
 #undef X
     };
+    if (m == VR_METRIC_CYCLES && part < VR_COUNT(results)) {
+        *ret_label = results[part];
+        *ret = row->cycles[part];
+        return true;
+    }
+    const struct vr_health_row *why = m == VR_METRIC_RESYNC_REQUIRED ? required_row(part) : NULL;
+    if (why) {
+        *ret_label = why->id;
+        *ret = row->required == why->why;
+        return true;
+    }
+    if (m == VR_METRIC_QUEUE_WAIT && part < VR_WAITING_LAST) {
+        *ret_label = vr_waiting_text((int)part + 1);
+        *ret = (size_t)row->waiting == part + 1 ? row->value[m] : 0;
+        return true;
+    }
+    return false;
+}
+
+/* One series of a row; false: the row has no more. */
+static bool put_sample(struct snapshot *s, enum vr_metric m, const struct row *row, size_t part)
+{
     const struct vr_metric_info *info = &vr_metrics[m];
-    const char *labels = (const char *)s->labels.data + row->labels;
-    size_t nparts = m == VR_METRIC_CYCLES ? VR_METRIC_RESULT_COUNT : 1;
-    if (!(row->known & 1ull << m) || part >= nparts) {
+    const char *labels = (const char *)s->labels.data + row->labels, *label = NULL;
+    int64_t v = row->value[m];
+    if (m == VR_METRIC_BUILD || (info->label[0] ? !part_of(m, row, part, &label, &v) : part > 0)) {
         return false;
     }
     put(s, "%s{%s", info->name, labels);
-    if (m == VR_METRIC_CYCLES) {
-        put(s, ",%s=\"%s\"", info->label, results[part]);
-    } else if (m == VR_METRIC_QUEUE_WAIT) {
-        put(s, ",%s=\"%s\"", info->label, row->waiting);
+    if (label) {
+        put(s, ",%s=\"%s\"", info->label, label);
     }
     put(s, "} ");
-    put_value(s, info, m == VR_METRIC_CYCLES ? row->cycles[part] : row->value[m]);
+    put_value(s, info, v);
     return true;
 }
 

@@ -61,7 +61,7 @@ struct api_verb {
     uint32_t nexcluded;
     uint64_t bandwidth_bytes_s;
     struct vr_auth_entry auth;        /* AUTH_ADD */
-    struct vr_setting_change setting; /* REL_SETTINGS */
+    struct vr_setting_change setting; /* REL_SETTINGS, ENABLE */
     struct vr_service_change settings;
 };
 
@@ -85,16 +85,16 @@ struct api_staging {
 struct api_rel {
     struct vr_rel rel;
     enum vr_mode mode;
-    const struct vr_job *job;   /* the one that is not finished yet, NULL: none. Borrowed */
-    struct vr_wait wait;        /* why that does not run now */
-    const struct vr_job *last;  /* the newest finished transfer that is remembered. Borrowed */
-    uint64_t next_run_us;       /* when a transfer is planned, 0: none is */
-    char vm_name[VR_NAME_MAX];  /* "": not known */
-    struct vr_stats stats;      /* up to now; now.health is the relationship's */
-    uint64_t sent_bytes;        /* since the daemon started, with what is under way */
-    uint32_t reasons;           /* why it is not well (model/health.h): bits 1 << VR_WHY_x */
-    bool all_sent;              /* nothing is pending: a transfer has sent all that differed */
-    uint64_t peer_cert_end_us;  /* of the certificate the peer showed last; 0: not seen yet */
+    const struct vr_job *job;  /* the one that is not finished yet, NULL: none. Borrowed */
+    struct vr_wait wait;       /* why that does not run now */
+    const struct vr_job *last; /* the newest finished transfer that is remembered. Borrowed */
+    uint64_t next_run_us;      /* when the next transfer is planned, asked for or not; 0: none is */
+    char vm_name[VR_NAME_MAX]; /* "": not known */
+    struct vr_stats stats;     /* up to now; now.health is the relationship's */
+    uint64_t sent_bytes;       /* since the daemon started, with what is under way */
+    uint32_t reasons;          /* why it is not well (model/health.h): bits 1 << VR_WHY_x */
+    bool all_sent;             /* nothing is pending: a transfer has sent all that differed */
+    uint64_t peer_cert_end_us; /* of the certificate the peer showed last; 0: not seen yet */
     struct api_staging staging; /* replica side */
 };
 

@@ -7,7 +7,7 @@
 #define NUMBER false
 
 const struct vr_metric_info vr_metrics[VR_METRIC_COUNT] = {
-#define X(id, name, type, unit, label, help, there) {name, label, help, type, unit},
+#define X(id, name, type, unit, label, help, otherwise) {name, label, help, type, unit},
     VR_METRICS(X)
 #undef X
 };

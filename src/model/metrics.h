@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The metrics, once: their names, and what docs/metrics.md says of them. A name, a label and what
- * they mean never change once they were released. A series is absent where its value is not known;
- * nothing stands for "unknown".
+ * they mean never change once they were released. Every series of a relationship is there as long
+ * as the relationship, so that one that is missing means that the daemon is; what is not known is
+ * -1, or 0 where that says it.
  *
  * X(name in the source, name, type, what the value counts, label beside those of the relationship,
- *   help, when it is there ("": for every relationship))
+ *   help, what it is where there is nothing to tell ("": there always is))
  */
 #pragma once
 #include <stdbool.h>
@@ -23,9 +24,9 @@
     X(RPO, "repl_rpo_seconds", GAUGE, SECONDS, "",                                                 \
       "How old the recovery point may become: the interval of the replication that runs by "       \
       "itself.",                                                                                   \
-      "where replication runs by itself")                                                          \
+      "-1 where it does not, and on the replica's host")                                           \
     X(LAG, "repl_lag_seconds", GAUGE, SECONDS, "", "How old the recovery point is.",               \
-      "once there is one")                                                                         \
+      "-1 without one")                                                                            \
     X(RECOVERABLE, "repl_recoverable_timestamp_seconds", GAUGE, SECONDS, "",                       \
       "The instant of the replica's last committed recovery point; 0: there is none.", "")         \
     X(LAST_SUCCESS, "repl_last_success_timestamp_seconds", GAUGE, SECONDS, "",                     \
@@ -38,15 +39,15 @@
       "the side that keeps the replica counts success alone")                                      \
     X(CYCLE_DURATION, "repl_cycle_duration_seconds", GAUGE, SECONDS, "",                           \
       "How long the last completed transfer took, all its tries included.",                        \
-      "once one has completed")                                                                    \
+      "-1 until one has completed")                                                                \
     X(PENDING, "repl_pending_bytes", GAUGE, NUMBER, "", "What differs and was not sent yet.",      \
-      "only while it is known: 0 between the end of a comparison and its commit")                  \
+      "-1 while it is not known; 0 between the end of a comparison and its commit")                \
     X(SENT, "repl_sent_bytes_total", COUNTER, NUMBER, "",                                          \
       "Bytes sent by transfers, with those of the protocol; verifications do not count.",          \
-      "on the side that sends")                                                                    \
+      "0 on the replica's host")                                                                   \
     X(RESYNC_REQUIRED, "repl_resync_required", GAUGE, NUMBER, "reason",                            \
-      "1: a resynchronization is required (state 9); the reason is given where it has a code.",    \
-      "")                                                                                          \
+      "1: a resynchronization is required (state 9) for this reason (docs/health.md).",            \
+      "0, for each reason")                                                                        \
     X(RESYNC_PHASE, "repl_resync_phase", GAUGE, NUMBER, "",                                        \
       "What the transfer or verification under way is doing: 0 none runs, 1 connecting, 2 "        \
       "comparing, 3 proving, 4 committing, 5 reading back.",                                       \
@@ -64,35 +65,36 @@
     X(VERIFY, "repl_verify_state", GAUGE, NUMBER, "",                                              \
       "The last verification: 0 both sides were equal, 1 they were not, 2 there was none since "   \
       "the last repair, or it could not be carried out.",                                          \
-      "on the side that sends")                                                                    \
+      "2 on the replica's host")                                                                   \
     X(UNVERIFIED, "repl_oldest_unverified_seconds", GAUGE, SECONDS, "",                            \
       "Since when the replica was not compared by a verification; without one, since the "         \
       "relationship was made.",                                                                    \
-      "on the side that sends")                                                                    \
+      "-1 on the replica's host")                                                                  \
     X(STAGING, "repl_staging_bytes", GAUGE, NUMBER, "", "What is staged beside the replica.",      \
-      "on the replica's host, while a transfer is open")                                           \
+      "0 at the source, and while no transfer is open")                                            \
     X(STAGING_LIMIT, "repl_staging_limit_bytes", GAUGE, NUMBER, "",                                \
       "What it may become before the transfer is suspended for want of space.",                    \
-      "there, from the first look at the free space")                                              \
+      "-1 before the first look at the free space")                                                \
     X(POINTS, "repl_points", GAUGE, NUMBER, "", "Recovery points that are kept.", "")              \
     X(FREEZE, "repl_freeze_seconds", GAUGE, SECONDS, "",                                           \
-      "How long the guest's file systems were frozen the last time.", "once they were")            \
+      "How long the guest's file systems were frozen the last time.", "0: not yet")                \
     X(FREEZE_FAILURES, "repl_freeze_failures_total", COUNTER, NUMBER, "",                          \
       "Freezes that failed; the transfer went on without.", "")                                    \
     X(QUEUE_WAIT, "repl_queue_wait_seconds", GAUGE, SECONDS, "reason",                             \
       "How long a job has waited: for its time (schedule), a place among the transfers (slot), "   \
-      "its next try (retry), free space (space), a person (paused).",                              \
-      "while one waits")                                                                           \
+      "its next try (retry), free space (space), a person (paused), disks that stay as they are "  \
+      "at one moment (disks).",                                                                    \
+      "0, for each reason")                                                                        \
     X(CERT_EXPIRY, "repl_peer_cert_expiry_timestamp_seconds", GAUGE, SECONDS, "",                  \
       "When the certificate ends that the other host showed last.",                                \
-      "once it was met since the start of the daemon")                                             \
+      "0 until it is met after the start of the daemon")                                           \
     X(LINEAGE_CONFLICT, "repl_lineage_conflict", GAUGE, NUMBER, "",                                \
       "1: both sides descend from different branches, and a person must decide.", "")              \
     X(TEST_FAILOVER, "repl_last_test_failover_timestamp_seconds", GAUGE, SECONDS, "",              \
       "When the replica was last tried out; 0: it was not.", "")
 
 enum vr_metric {
-#define X(id, name, type, unit, label, help, there) VR_METRIC_##id,
+#define X(id, name, type, unit, label, help, otherwise) VR_METRIC_##id,
     VR_METRICS(X)
 #undef X
     VR_METRIC_COUNT

@@ -160,6 +160,7 @@ static bool api_rel_next(void *ctx, size_t *at, const struct vr_uuid *vm, struct
     ret->sent_bytes = stats.sent_bytes;
     ret->all_sent = stats.all_sent;
     ret->reasons = stats.reasons;
+    ret->next_run_us = ret->next_run_us ? ret->next_run_us : stats.next_us;
     if (!ret->vm_name[0] && ret->job) {
         memcpy(ret->vm_name, ret->job->vm_name, sizeof(ret->vm_name));
     }
@@ -253,7 +254,8 @@ static void call_enable(struct core *c,
                                     .start_us = v->start_us,
                                     .seeded = v->seeded,
                                     .no_start = v->no_start,
-                                    .bandwidth_bytes_s = v->bandwidth_bytes_s};
+                                    .bandwidth_bytes_s = v->bandwidth_bytes_s,
+                                    .setting = v->setting};
     memcpy(args.peer, v->host, sizeof(args.peer));
     memcpy(args.excluded, v->excluded, sizeof(args.excluded));
     core_enable(c, who, &args, verb_done, p);

@@ -28,7 +28,12 @@ same_disks() {
 }
 
 set_up() {
-    vr h1 enable "$VM_NAME" --to "$H2_PEER" --no-start
+    if vr h1 enable "$VM_NAME" --to "$H2_PEER" --no-start --every 29s; then
+        die 'an interval of 29 s'
+    fi
+    vr h1 enable "$VM_NAME" --to "$H2_PEER" --no-start --every 12h
+    [ "$(rel_get h1 .setting.interval_s)" = 43200 ]
+    vr h1 set "$VM_NAME" --every off
     [ "$(rel_get h1 .state)" = 1 ]
     [ "$(rel_get h2 .state)" = 2 ]
     [ -f "$replica/vda.raw.unready" ]

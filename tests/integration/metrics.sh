@@ -40,8 +40,15 @@ every_name() {
     [ "$(value h1 repl_health)" = 1 ]
     [ "$(value h1 'repl_cycles_total{result="success"}')" = 1 ]
     [ "$(value h2 'repl_cycles_total{result="success"}')" = 1 ]
-    [ "$(value h2 repl_sent_bytes_total)" = - ]
+    [ "$(value h2 repl_sent_bytes_total)" = 0 ]
     [ "$(value h1 repl_points)" = 1 ]
+    [ "$(value h1 repl_rpo_seconds)" = -1 ]
+    vr h1 set "$VM_NAME" --every 12h
+    [ "$(value h1 repl_rpo_seconds)" = 43200 ]
+    [ "$(value h1 repl_next_run_timestamp_seconds)" != 0 ]
+    vr h1 status "$VM_NAME" | grep 'replicates  *every 12h'
+    vr h1 set "$VM_NAME" --every off
+    vr h1 status "$VM_NAME" | grep 'replicates  *only when asked'
     [ "$(value h1 repl_verify_state)" = 2 ]
     [ "$(value h1 repl_build_info | wc -l)" = 1 ]
 }
@@ -71,7 +78,7 @@ certificate() {
     local end
     end=$(date -d "$(openssl x509 -in "$L/h2/certs/cert.pem" -noout -enddate | cut -d= -f2)" +%s)
     [ "$(value h1 repl_peer_cert_expiry_timestamp_seconds)" = "$end" ]
-    [ "$(value h2 repl_peer_cert_expiry_timestamp_seconds)" != - ]
+    [ "$(value h2 repl_peer_cert_expiry_timestamp_seconds)" -gt "$(date +%s)" ]
 }
 
 # A transfer slow enough to be looked at, on both sides.
@@ -91,11 +98,11 @@ transfer() {
     [ "$(value h2 repl_staging_bytes)" -gt 1000000 ]
     [ "$(value h2 repl_staging_limit_bytes)" -gt "$(value h2 repl_staging_bytes)" ]
     vr h1 pause "$VM_NAME"
-    await_value h1 'repl_queue_wait_seconds{reason="slot"}' -
     await_job h1 "$job" '.state == 5'
-    [ "$(value h1 'repl_queue_wait_seconds{reason="paused"}')" != - ]
+    [ "$(value h1 'repl_queue_wait_seconds{reason="slot"}')" = 0 ]
+    [ "$(value h1 'repl_queue_wait_seconds{reason="paused"}')" != 0 ]
     [ "$(value h1 repl_resync_phase)" = 0 ]
-    [ "$(value h2 repl_staging_bytes)" = - ] # nobody counts it while it lies
+    [ "$(value h2 repl_staging_bytes)" = 0 ] # nobody counts it while it lies
     vr h1 bandwidth "$VM_NAME" 0
     vr h1 resume "$VM_NAME"
     await_end h1 "$job"
@@ -103,7 +110,7 @@ transfer() {
     [ "$(value h1 'repl_cycles_total{result="success"}')" = 2 ]
     [ "$(value h1 repl_sent_bytes_total)" -gt $((sent + 24000000)) ]
     [ "$(value h1 repl_resync_total_bytes)" = 0 ]
-    [ "$(value h1 repl_cycle_duration_seconds)" != - ]
+    [ "$(value h1 repl_cycle_duration_seconds)" != -1 ]
 }
 
 verified() {
@@ -112,7 +119,8 @@ verified() {
     damage "$H2_DISK_1"
     vr h1 verify "$VM_NAME" --wait
     [ "$(value h1 repl_verify_state)" = 1 ]
-    [ "$(value h1 repl_resync_required)" = 1 ]
+    [ "$(value h1 'repl_resync_required{reason="replica-differs"}')" = 1 ]
+    [ "$(value h1 'repl_resync_required{reason="replica-changed"}')" = 0 ]
     [ "$(value h1 repl_health)" = 3 ]
     host restart h1 # what lasts, and what begins anew
     [ "$(value h1 repl_verify_state)" = 1 ]
@@ -120,7 +128,7 @@ verified() {
     [ "$(value h1 repl_last_success_timestamp_seconds)" != 0 ]
     vr h1 resync "$VM_NAME" --wait
     [ "$(value h1 repl_verify_state)" = 2 ]
-    [ "$(value h1 repl_resync_required)" = 0 ]
+    [ "$(value h1 'repl_resync_required{reason="replica-differs"}')" = 0 ]
 }
 
 planned() {
@@ -128,7 +136,7 @@ planned() {
     at=$(date -d '+3 hours' +%s)
     vr h1 resync "$VM_NAME" --at "$(date -u -d "@$at" +%FT%TZ)"
     [ "$(value h1 repl_next_run_timestamp_seconds)" = "$at" ]
-    [ "$(value h1 'repl_queue_wait_seconds{reason="schedule"}')" != - ]
+    [ "$(value h1 'repl_queue_wait_seconds{reason="schedule"}')" != 0 ]
     vr h1 cancel "$VM_NAME"
     [ "$(value h1 repl_next_run_timestamp_seconds)" = 0 ]
 }

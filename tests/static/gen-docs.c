@@ -287,10 +287,10 @@ static void metrics_document(void)
         SECONDS
     };
     static const struct {
-        const char *name, *label, *help, *there;
+        const char *name, *label, *help, *otherwise;
         int type;
     } rows[] = {
-#define X(id, name, type, unit, label, help, there) {name, label, help, there, type},
+#define X(id, name, type, unit, label, help, otherwise) {name, label, help, otherwise, type},
         VR_METRICS(X)
 #undef X
     };
@@ -304,16 +304,17 @@ static void metrics_document(void)
          "the other\n"
          "host's certificate), `relationship` (0; 1 with the extended replica) and `vm_id`. Names "
          "and labels\n"
-         "never change. Every metric's HELP and TYPE are always there; a value that is not known "
-         "is absent,\n"
-         "so that none means something else than it says. Counters begin at 0 when the daemon "
-         "starts.\n\n"
-         "| name | type | label | what | there |\n|---|---|---|---|---|");
+         "never change. Every series is there from the start and as long as its relationship, so "
+         "that one that\n"
+         "is missing means that the daemon is; what is not known is -1, or as the last column "
+         "says. Counters\n"
+         "begin at 0 when the daemon starts.\n\n"
+         "| name | type | label | what | otherwise |\n|---|---|---|---|---|");
     for (size_t i = 0; i < VR_COUNT(rows); i++) {
         const char *label = rows[i].label, *tick = *label ? "`" : "";
         printf("| `%s` | %s | %s%s%s | %s | %s |\n", rows[i].name,
                rows[i].type == COUNTER ? "counter" : "gauge", tick, label, tick, rows[i].help,
-               rows[i].there[0] ? rows[i].there : "always");
+               rows[i].otherwise);
     }
     puts("\nTo scrape a host over HTTPS, with a user of the role viewer:\n\n"
          "```\n"
@@ -332,7 +333,8 @@ static void metrics_document(void)
          "repl_resync_required == 1                                            # for 10 minutes\n"
          "repl_resync_phase == 2 and delta(repl_resync_compared_bytes[10m]) == 0\n"
          "repl_verify_state == 1\n"
-         "repl_peer_cert_expiry_timestamp_seconds - time() < 30 * 86400\n"
+         "0 < repl_peer_cert_expiry_timestamp_seconds < time() + 30 * 86400\n"
+         "0 < repl_rpo_seconds * 2 < repl_lag_seconds\n"
          "repl_queue_wait_seconds{reason=\"space\"} > 600\n"
          "```");
 }

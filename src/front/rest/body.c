@@ -54,7 +54,7 @@ static const struct member {
     {"monitoring_start", M_TIME_OF_DAY, B(SETTINGS), 0, OFF(settings.to.monitoring_start_s)},
     {"monitoring_interval_s", M_INTERVAL, B(SETTINGS), 0, OFF(settings.to.monitoring_interval_s)},
     {"compression", M_BOOL, B(REL_SETTINGS), 0, OFF(setting.to.compression)},
-    {"interval_s", M_SECONDS, B(REL_SETTINGS), 0, OFF(setting.to.interval_s)},
+    {"interval_s", M_SECONDS, B(ENABLE) | B(REL_SETTINGS), 0, OFF(setting.to.interval_s)},
     {"auto_resync", M_BOOL, B(REL_SETTINGS), 0, OFF(setting.to.auto_resync)},
     {"auto_start", M_TIME_OF_DAY, B(REL_SETTINGS), 0, OFF(setting.to.auto_start_s)},
     {"auto_end", M_TIME_OF_DAY, B(REL_SETTINGS), 0, OFF(setting.to.auto_end_s)},
@@ -141,7 +141,7 @@ static unsigned setting_bit(const struct member *m)
             return 1u << bits[i].field;
         }
     }
-    return 0; /* "extended" */
+    return 0; /* no setting */
 }
 
 /* "09:00" or "09:00:30" */
@@ -253,7 +253,8 @@ take_object(json_t *o, struct api_verb *verb, const char **ret_member, struct vr
             return r;
         }
         verb->settings.fields |= verb->kind == API_SETTINGS ? settings_bit(m) : 0;
-        verb->setting.fields |= verb->kind == API_REL_SETTINGS ? setting_bit(m) : 0;
+        bool of_rel = verb->kind == API_REL_SETTINGS || verb->kind == API_ENABLE;
+        verb->setting.fields |= of_rel ? setting_bit(m) : 0;
     }
     for (size_t i = 0; i < VR_COUNT(members); i++) {
         *ret_member = members[i].name;

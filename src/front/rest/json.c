@@ -255,6 +255,7 @@ json_t *rest_json_rel(const struct api_rel *rel)
     set_time(o, "peer_certificate_end", rel->peer_cert_end_us);
     set(o, "staging", staging(&rel->staging));
     set(o, "wait", wait(&rel->wait));
+    set_u64(o, "rpo_s", r->is_source ? r->setting.interval_s : 0);
     set_u64(o, "bandwidth", r->bandwidth_bytes_s);
     set(o, "setting", r->is_source ? setting(&r->setting) : json_null());
     set(o, "job", rel->job ? rest_json_job(rel->job) : json_null());

@@ -245,6 +245,7 @@ static void test_detail(void **state)
         "vm              db01 -> hv2.example:8650\n"
         "state           primary, resynchronizing\n"
         "health          warning: someone asked\n"
+        "replicates      only when asked\n"
         "safe now        failover goes to 2025-12-31 23:58:00 (2m ago)\n"
         "job             7, Resynchronizing, running, started 2025-12-31 23:59:00 by alice\n"
         "phase           comparing\n"
@@ -291,6 +292,7 @@ static void test_advice(void **state)
         {9, "{\"wait\":{\"why\":1}}", "vmreplica resync db01 starts it now"},
         {10, "{\"wait\":{\"why\":2}}", "other transfers run"},
         {10, "{\"wait\":{\"why\":3}}", "vmreplica peer test hv2.example:8650 says"},
+        {10, "{\"wait\":{\"why\":6}}", "with a new instant of the disks"},
         {11, "{\"wait\":{\"why\":4}}", "make room on hv2.example:8650"},
         {11, "{\"wait\":{\"why\":5}}", "vmreplica resume db01 goes on"},
         {10, "{\"job\":{\"state\":4}}", "vmreplica pause db01"},
@@ -311,7 +313,10 @@ static void test_late(void **state)
 {
     static const struct {
         const char *more, *cell;
-    } rows[] = {{"{}", " 2m "}, {"{\"rpo_s\":300}", " 2m/5m "}, {"{\"rpo_s\":60}", " 2m/1m! "}};
+    } rows[] = {{"{}", " 2m "},
+                {"{\"rpo_s\":300}", " 2m/5m "},
+                {"{\"rpo_s\":60}", " 2m/1m "},
+                {"{\"rpo_s\":59}", " 2m/59s! "}};
     for (size_t i = 0; i < VR_COUNT(rows); i++) {
         struct status_view view = {.now_us = NOW};
         json_t *a = answer_of(rel("db01", 3, 1, rows[i].more), NULL);

@@ -95,6 +95,9 @@ static void test_a_cycle_sends(void **state)
     assert_int_equal(window(f)->successes, 1);
     assert_int_equal(window(f)->latency_us, 10 * SEC);
     assert_int_equal(core_tick(f->c), T0 + 2 * INTERVAL);
+    struct core_stats s;
+    assert_true(core_stats(f->c, &f->vm.id, 0, &s));
+    assert_int_equal(s.next_us, T0 + 2 * INTERVAL);
     assert_non_null(strstr(f->events, "delta-sent"));
     assert_null(strstr(f->events, "job-")); /* one line a cycle */
     assert_null(strstr(f->events, "compare"));
@@ -323,6 +326,21 @@ static void test_ends(void **state)
         assert_int_equal(f->rels[0].state, rows[i].to);
         fake_free(f);
     }
+}
+
+/* The VM was started while it was read: the network did nothing wrong. */
+static void test_instant_ended(void **state)
+{
+    struct fake *f = replicating();
+    uint64_t id = delta_at(f, T0 + INTERVAL);
+    struct core_transfer_result res = {.result = -VR_E_TIMEOUT, .instant_ended = true};
+    core_on_transfer_end(f->c, id, &res);
+    assert_int_equal(window(f)->network_failures, 0);
+    assert_int_equal(window(f)->failures, 1);
+    struct core_stats s;
+    assert_true(core_stats(f->c, &f->vm.id, 0, &s));
+    assert_int_equal(s.next_us, f->now + MIN); /* the next try */
+    fake_free(f);
 }
 
 static void test_lane_cannot_start(void **state)
@@ -593,6 +611,7 @@ int main(void)
         T(test_refusals_of_the_peer),
         T(test_replica_moved),
         T(test_ends),
+        T(test_instant_ended),
         T(test_lane_cannot_start),
         T(test_store_fails),
         T(test_crash_after_every_save),

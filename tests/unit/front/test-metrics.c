@@ -166,14 +166,24 @@ static void test_fresh(void **state)
     has(text, "repl_oldest_unverified_seconds" L() "5.500000");
     has(text, "repl_resync_phase" L() "0");
     has(text, "repl_freeze_failures_total" L() "0");
-    has_not(text, "repl_lag_seconds{");
-    has_not(text, "repl_rpo_seconds{");
-    has_not(text, "repl_pending_bytes{");
-    has_not(text, "repl_freeze_seconds{");
-    has_not(text, "repl_queue_wait_seconds{");
-    has_not(text, "repl_staging_bytes{");
-    has_not(text, "repl_cycle_duration_seconds{");
-    has_not(text, "repl_peer_cert_expiry_timestamp_seconds{");
+    has(text, "repl_lag_seconds" L() "-1");
+    has(text, "repl_rpo_seconds" L() "-1");
+    has(text, "repl_pending_bytes" L() "-1");
+    has(text, "repl_freeze_seconds" L() "0");
+    has(text, "repl_queue_wait_seconds" L(",reason=\"slot\"") "0");
+    has(text, "repl_queue_wait_seconds" L(",reason=\"disks\"") "0");
+    has(text, "repl_resync_required" L(",reason=\"resynchronization-required\"") "0");
+    has(text, "repl_resync_required" L(",reason=\"interrupted\"") "0");
+    has_not(text, "reason=\"slow\"");
+    has(text, "repl_staging_bytes" L() "0");
+    has(text, "repl_staging_limit_bytes" L() "-1");
+    has(text, "repl_cycle_duration_seconds" L() "-1");
+    has(text, "repl_peer_cert_expiry_timestamp_seconds" L() "0");
+    for (size_t i = 0; i < VR_METRIC_COUNT; i++) { /* every one has its series */
+        char series[128];
+        snprintf(series, sizeof(series), "\n%s{", vr_metrics[i].name);
+        assert_non_null(strstr(text, series));
+    }
     free(text);
 }
 
@@ -189,7 +199,9 @@ static void test_values(void **state)
     fresh(&rels[0]);
     struct api_rel *rel = &rels[0];
     rel->rel.state = VR_REL_RESYNC_REQUIRED;
+    rel->rel.cause = VR_WHY_CHANGED_ALONE;
     rel->rel.needs_decision = true;
+    rel->rel.setting.interval_s = 300;
     rel->rel.last_sync_us = NOW - 90000000;
     rel->rel.verified_us = NOW - 10000000;
     rel->rel.verify = VR_VERIFY_DIFFERS;
@@ -210,7 +222,9 @@ static void test_values(void **state)
                                            .freeze_failures = 6,
                                            .frozen_us = 250000};
     char *text = ask(4096);
-    has(text, "repl_resync_required" L() "1");
+    has(text, "repl_resync_required" L(",reason=\"replica-changed\"") "1");
+    has(text, "repl_resync_required" L(",reason=\"resynchronization-required\"") "0");
+    has(text, "repl_rpo_seconds" L() "300");
     has(text, "repl_lineage_conflict" L() "1");
     has(text, "repl_lag_seconds" L() "90");
     has(text, "repl_recoverable_timestamp_seconds" L() "1999999910.500000");
@@ -234,21 +248,24 @@ static void test_values(void **state)
     has(text, "repl_verify_state" L() "1");
     has(text, "repl_oldest_unverified_seconds" L() "10");
     has(text, "repl_staging_bytes" L() "11");
-    has_not(text, "repl_staging_limit_bytes{"); /* nobody looked yet */
+    has(text, "repl_staging_limit_bytes" L() "-1"); /* nobody looked yet */
     has(text, "repl_points" L() "1");
     has(text, "repl_queue_wait_seconds" L(",reason=\"space\"") "3");
     has(text, "repl_peer_cert_expiry_timestamp_seconds" L() "2100000000");
     free(text);
     /* what only the side that sends knows */
     rel->rel.is_source = false;
+    rel->rel.cause = VR_WHY_NONE;
     job.state = VR_JOB_SUSPENDED;
     rel->staging.limit_bytes = 12;
     rel->rel.last_sync_us = NOW + 7; /* a clock that was set back */
     text = ask(4096);
-    has_not(text, "repl_sent_bytes_total{");
-    has_not(text, "repl_verify_state{");
-    has_not(text, "repl_oldest_unverified_seconds{");
-    has_not(text, "repl_pending_bytes{");
+    has(text, "repl_sent_bytes_total" L() "0");
+    has(text, "repl_verify_state" L() "2");
+    has(text, "repl_oldest_unverified_seconds" L() "-1");
+    has(text, "repl_pending_bytes" L() "-1");
+    has(text, "repl_rpo_seconds" L() "-1");
+    has(text, "repl_resync_required" L(",reason=\"resynchronization-required\"") "1");
     has(text, "repl_resync_phase" L() "0");
     has(text, "repl_staging_limit_bytes" L() "12");
     has(text, "repl_lag_seconds" L() "0");

@@ -450,8 +450,10 @@ static void test_members(void **state)
     assert_int_equal(fake.verb.start_us, 1796086800000000ull);
     r = ask("POST", "/api/v1/vms/db01/enable",
             "{\"to\":\"hv2:8651\",\"exclude\":[\"swap\",\"tmp\"],\"seeded\":true,"
-            "\"no_start\":false,\"bandwidth\":9007199254740993}");
+            "\"no_start\":false,\"bandwidth\":9007199254740993,\"interval_s\":300}");
     assert_int_equal(r->status, 202);
+    assert_int_equal(fake.verb.setting.fields, 1u << VR_SETTING_INTERVAL);
+    assert_int_equal(fake.verb.setting.to.interval_s, 300);
     assert_string_equal(fake.verb.host, "hv2:8651");
     assert_int_equal(fake.verb.nexcluded, 2);
     assert_string_equal(fake.verb.excluded[1], "tmp");
