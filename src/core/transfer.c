@@ -501,6 +501,7 @@ static void start_lane(struct core *c, struct job_entry *e, const struct rel_ent
         .rel = rel->r,
         .kind = kind_of(&e->j, &rel->r),
         .force = e->j.force,
+        .delta = job_is_delta(&e->j),
         .restart = e->j.restart && e->tries == 0,
         .source_is_replica = e->j.rel_number == 1,
     };

@@ -48,6 +48,7 @@ struct vr_peer_request {
     uint64_t instant_us;
     bool force;   /* a person decided to overwrite a conflicting lineage */
     bool restart; /* throw away what is staged */
+    bool hinted;  /* HINT frames follow, relative to history[0] */
     uint8_t secret[32], nonce[32];
 };
 
@@ -61,5 +62,6 @@ struct vr_peer_reply {
     bool proposed_done;              /* the replica is at `proposed`: that transfer had completed */
     uint64_t bytes_staged;           /* kept from an interrupted transfer */
     uint64_t bytes_free;             /* for staging */
+    bool hinted;                     /* OPEN: only what the hint names is compared */
     uint8_t nonce[32];               /* OPEN */
 };

@@ -80,6 +80,11 @@ VR_MUST_CHECK int digest_root_new(struct digest *d,
                                   uint64_t size_bytes,
                                   struct digest_root **ret,
                                   struct vr_err *err);
+/* The root will leave nodes out: it is bound to the generation that they are taken from. At once
+ * after digest_root_new. */
+void digest_root_based(struct digest_root *r, const struct vr_uuid *base);
+/* Nodes that were not compared, of a root with a base. */
+void digest_root_skip(struct digest_root *r, uint64_t nodes);
 void digest_root_add(struct digest_root *r, const uint8_t tag[DIGEST_TAG], uint64_t times);
 void digest_root_final(struct digest_root *r, uint8_t ret[DIGEST_ROOT]);
 void digest_root_free(struct digest_root *r);

@@ -23,6 +23,7 @@ enum lane_status {
 /* --- source --- */
 
 struct source;
+struct hint;
 
 struct source_params {
     struct vr_peer_request open; /* op OPEN; secret and nonce are filled by source_new */
@@ -36,6 +37,11 @@ struct source_params {
     /* The bytes of a DEFINITION (transport/msg.h) of the same instant; borrowed. NULL: none. */
     const void *definition;
     uint32_t definition_len;
+    /* Of a delta: what may have changed on these disks since open.history[0] (resync/hint.h).
+     * Borrowed; nodes may be added to it. NULL: everything is compared. */
+    struct hint *hint;
+    /* How a new generation is called; nil: by chance. */
+    struct vr_uuid proposes;
     /* Is the instant still whole (locks held, nothing changed)? Called when everything is sent and
      * again before ROOTS and COMMIT go out. */
     int (*instant_check)(void *ctx, struct vr_err *err);

@@ -18,7 +18,7 @@ struct reader {
     uint16_t disk;
     struct digest *digest;
     struct overlay *overlay;
-    uint64_t pos, prefetched;
+    uint64_t pos, end, prefetched;
     uint64_t ahead_until; /* reading ahead is of use below this: something near was not cached */
     struct block_extent ext[EXTENTS];
     size_t next, count;
@@ -46,6 +46,7 @@ int reader_new(struct block_dev *dev,
                          .digest = d,
                          .overlay = overlay,
                          .buf = buf,
+                         .end = dev->size_bytes,
                          .ahead_until = PREFETCH_AHEAD};
     *ret = r;
     return 0;
@@ -62,6 +63,16 @@ void reader_free(struct reader *r)
 uint64_t reader_pos(const struct reader *r)
 {
     return r->pos;
+}
+
+void reader_seek(struct reader *r, uint64_t pos, uint64_t end)
+{
+    vr_assert(pos >= r->pos && pos <= end && end <= r->dev->size_bytes);
+    r->pos = pos;
+    r->end = end;
+    if (pos == r->dev->size_bytes) {
+        block_unmap(r->dev); /* as in reader_next */
+    }
 }
 
 /* Makes r->ext[r->next] the extent that contains off. */
@@ -88,7 +99,7 @@ static int find_extent(struct reader *r, uint64_t off, struct vr_err *err)
 static int zero_until(struct reader *r, uint64_t *ret_end, struct vr_err *err)
 {
     uint64_t end = r->pos;
-    while (end < r->dev->size_bytes) {
+    while (end < r->end) {
         int x = find_extent(r, end, err);
         if (x < 0) {
             return x;
@@ -99,7 +110,7 @@ static int zero_until(struct reader *r, uint64_t *ret_end, struct vr_err *err)
         }
         end = e->off + e->len;
     }
-    *ret_end = end;
+    *ret_end = VR_MIN(end, r->end);
     return 0;
 }
 
@@ -243,7 +254,7 @@ static void tag_chunk(struct reader *r, uint32_t first_leaf, uint32_t len, struc
 
 static void prefetch(struct reader *r)
 {
-    uint64_t size = r->dev->size_bytes;
+    uint64_t size = r->end;
     uint64_t want = VR_MIN(size, r->pos + PREFETCH_AHEAD);
     uint64_t from = VR_MAX(r->prefetched, r->pos);
     bool of_use = r->dev->views_are_hinted || r->pos < r->ahead_until;
@@ -347,7 +358,7 @@ int reader_next(struct reader *r,
                 struct node_tags *tags,
                 struct vr_err *err)
 {
-    vr_assert(r->pos < r->dev->size_bytes);
+    vr_assert(r->pos < r->end);
     int x = next_item(r, ret, tags, err);
     if (x == 0 && r->pos == r->dev->size_bytes) {
         block_unmap(r->dev); /* not when freed: the device may be closed by then */

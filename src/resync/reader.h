@@ -30,4 +30,7 @@ DEFINE_CLEANUP(struct reader *, reader_free)
 /* Next node or zero stretch. Tags of a data node go to *tags. Must not be called at the end. */
 VR_MUST_CHECK int
 reader_next(struct reader *r, struct reader_item *ret, struct node_tags *tags, struct vr_err *err);
+/* Goes on at `pos`, which lies ahead and is a node's first byte, or the end; what follows is asked
+ * for, and looked at, up to `end` only (a node's end) until the next call. */
+void reader_seek(struct reader *r, uint64_t pos, uint64_t end);
 uint64_t reader_pos(const struct reader *r); /* bytes; == the device's size at the end */

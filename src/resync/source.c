@@ -35,7 +35,8 @@ static int send_open(struct source *s, struct vr_err *err)
         r = link_send(s->link, MSG_REQUEST, b.data, b.len, NULL, 0, err);
     }
     vr_buf_deinit(&b);
-    return r;
+    /* At once: whoever does not know of hints skips these frames, and does not say `hinted`. */
+    return r == 0 && s->p.open.hinted ? hint_send(s->p.hint, s->link, err) : r;
 }
 
 int source_new(const struct source_params *p,
@@ -50,6 +51,7 @@ int source_new(const struct source_params *p,
     s->p = *p;
     s->link = link;
     s->p.open.op = VR_PEER_OPEN;
+    s->p.open.hinted = p->hint && p->open.nhistory > 0 && p->open.kind == VR_TRANSFER_RESYNC;
     s->p.random(s->p.ctx, s->p.open.secret, sizeof s->p.open.secret);
     s->p.random(s->p.ctx, s->p.open.nonce, sizeof s->p.open.nonce);
     layout_init(&s->layout, &s->p.open);
@@ -126,6 +128,16 @@ static int send_definition(struct source *s, struct vr_err *err)
                      zstd ? packed : s->p.definition, zstd ? len : n, err);
 }
 
+/* Does the target leave out what the hint does not name? Only from the generation it is about. */
+static int take_hint(struct source *s, const struct vr_peer_reply *reply, struct vr_err *err)
+{
+    const struct vr_peer_request *o = &s->p.open;
+    s->hint = reply->hinted ? s->p.hint : NULL;
+    bool wrong = reply->hinted && (!o->hinted || reply->changed_alone ||
+                                   !vr_uuid_eq(&reply->generation.uuid, &o->history[0]));
+    return wrong ? vr_fail(err, VR_E_PROTOCOL, "the replica host leaves out what it must not") : 0;
+}
+
 static int on_reply(struct source *s, const void *p, size_t n, struct vr_err *err)
 {
     struct vr_peer_reply reply;
@@ -139,11 +151,18 @@ static int on_reply(struct source *s, const void *p, size_t n, struct vr_err *er
         return vr_fail(err, (enum vr_err_kind) - reply.result, "replica host: %.200s", reply.text);
     }
     s->progress.bytes_staged = reply.bytes_staged;
+    r = take_hint(s, &reply, err);
+    if (r < 0) {
+        return r;
+    }
     r = digest_new(o->secret, o->nonce, reply.nonce, &o->job, &o->vm_id, o->rel_number, &s->digest,
                    err);
     for (uint32_t i = 0; r == 0 && i < o->ndisks; i++) {
         r = digest_root_new(s->digest, &o->vm_id, &o->instant, i, o->disks[i].name,
                             o->disks[i].size_bytes, &s->root[i], err);
+        if (r == 0 && s->hint) {
+            digest_root_based(s->root[i], &o->history[0]);
+        }
     }
     if (r == 0 && s->use_definition) {
         r = send_definition(s, err);
@@ -183,14 +202,16 @@ static void fill_report(struct source *s, const struct msg_roots *m, bool equal)
     for (uint32_t i = 0; i < o->ndisks; i++) {
         struct vr_report_disk *d = &rep->disks[i];
         memcpy(d->name, o->disks[i].name, sizeof d->name);
-        d->size_bytes = d->bytes_compared = o->disks[i].size_bytes;
+        d->size_bytes = o->disks[i].size_bytes;
+        d->bytes_compared = d->size_bytes - s->disk_skipped[i];
         d->bytes_differing = s->disk_differing[i];
         d->bytes_sent = s->disk_sent[i];
         memcpy(d->source_root, s->own_root[i], DIGEST_ROOT);
         memcpy(d->target_root, m->roots + (size_t)i * DIGEST_ROOT, DIGEST_ROOT);
     }
     snprintf(rep->outcome, sizeof rep->outcome, "%s",
-             equal                                  ? "equal"
+             equal && s->hint                       ? "equal where it may have changed"
+             : equal                                ? "equal"
              : s->p.open.kind == VR_TRANSFER_VERIFY ? "different"
                                                     : "proof failed");
 }
@@ -287,6 +308,8 @@ static int on_frame(struct source *s, uint8_t type, const void *p, size_t n, str
         return streaming ? source_on_digests(s, p, n, err) : unexpected(s, type, err);
     case MSG_ZEROES:
         return streaming ? source_on_zeroes(s, p, n, err) : unexpected(s, type, err);
+    case MSG_SKIPPED:
+        return streaming && s->hint ? source_on_skipped(s, p, n, err) : unexpected(s, type, err);
     case MSG_DETAIL:
         return streaming ? source_on_detail(s, p, n, err) : unexpected(s, type, err);
     case MSG_CREDIT:
@@ -333,7 +356,7 @@ static int propose(struct source *s, struct vr_err *err)
         return r;
     }
     s->p.random(s->p.ctx, random, sizeof random);
-    s->proposed = vr_uuid_from_random(random);
+    s->proposed = vr_uuid_is_nil(&s->p.proposes) ? vr_uuid_from_random(random) : s->p.proposes;
     s->wants_proposed = true;
     s->state = SOURCE_PROPOSE;
     s->progress.phase = VR_PHASE_PROVE;

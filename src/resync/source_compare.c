@@ -45,7 +45,11 @@ static void tags_put(struct source *s, struct node_tags *t)
     }
 }
 
-/* --- what the target tells --- */
+/* --- what the target tells ---
+ *
+ * With a hint: what the target compares although the hint does not name it (blocks are staged
+ * there) is added to the hint. So of a node that was told, the hint says whether it is compared.
+ */
 
 static int peer_push(struct source *s, const struct peer_entry *e, struct vr_err *err)
 {
@@ -57,6 +61,9 @@ static int peer_push(struct source *s, const struct peer_entry *e, struct vr_err
     }
     s->peer[(s->peer_head + s->peer_n++) % PEER_CAP] = *e;
     s->peer_next = e->first + e->count;
+    if (s->hint && !e->skipped) {
+        hint_add(s->hint, e->first, e->count);
+    }
     return 0;
 }
 
@@ -81,6 +88,21 @@ int source_on_zeroes(struct source *s, const void *p, size_t n, struct vr_err *e
     }
     struct peer_entry e = {.first = m.first, .count = m.count, .zero = true};
     return peer_push(s, &e, err);
+}
+
+int source_on_skipped(struct source *s, const void *p, size_t n, struct vr_err *err)
+{
+    struct msg_range m;
+    int r = msg_get_range(p, n, &m, err);
+    if (r < 0) {
+        return r;
+    }
+    struct peer_entry e = {.first = m.first, .count = m.count, .skipped = true};
+    r = peer_push(s, &e, err);
+    if (r == 0 && hint_has_any(s->hint, m.first, m.count)) {
+        r = vr_fail(err, VR_E_PROTOCOL, "the replica host leaves out what may have changed");
+    }
+    return r;
 }
 
 static uint32_t node_len(const struct source *s, uint64_t node)
@@ -199,10 +221,38 @@ static void root_add_zero(struct source *s, uint16_t disk, uint64_t first, uint6
     }
 }
 
+/* Where nodes from read_node on, of this disk, end that are all compared, or all skipped by now. */
+static uint64_t alike_until(const struct source *s)
+{
+    uint64_t size = s->layout.size[s->read_disk];
+    uint64_t end = layout_node(&s->layout, s->read_disk, size - 1) + 1;
+    bool in = hint_has(s->hint, s->read_node);
+    end = in ? end : VR_MIN(end, s->peer_next);
+    return s->read_node + hint_run(s->hint, s->read_node, end);
+}
+
+/* True: nodes were skipped; false: the reader is where the next ones to be compared are. */
+static bool skip_some(struct source *s)
+{
+    uint64_t size = s->layout.size[s->read_disk], first = s->layout.first[s->read_disk];
+    uint64_t until = alike_until(s), end = VR_MIN((until - first) * DIGEST_NODE, size);
+    if (hint_has(s->hint, s->read_node)) {
+        reader_seek(s->reader, reader_pos(s->reader), end);
+        return false;
+    }
+    struct own_entry *e = &s->own[(s->own_head + s->own_n++) % OWN_CAP];
+    *e = (struct own_entry){.first = s->read_node, .count = until - s->read_node, .skipped = true};
+    digest_root_skip(s->root[s->read_disk], e->count);
+    s->disk_skipped[s->read_disk] += end - reader_pos(s->reader);
+    reader_seek(s->reader, end, end);
+    s->read_node = until;
+    return true;
+}
+
 static int read_one(struct source *s, struct vr_err *err)
 {
     int r = next_disk(s, err);
-    if (r < 0) {
+    if (r < 0 || (s->hint && skip_some(s))) {
         return r;
     }
     struct node_tags *tags = tags_get(s);
@@ -230,8 +280,10 @@ static int read_one(struct source *s, struct vr_err *err)
 
 static bool may_read(const struct source *s)
 {
-    return s->read_node < s->layout.nodes && s->own_n < OWN_CAP && s->tags_in_use < OWN_CAP &&
-           s->pending_n < PENDING_CAP;
+    bool more = s->read_node < s->layout.nodes;
+    bool known =
+        more && (!s->hint || s->read_node < s->peer_next || hint_has(s->hint, s->read_node));
+    return known && s->own_n < OWN_CAP && s->tags_in_use < OWN_CAP && s->pending_n < PENDING_CAP;
 }
 
 /* --- comparing --- */
@@ -277,7 +329,10 @@ static int compare_one(struct source *s, struct vr_err *err)
     struct own_entry *o = &s->own[s->own_head];
     struct peer_entry *p = &s->peer[s->peer_head];
     uint64_t node = s->compared, n = 1;
-    if (!o->tags && p->zero) {
+    if (o->skipped != p->skipped) {
+        return out_of_order(err, "digests of what it left out");
+    }
+    if (o->skipped || (!o->tags && p->zero)) {
         n = VR_MIN(o->count, p->count);
         own_drop(s, n);
         peer_drop(s, n);

@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include "resync/digest.h"
+#include "resync/hint.h"
 #include "resync/lane.h"
 #include "resync/layout.h"
 #include "resync/pace.h"
@@ -13,17 +14,18 @@
 #include "transport/msg.h"
 #include "util/buf.h"
 
-/* What this side knows about nodes it has read and not yet compared: a stretch of zeroes, or one
- * node's tags. */
+/* What this side knows about nodes it has read and not yet compared: a stretch of zeroes, one
+ * node's tags, or a stretch that is not compared. */
 struct own_entry {
     uint64_t first, count;
-    struct node_tags *tags; /* NULL: zero */
+    struct node_tags *tags; /* NULL: zero, or skipped */
+    bool skipped;
 };
 
-/* What the target told: a stretch of zeroes, or one node's tag. */
+/* What the target told: a stretch of zeroes, one node's tag, or a stretch that is not compared. */
 struct peer_entry {
     uint64_t first, count;
-    bool zero;
+    bool zero, skipped;
     uint8_t tag[DIGEST_TAG];
 };
 
@@ -65,6 +67,7 @@ struct source {
     enum source_state state;
     struct digest *digest;
     struct layout layout;
+    struct hint *hint; /* borrowed; what the target does not skip is added. NULL: none is used */
     bool use_zstd, use_definition;
     uint64_t now_us, waited_since_us, pinged_us;
     struct vr_buf msg; /* scratch for one message's head */
@@ -109,12 +112,13 @@ struct source {
     bool cancel_asked;
     struct vr_progress progress;
     struct source_outcome out;
-    uint64_t disk_differing[VR_DISKS_MAX], disk_sent[VR_DISKS_MAX];
+    uint64_t disk_differing[VR_DISKS_MAX], disk_sent[VR_DISKS_MAX], disk_skipped[VR_DISKS_MAX];
 };
 
 /* --- source_compare.c --- */
 VR_MUST_CHECK int source_on_digests(struct source *s, const void *p, size_t n, struct vr_err *err);
 VR_MUST_CHECK int source_on_zeroes(struct source *s, const void *p, size_t n, struct vr_err *err);
+VR_MUST_CHECK int source_on_skipped(struct source *s, const void *p, size_t n, struct vr_err *err);
 VR_MUST_CHECK int source_on_detail(struct source *s, const void *p, size_t n, struct vr_err *err);
 /* Compares, sends, reads: a bounded piece of each. *ret_worked: something was done. */
 VR_MUST_CHECK int source_stream(struct source *s, bool *ret_worked, struct vr_err *err);

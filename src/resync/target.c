@@ -142,6 +142,9 @@ static int target_init(struct target *t, struct vr_err *err)
         r = open_staging(t, err);
     }
     if (r == 0) {
+        r = target_open_hint(t, err);
+    }
+    if (r == 0) {
         r = open_disks(t, err);
     }
     t->progress.phase = VR_PHASE_COMPARE;
@@ -182,6 +185,7 @@ void target_free(struct target *t)
     commit_free(t->commit);
     run_writer_free(t->writer);
     target_digest_free(t);
+    hint_free(t->hint);
     target_readback_free(t);
     overlay_free(t->overlay);
     for (size_t i = 0; i < VR_DISKS_MAX; i++) {
@@ -347,6 +351,9 @@ static int on_cancel(struct target *t, struct vr_err *err)
 static int on_frame(struct target *t, uint8_t type, const void *p, size_t n, struct vr_err *err)
 {
     bool comparing = t->state == TARGET_COMPARE;
+    if (type == MSG_HINT && comparing && t->hint) {
+        return target_on_hint(t, p, n, err);
+    }
     if (type >= 128 || type == MSG_PING) {
         return 0;
     }

@@ -47,7 +47,9 @@ static int flush_batch(struct target *t, struct vr_err *err)
     return r;
 }
 
-static int tell_zero(struct target *t, uint64_t first, uint64_t count, struct vr_err *err)
+/* type: ZEROES or SKIPPED. */
+static int
+tell_range(struct target *t, uint8_t type, uint64_t first, uint64_t count, struct vr_err *err)
 {
     int r = flush_batch(t, err);
     if (r < 0) {
@@ -56,7 +58,7 @@ static int tell_zero(struct target *t, uint64_t first, uint64_t count, struct vr
     struct msg_range m = {first, count};
     vr_buf_reset(&t->msg);
     msg_put_range(&t->msg, &m);
-    return link_send(t->link, MSG_ZEROES, t->msg.data, t->msg.len, NULL, 0, err);
+    return link_send(t->link, type, t->msg.data, t->msg.len, NULL, 0, err);
 }
 
 static int
@@ -82,10 +84,83 @@ static int next_disk(struct target *t, struct vr_err *err)
     return reader_new(t->dev[t->read_disk], t->read_disk, t->digest, t->overlay, &t->reader, err);
 }
 
+/*
+ * Is only what the hint names compared? When it is about the generation that is here, and that is
+ * here as it was committed.
+ */
+int target_open_hint(struct target *t, struct vr_err *err)
+{
+    const struct vr_peer_request *o = &t->p.open;
+    const struct vr_uuid *here = &t->replica->sc.rel.generation.uuid;
+    bool good = o->hinted && o->kind == VR_TRANSFER_RESYNC && !o->force && !t->direct &&
+                !t->p.reply.changed_alone && o->nhistory > 0 && vr_uuid_eq(&o->history[0], here) &&
+                vr_uuid_eq(&t->p.reply.generation.uuid, here);
+    t->p.reply.hinted = false;
+    if (!good || t->layout.nodes == 0 || t->layout.nodes > MSG_HINT_NODES_MAX) {
+        return 0;
+    }
+    int r = hint_new(o, &t->hint, err);
+    t->p.reply.hinted = t->awaits_hint = r == 0;
+    for (uint32_t i = 0; r == 0 && i < o->ndisks; i++) {
+        digest_root_based(t->root[i], here);
+    }
+    return r;
+}
+
+int target_on_hint(struct target *t, const void *p, size_t n, struct vr_err *err)
+{
+    bool whole;
+    int r = hint_take(t->hint, p, n, &whole, err);
+    t->awaits_hint = r == 0 && !whole;
+    return r;
+}
+
+/* How many nodes from read_node on, of this disk, are not compared: what the hint does not name, up
+ * to the next block that is staged. A commit writes what is staged, so that must be proven. */
+static int skippable(struct target *t, uint64_t disk_end, uint64_t *ret, struct vr_err *err)
+{
+    uint64_t staged = UINT64_MAX, n = hint_run(t->hint, t->read_node, disk_end);
+    int r = t->overlay ? overlay_next(t->overlay, t->read_disk, reader_pos(t->reader), &staged, err)
+                       : 0;
+    if (r == 0 && staged < t->layout.size[t->read_disk]) {
+        n = VR_MIN(n, layout_node(&t->layout, t->read_disk, staged) - t->read_node);
+    }
+    *ret = n;
+    return r;
+}
+
+/* *ret_skipped: nodes were skipped. Else the reader is where the next ones to be compared are. */
+static int skip_some(struct target *t, bool *ret_skipped, struct vr_err *err)
+{
+    uint64_t size = t->layout.size[t->read_disk], first = t->layout.first[t->read_disk];
+    uint64_t disk_end = layout_node(&t->layout, t->read_disk, size - 1) + 1, n = 0;
+    bool named = hint_has(t->hint, t->read_node);
+    int r = named ? 0 : skippable(t, disk_end, &n, err);
+    *ret_skipped = n > 0;
+    if (r < 0) {
+        return r;
+    }
+    uint64_t until = n ? t->read_node + n
+                       : t->read_node + (named ? hint_run(t->hint, t->read_node, disk_end) : 1);
+    uint64_t end = VR_MIN((until - first) * DIGEST_NODE, size);
+    reader_seek(t->reader, n ? end : reader_pos(t->reader), end);
+    if (n) {
+        struct told *e = &t->told[(t->told_head + t->told_n++) % TOLD_CAP];
+        *e = (struct told){.first = t->read_node, .count = n, .skipped = true};
+        t->read_node = until;
+        r = tell_range(t, MSG_SKIPPED, e->first, n, err);
+    }
+    return r;
+}
+
 static int digest_one(struct target *t, struct vr_err *err)
 {
+    bool skipped = false;
     int r = next_disk(t, err);
-    if (r < 0) {
+    if (r == 0 && t->hint) {
+        r = skip_some(t, &skipped, err);
+    }
+    if (r < 0 || skipped) {
         return r;
     }
     struct node_tags *tags = malloc(sizeof *tags);
@@ -104,7 +179,7 @@ static int digest_one(struct target *t, struct vr_err *err)
     t->read_node += e->count;
     if (item.zero) {
         free(tags);
-        return tell_zero(t, e->first, e->count, err);
+        return tell_range(t, MSG_ZEROES, e->first, e->count, err);
     }
     e->tags = tags;
     t->data_nodes++;
@@ -113,7 +188,7 @@ static int digest_one(struct target *t, struct vr_err *err)
 
 static bool may_digest(const struct target *t)
 {
-    return t->read_node < t->layout.nodes && t->data_nodes < MSG_WINDOW_NODES &&
+    return t->read_node < t->layout.nodes && !t->awaits_hint && t->data_nodes < MSG_WINDOW_NODES &&
            t->told_n < TOLD_CAP && link_pending(t->link) < LINK_FULL;
 }
 
@@ -239,7 +314,9 @@ int target_finalize(struct target *t, uint64_t node, struct vr_err *err)
                            "the primary host decides about a node it was not told");
         }
         uint64_t n = VR_MIN(e->count, node - t->final_node);
-        if (e->tags) {
+        if (e->skipped) {
+            digest_root_skip(t->root[node_disk(t, e->first)], n);
+        } else if (e->tags) {
             digest_root_add(t->root[node_disk(t, e->first)], e->tags->node, 1);
         } else {
             add_zeroes(t, e->first, n);
@@ -260,7 +337,7 @@ int target_activate(struct target *t, uint64_t node, struct vr_err *err)
         return r;
     }
     const struct told *e = t->told_n ? &t->told[t->told_head] : NULL;
-    if (node != t->final_node || !e || e->first != node) {
+    if (node != t->final_node || !e || e->first != node || e->skipped) {
         return vr_fail(err, VR_E_PROTOCOL, "the primary host sends differences out of order");
     }
     *t->active_tags = e->tags ? *e->tags : *digest_zero(t->digest, node_len(t, node));

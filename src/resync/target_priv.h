@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include "resync/digest.h"
+#include "resync/hint.h"
 #include "resync/lane.h"
 #include "resync/layout.h"
 #include "resync/reader.h"
@@ -12,11 +13,13 @@
 #include "transport/msg.h"
 #include "util/buf.h"
 
-/* Told to the source and not yet decided: a stretch of zeroes, or one node with its tags. */
+/* Told to the source and not yet decided: a stretch of zeroes, one node with its tags, or a stretch
+ * that is not compared. */
 struct told {
     uint64_t first, count;
-    struct node_tags *tags; /* NULL: zero */
-    uint64_t staged[4];     /* blocks that an earlier run has */
+    struct node_tags *tags; /* NULL: zero, or skipped */
+    bool skipped;
+    uint64_t staged[4]; /* blocks that an earlier run has */
 };
 
 #define TOLD_CAP (2 * MSG_WINDOW_NODES + 2)
@@ -47,6 +50,8 @@ struct target {
     struct run_writer *writer;
     bool direct; /* initial transfer onto images of our own: no staging */
 
+    struct hint *hint; /* NULL: everything is compared */
+    bool awaits_hint;  /* not all of it has come */
     struct reader *reader;
     uint16_t read_disk;
     uint64_t read_node;
@@ -92,6 +97,8 @@ struct target {
 /* --- target_digest.c --- */
 /* Reads and tells a bounded number of nodes. */
 VR_MUST_CHECK int target_digest_some(struct target *t, bool *ret_worked, struct vr_err *err);
+VR_MUST_CHECK int target_open_hint(struct target *t, struct vr_err *err);
+VR_MUST_CHECK int target_on_hint(struct target *t, const void *p, size_t n, struct vr_err *err);
 VR_MUST_CHECK int target_on_want(struct target *t, const void *p, size_t n, struct vr_err *err);
 VR_MUST_CHECK int target_on_settled(struct target *t, const void *p, size_t n, struct vr_err *err);
 /* Puts every node below `node` into its root. They are decided. */

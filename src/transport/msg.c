@@ -112,7 +112,7 @@ void msg_put_request(struct vr_buf *b, const struct vr_peer_request *m)
     put_uuid(b, &m->job);
     put_uuid(b, &m->instant);
     vr_buf_u64(b, m->instant_us);
-    vr_buf_u8(b, (uint8_t)((m->force ? 1 : 0) | (m->restart ? 2 : 0)));
+    vr_buf_u8(b, (uint8_t)((m->force ? 1 : 0) | (m->restart ? 2 : 0) | (m->hinted ? 4 : 0)));
     vr_buf_bytes(b, m->secret, sizeof m->secret);
     vr_buf_bytes(b, m->nonce, sizeof m->nonce);
 }
@@ -165,6 +165,7 @@ int msg_get_request(const void *p, size_t n, struct vr_peer_request *ret, struct
     uint8_t flags = vr_rd_u8(&rd);
     ret->force = flags & 1;
     ret->restart = flags & 2;
+    ret->hinted = flags & 4;
     vr_rd_copy(&rd, ret->secret, sizeof ret->secret);
     vr_rd_copy(&rd, ret->nonce, sizeof ret->nonce);
     if (!vr_rd_done(&rd) || ret->rel_number > 1 || ret->op < VR_PEER_TEST ||
@@ -182,7 +183,8 @@ void msg_put_reply(struct vr_buf *b, const struct vr_peer_reply *m)
     vr_buf_str(b, m->text);
     vr_buf_str(b, m->host);
     put_generation(b, &m->generation);
-    vr_buf_u8(b, (uint8_t)((m->changed_alone ? 1 : 0) | (m->proposed_done ? 2 : 0)));
+    vr_buf_u8(b, (uint8_t)((m->changed_alone ? 1 : 0) | (m->proposed_done ? 2 : 0) |
+                           (m->hinted ? 4 : 0)));
     vr_buf_u64(b, m->bytes_staged);
     vr_buf_u64(b, m->bytes_free);
     vr_buf_bytes(b, m->nonce, sizeof m->nonce);
@@ -199,6 +201,7 @@ int msg_get_reply(const void *p, size_t n, struct vr_peer_reply *ret, struct vr_
     uint8_t flags = vr_rd_u8(&rd);
     ret->changed_alone = flags & 1;
     ret->proposed_done = flags & 2;
+    ret->hinted = flags & 4;
     ret->bytes_staged = vr_rd_u64(&rd);
     ret->bytes_free = vr_rd_u64(&rd);
     vr_rd_copy(&rd, ret->nonce, sizeof ret->nonce);

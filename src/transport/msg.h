@@ -36,7 +36,9 @@
     X(FAIL, 23)                                                                                    \
     X(PROGRESS, 24)                                                                                \
     X(PING, 25)       /* both ways, empty: I am here, although there is nothing to say */          \
-    X(DEFINITION, 26) /* source -> target: what the virtual machine is, beside its disks */
+    X(DEFINITION, 26) /* source -> target: what the virtual machine is, beside its disks */        \
+    X(SKIPPED, 27)    /* target -> source: not compared, since nothing changed there */            \
+    X(HINT, 128)      /* source -> target: where something may have changed */
 
 enum msg_type {
 #define X(name, value) MSG_##name = (value),
@@ -87,14 +89,20 @@ msg_get_reply(const void *p, size_t n, struct vr_peer_reply *ret, struct vr_err 
 #define MSG_DATA_MAX (MSG_DATA_BLOCKS * MSG_BLOCK) /* raw bytes of one DATA */
 #define MSG_DIGESTS_MAX 256u                       /* tags in one DIGESTS */
 #define MSG_DETAIL_MAX 256u                        /* tags in one DETAIL */
+#define MSG_HINT_NODES (1u << 16)                  /* bits in one HINT: 8 KiB */
+#define MSG_HINT_NODES_MAX (1ull << 27)            /* nodes of a transfer with hints: 128 TiB */
 
 struct msg_digests {
     uint64_t first;
     uint32_t count;
     const uint8_t *tags; /* borrowed from the frame */
 };
-struct msg_range { /* ZEROES */
+struct msg_range { /* ZEROES, SKIPPED */
     uint64_t first, count;
+};
+struct msg_hint {
+    uint64_t first, count;
+    const uint8_t *bits; /* borrowed; of node first + i: byte i / 8, bit i % 8. NULL: none is set */
 };
 /* WANT (no tags) and DETAIL. mask 0: one tag for each 64 KiB; else one for each 4 KiB of the 64 KiB
  * pieces whose bit is set. */
@@ -164,6 +172,7 @@ void msg_put_progress(struct vr_buf *b, const struct msg_progress *m);
 
 VR_MUST_CHECK int
 msg_get_digests(const void *p, size_t n, struct msg_digests *ret, struct vr_err *err);
+VR_MUST_CHECK int msg_get_hint(const void *p, size_t n, struct msg_hint *ret, struct vr_err *err);
 VR_MUST_CHECK int msg_get_range(const void *p, size_t n, struct msg_range *ret, struct vr_err *err);
 VR_MUST_CHECK int
 msg_get_detail(const void *p, size_t n, struct msg_detail *ret, struct vr_err *err);

@@ -39,7 +39,22 @@ int msg_get_range(const void *p, size_t n, struct msg_range *ret, struct vr_err 
     struct vr_rd rd = vr_rd_init(p, n);
     ret->first = vr_rd_u64(&rd);
     ret->count = vr_rd_u64(&rd);
-    return vr_rd_done(&rd) && ret->count ? 0 : bad(err, "ZEROES");
+    return vr_rd_done(&rd) && ret->count ? 0 : bad(err, "range");
+}
+
+int msg_get_hint(const void *p, size_t n, struct msg_hint *ret, struct vr_err *err)
+{
+    struct vr_rd rd = vr_rd_init(p, n);
+    ret->first = vr_rd_u64(&rd);
+    ret->count = vr_rd_u64(&rd);
+    ret->bits = NULL;
+    if (!rd.failed && vr_rd_left(&rd)) {
+        if (ret->count > MSG_HINT_NODES) {
+            return bad(err, "HINT");
+        }
+        ret->bits = vr_rd_bytes(&rd, (size_t)vr_div_up(ret->count, 8));
+    }
+    return vr_rd_done(&rd) && ret->count ? 0 : bad(err, "HINT");
 }
 
 void msg_put_want(struct vr_buf *b, uint64_t node, uint16_t mask)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "transport/msg.h"
+#include "util/num.h"
 
 #define SINK(call)                                                                                 \
     do {                                                                                           \
@@ -58,6 +59,7 @@ static void stream(uint8_t type, const uint8_t *p, size_t n)
     struct msg_data data;
     struct msg_roots roots;
     struct msg_range range;
+    struct msg_hint hint;
     struct msg_zero zero;
     switch (type) {
     case MSG_DIGESTS:
@@ -90,6 +92,11 @@ static void stream(uint8_t type, const uint8_t *p, size_t n)
         break;
     case MSG_ZEROES:
         SINK(msg_get_range(p, n, &range, NULL));
+        break;
+    case MSG_HINT:
+        if (msg_get_hint(p, n, &hint, NULL) == 0 && hint.bits) {
+            check_tags(hint.bits, (size_t)vr_div_up(hint.count, 8));
+        }
         break;
     case MSG_ZERO:
         SINK(msg_get_zero(p, n, &zero, NULL));

@@ -116,6 +116,9 @@ static void crash(struct host *h, bool booting)
     struct world *w = h->w;
     note_place(h, booting);
     world_note(w, h->power_next ? SIM_POWER : SIM_KILL);
+    if (h->id == 0 && h->power_next) { /* QEMU died with it, and its bitmaps */
+        marks_forget(w);
+    }
     host_stop(h);
     world_log(w, "%s dies: %s, at call %llu (kind %d)%s", h->name, h->power_next ? "power" : "kill",
               (unsigned long long)h->fs.ops, (int)h->fs.died_in, booting ? " while it boots" : "");

@@ -97,6 +97,12 @@ static int connect_lane(struct lane *l, const struct core_transfer *t, struct vr
     p.open.force = t->force;
     p.open.restart = t->restart;
     snprintf(p.host_name, sizeof p.host_name, "%s", l->host->name);
+    if (!l->from_replica && t->kind != VR_TRANSFER_VERIFY) {
+        rng_fill(&w->rng, random, sizeof random);
+        p.proposes = vr_uuid_from_random(random);
+        mark_make(w, &p.proposes, l->snap);
+        p.hint = l->hint = t->delta ? hint_of_marks(w, &p.open, l->snap) : NULL;
+    }
     memcpy(p.disks, l->dev, sizeof l->dev);
     struct link *a, *b;
     int r = link_loop_new(&a, &b, err);
@@ -113,6 +119,7 @@ static void lane_free(struct lane *l)
 {
     struct world *w = l->host->w;
     source_free(l->source);
+    hint_free(l->hint);
     if (l->link.next) {
         link_close(l->link.next);
     }
@@ -218,6 +225,13 @@ static void check_numbers(struct lane *l, const struct source_outcome *o)
         return;
     }
     uint64_t sent = source_progress(l->source)->bytes_differing;
+    if (l->hint) {
+        bool less = false;
+        for (uint32_t i = 0; i < o->report.ndisks; i++) {
+            less = less || o->report.disks[i].bytes_compared < o->report.disks[i].size_bytes;
+        }
+        world_note(w, less ? SIM_HINTED : SIM_HINT_UNUSED);
+    }
     if (l->must_differ != UINT64_MAX && sent != l->must_differ) {
         world_fail(w, "job %llu: %llu bytes were sent, %llu differed from replica and staging",
                    (unsigned long long)l->job_id, (unsigned long long)sent,

@@ -4,6 +4,7 @@
 #include "core/core.h"
 #include "resync/lane.h"
 
+struct hint;
 struct snapshot;
 struct slow_link { /* lets only some frames of what has come be received in one step */
     struct link link;
@@ -34,6 +35,7 @@ struct lane {
     struct block_dev *dev[VR_DISKS_MAX];
     struct snapshot *snap;
     struct sim_definition definition;
+    struct hint *hint; /* NULL: everything is compared */
     uint64_t instant_us, wake_us;
     bool eager;  /* has, or may have, something to do now */
     bool stop;   /* pause */

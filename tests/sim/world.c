@@ -133,6 +133,7 @@ void world_deinit(struct world *w)
         w->counts[SIM_LOST_NAME] += f->lost_names;
     }
     w->counts[SIM_NOMEM] += sim_alloc.injected;
+    marks_forget(w);
     for (int i = 0; i < HOSTS; i++) {
         host_deinit(&w->host[i]);
     }

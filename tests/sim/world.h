@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "core/core.h"
+#include "resync/hint.h"
 #include "resync/lane.h"
 #include "tests/sim/counts.h"
 #include "tests/sim/fs.h"
@@ -21,6 +22,7 @@
 #define JOBS_MAX 256
 #define GENS_MAX 512
 #define ACKED_MAX 128
+#define MARKS_MAX 6
 #define SRC_DIR "/src"
 #define EXPORT_DIR "/export" /* with "-" and the number of the relationship */
 
@@ -29,6 +31,12 @@ struct snapshot {
     uint32_t refs, ndisks;
     uint64_t size[VR_DISKS_MAX];
     uint8_t *data[VR_DISKS_MAX];
+};
+
+/* What h1's disks were at an instant that it read: from then on it knows what changes. */
+struct mark {
+    struct vr_uuid name;
+    struct snapshot *snap; /* NULL: none */
 };
 
 struct gen {
@@ -91,6 +99,8 @@ struct world {
     struct carrier *carriers[CARRIERS_MAX];
     struct gen gens[GENS_MAX];
     size_t ngens;
+    struct mark marks[MARKS_MAX];
+    size_t nmarks; /* ever made */
     struct {
         int host;
         uint64_t id;
@@ -132,6 +142,13 @@ struct host *world_host(struct world *w, const char *name);
 /* --- env.c --- */
 extern const struct core_env_ops sim_env;
 bool sim_is_transfer(const struct vr_job *job); /* moves a relationship to another generation */
+
+/* --- hints.c --- */
+void mark_make(struct world *w, const struct vr_uuid *name, struct snapshot *snap);
+/* What changed since the mark of open->history[0]. NULL: not known. */
+struct hint *
+hint_of_marks(struct world *w, const struct vr_peer_request *open, const struct snapshot *is);
+void marks_forget(struct world *w);
 
 /* --- slow.c --- */
 struct slow_link slow_over(struct link *next);

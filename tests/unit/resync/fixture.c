@@ -264,6 +264,7 @@ int transfer(struct fixture *f,
     sp.uncompressed = f->uncompressed;
     sp.definition = f->definition;
     sp.definition_len = f->definition_len;
+    sp.hint = f->hint;
     struct replica *rep = open_replica(f);
     CHECK_OK(link_loop_new(&a, &b, err), err);
     a = tap_over(f, a);
@@ -292,6 +293,7 @@ int transfer(struct fixture *f,
     r = run_ends(&e, max_steps, err);
     const struct source_outcome *o = source_outcome(s);
     *ret_completed = o->completed;
+    f->report = o->report;
     f->sent = source_progress(s)->bytes_sent;
     f->differing = source_progress(s)->bytes_differing;
     if (o->completed && kind != VR_TRANSFER_VERIFY) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A whole transfer in one thread: memory source, real directory as replica, loopback link. */
 #pragma once
+#include "resync/hint.h"
 #include "resync/lane.h"
 #include "tests/lib/check.h"
 #include "transport/msg.h"
@@ -22,6 +23,7 @@ struct fixture {
     struct block_dev *src[2];
     uint64_t now_us;
     uint64_t sent, differing;
+    struct vr_report report; /* of the last one that completed */
     struct vr_uuid history[8];
     uint32_t nhistory;
     /* of the next transfer */
@@ -30,7 +32,8 @@ struct fixture {
     const void *definition; /* NULL: none */
     uint32_t definition_len;
     bool definition_twice;
-    bool by_flights; /* a side goes on until it must wait; each such turn is a flight */
+    struct hint *hint; /* borrowed; NULL: none */
+    bool by_flights;   /* a side goes on until it must wait; each such turn is a flight */
     /* What the source sends arrives with the head that this makes of it. NULL: as it is. */
     void (*forge)(uint8_t type, uint8_t *head, size_t len);
     /* of the last transfer */

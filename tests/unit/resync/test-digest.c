@@ -120,6 +120,44 @@ static void test_root_is_bound_to_what_it_is_of(void **state)
     digest_free(d);
 }
 
+/* Which nodes were left out, and from which generation they are, is in the root; how they were told
+ * is not. */
+static void test_root_of_a_delta(void **state)
+{
+    struct digest *d = make(1);
+    struct vr_uuid vm = {{1}}, instant = {{2}}, base[2] = {{{3}}, {{4}}};
+    static const uint8_t tag[16] = {7}, like_skipped[16] = {0};
+    uint8_t root[7][32];
+    struct digest_root *r[7];
+    for (int i = 0; i < 7; i++) {
+        assert_int_equal(digest_root_new(d, &vm, &instant, 0, "vda", 3 << 20, &r[i], NULL), 0);
+        if (i > 0) {
+            digest_root_based(r[i], &base[i == 2]);
+        }
+    }
+    digest_root_add(r[0], tag, 3);
+    digest_root_add(r[1], tag, 3);
+    digest_root_add(r[2], tag, 3);
+    digest_root_add(r[3], tag, 1);
+    digest_root_skip(r[3], 2);
+    digest_root_skip(r[4], 2);
+    digest_root_add(r[4], tag, 1);
+    digest_root_add(r[5], tag, 1);
+    digest_root_add(r[5], like_skipped, 2);
+    digest_root_add(r[6], tag, 1);
+    digest_root_skip(r[6], 1);
+    digest_root_skip(r[6], 1);
+    for (int i = 0; i < 7; i++) {
+        digest_root_final(r[i], root[i]);
+        digest_root_free(r[i]);
+        for (int j = 0; j < i && i < 6; j++) {
+            assert_memory_not_equal(root[i], root[j], 32);
+        }
+    }
+    assert_memory_equal(root[3], root[6], 32);
+    digest_free(d);
+}
+
 static void test_pairs_that_collide_elsewhere_do_not_here(void **state)
 {
     /* Guests choose their blocks. Sums of bytes and of words collide for these; the keyed tag must
@@ -146,6 +184,7 @@ int main(void)
                                        T(test_zero_nodes_are_as_computed),
                                        T(test_one_bit_changes_every_level),
                                        T(test_root_is_bound_to_what_it_is_of),
+                                       T(test_root_of_a_delta),
                                        T(test_pairs_that_collide_elsewhere_do_not_here)};
     return RUN(tests);
 }
