@@ -16,6 +16,7 @@
 #include "core/events.h"
 #include "core/initial.h"
 #include "core/jobs.h"
+#include "core/rank.h"
 
 #define CORE_RELS_MAX 10000
 #define CORE_JOBS_MAX 20000     /* unfinished */
@@ -61,7 +62,7 @@ struct job_entry {
     char abort_text[VR_TEXT_MAX];
     uint32_t tries, in_use; /* of those since it got anywhere; that met disks in use */
     uint64_t not_before_us; /* of the next try */
-    uint64_t risk_us;       /* automatic: the replica's last synchronization */
+    struct rank rank;       /* in the queue, while that is ordered */
     uint64_t checked_us;    /* a delta's: when its disks had this stamp */
     uint8_t stamp[VR_STAMP_BYTES];
     struct parked *parked; /* a delta's: the call that waits for its end */

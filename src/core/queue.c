@@ -5,12 +5,13 @@
  *
  * Places: config.transfers_max. What keeps a replica current (resynchronization, verification) goes
  * before what makes a new one, and gets a place of its own, one more than the maximum, while first
- * transfers hold them all: those may take days. Beyond that the turn decides, which a job gets when
- * it enters the queue: one that lost its link lines up behind those that came meanwhile, so that a
- * peer that is down costs the others little. A job that waits for its next try holds no place.
+ * transfers hold them all: those may take days. Beyond that risk decides, and then the turn, which a
+ * job gets when it enters the queue (rank.h): one that lost its link lines up behind those that came
+ * meanwhile, so that a peer that is down costs the others little. A job that waits for its next try
+ * holds no place.
  *
  * Deltas are short and many, and what they wait for may be long: while none runs, the next one has
- * a place beside all others. Automatic resynchronizations come in the order of risk.
+ * a place beside all others.
  */
 #include <stdlib.h>
 
@@ -31,29 +32,27 @@ static bool waits_for_place(const struct job_entry *e, uint64_t now)
            e->not_before_us <= now;
 }
 
-/* What is asked for, what resynchronizes by itself, what replicates by itself, what makes a new
- * replica. */
-static int class_of(const struct job_entry *e)
-{
-    if (job_is_initial(&e->j)) {
-        return 3;
-    }
-    return job_is_delta(&e->j) ? 2 : e->j.automatic ? 1 : 0;
-}
-
 static bool is_initial(const struct job_entry *e)
 {
     return job_is_initial(&e->j);
 }
 
-static int by_turn(const void *a, const void *b)
+static struct rank rank_in_queue(struct core *c, const struct job_entry *e, uint64_t now)
+{
+    static const struct vr_rel none;
+    const struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    enum rank_class class = is_initial(e)         ? RANK_FIRST
+                            : job_is_delta(&e->j) ? RANK_CYCLE
+                            : e->j.automatic      ? RANK_AUTOMATIC
+                                                  : RANK_ASKED;
+    uint64_t since_us = VR_MAX(e->j.changed_us, e->not_before_us);
+    return rank_of(class, rel ? &rel->r : &none, since_us, e->turn, now);
+}
+
+static int by_rank(const void *a, const void *b)
 {
     const struct job_entry *x = *(struct job_entry *const *)a, *y = *(struct job_entry *const *)b;
-    int d = class_of(x) - class_of(y);
-    if (d == 0 && class_of(x) == 1) { /* by risk: the longest unprotected first */
-        d = (x->risk_us > y->risk_us) - (x->risk_us < y->risk_us);
-    }
-    return d ? d : (x->turn > y->turn) - (x->turn < y->turn);
+    return rank_compare(&x->rank, &y->rank);
 }
 
 struct places {
@@ -86,11 +85,12 @@ static void start_waiting(struct core *c)
         if (e->lane) {
             take_place(&p, e);
         } else if (waits_for_place(e, now)) {
+            e->rank = rank_in_queue(c, e, now);
             c->waiting[n++] = e;
         }
     }
     if (n > 1) {
-        qsort(c->waiting, n, sizeof(*c->waiting), by_turn);
+        qsort(c->waiting, n, sizeof(*c->waiting), by_rank);
     }
     for (size_t i = 0; i < n; i++) {
         struct job_entry *e = c->waiting[i];

@@ -244,7 +244,6 @@ static void accept_call(struct core *c,
         return;
     }
     e->was_replicating = was_replicating;
-    e->risk_us = next.last_sync_us;
     if (args->force) {
         core_event(c, CORE_EV_FORCED, &job.vm_id, job.vm_name,
                    "job %llu: %s forces the replica on %s to be overwritten",

@@ -237,10 +237,11 @@ static void test_cancelled_by_a_person(void **state)
     fake_free(f);
 }
 
-/* Behind what people ask for, and the longest unprotected first. */
+/* Behind what people ask for, and the most overdue first: the fourth VM has missed its interval
+ * most often, although others are older. */
 static void test_order_of_risk(void **state)
 {
-    static const uint64_t age_h[] = {1, 2, 5, 9, 3};
+    static const uint64_t age_h[] = {1, 2, 5, 4, 3};
     struct fake *f = fake_new();
     for (uint8_t i = 0; i < 5; i++) {
         f->vm.id = uuid_of((uint8_t)(i + 1));
@@ -248,6 +249,7 @@ static void test_order_of_risk(void **state)
         f->rels[i].cause = VR_WHY_RESYNC_FAILED;
         f->rels[i].setting.auto_resync = true;
         f->rels[i].last_sync_us = T0 - age_h[i] * HOUR;
+        f->rels[i].setting.interval_s = i == 3 ? 300 : 0;
     }
     f->vm.id = uuid_of(6);
     fake_rel(f, 0, true, VR_REL_RESYNC_REQUIRED);
