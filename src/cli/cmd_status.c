@@ -271,10 +271,10 @@ static void add_rel(struct table *t, const json_t *rel, const struct status_view
     }
 }
 
-/* As many as fit below the headings, with one line for what does not. */
-static size_t that_fit(json_t *const *rels, size_t n, const struct status_view *view)
+/* As many as fit beside `taken` lines, with one line for what does not. */
+static size_t that_fit(json_t *const *rels, size_t n, size_t taken, const struct status_view *view)
 {
-    size_t lines = 1, i;
+    size_t lines = taken, i;
     for (i = 0; i < n && view->rows; i++) {
         lines += *json_text(rels[i], "reason") && view->columns ? 2 : 1;
         if (lines + (i + 1 < n ? 1 : 0) > view->rows) {
@@ -282,6 +282,22 @@ static size_t that_fit(json_t *const *rels, size_t n, const struct status_view *
         }
     }
     return view->rows ? i : n;
+}
+
+/* The window of bandwidth that limits this host now, which every relationship that sends tells;
+ * NULL: none does. */
+static const json_t *window_of(const json_t *rels)
+{
+    json_t *rel;
+    size_t i;
+    json_array_foreach(rels, i, rel)
+    {
+        const json_t *limit = json_object_get(rel, "limit");
+        if (json_u64(limit, "host_bytes_s")) {
+            return limit;
+        }
+    }
+    return NULL;
 }
 
 void status_print(const json_t *answer, const struct status_view *view, FILE *f)
@@ -314,13 +330,19 @@ void status_print(const json_t *answer, const struct status_view *view, FILE *f)
     struct table t;
     table_init(&t, COL_COUNT - (view->columns ? 1 : 0), head);
     t.cols = cols;
-    size_t shown = that_fit(sorted, n, view);
+    const json_t *window = window_of(rels);
+    size_t shown = that_fit(sorted, n, window ? 2 : 1, view);
     for (size_t i = 0; i < shown; i++) {
         add_rel(&t, sorted[i], view);
     }
     table_print_fit(&t, view->columns, f);
     if (shown < n) {
         fprintf(f, "and %zu more\n", n - shown);
+    }
+    if (window) {
+        char rate[SHOW_MAX];
+        fprintf(f, "at most %s for all transfers of this host until %.5s\n",
+                show_rate(json_u64(window, "host_bytes_s"), rate), json_text(window, "until"));
     }
     table_deinit(&t);
     free(sorted);

@@ -218,6 +218,27 @@ static void put_interval(const json_t *rel, const struct status_view *view, FILE
     put("replicates", text, view, f);
 }
 
+static void put_limit(const json_t *rel, const struct status_view *view, FILE *f)
+{
+    const json_t *limit = json_object_get(rel, "limit");
+    char text[TEXT], rate[SHOW_MAX], host[SHOW_MAX];
+    uint64_t bytes_s = json_u64(limit, "bytes_s"), host_bytes_s = json_u64(limit, "host_bytes_s");
+    const char *window = json_text(limit, "window");
+    if (!bytes_s && !*window) {
+        return;
+    }
+    int n = snprintf(text, sizeof(text), "%s", bytes_s ? show_rate(bytes_s, rate) : "none");
+    if (host_bytes_s) {
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "; all transfers of this host %s",
+                      show_rate(host_bytes_s, host));
+    }
+    if (*window) {
+        snprintf(text + n, sizeof(text) - (size_t)n, " until %.5s (window %.63s)",
+                 json_text(limit, "until"), window);
+    }
+    put("limit", text, view, f);
+}
+
 static void put_head(const json_t *rel, const struct status_view *view, FILE *f)
 {
     char text[TEXT];
@@ -349,6 +370,7 @@ void detail_rel(const json_t *rel, const struct status_view *view, FILE *f)
     if (json_is_object(wait)) {
         put_wait(wait, view, f);
     }
+    put_limit(rel, view, f);
     put_staging(json_object_get(rel, "staging"), view, f);
     put_last_error(json_object_get(rel, "last_job"), view, f);
     if (json_time(end)) {

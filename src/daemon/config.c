@@ -15,7 +15,8 @@ enum key_type {
     KEY_SIZE,
     KEY_BOOL,
     KEY_URI,
-    KEY_WORD
+    KEY_WORD,
+    KEY_WINDOW /* may be there many times */
 };
 
 struct key {
@@ -84,6 +85,7 @@ static const struct key keys[] = {
     K("limits", "read_rate", KEY_SIZE, read_rate_bytes_s, 0, 1ull << 40, "0"),
     K("limits", "sync_wait_s", KEY_U32, sync_wait_s, 0, 25, "0"),
     K("limits", "retry_first_s", KEY_U32, retry_first_s, 0, 3600, "5"),
+    K("bandwidth", "window", KEY_WINDOW, windows, 0, 0, NULL),
 };
 #define NKEYS (sizeof keys / sizeof *keys)
 
@@ -198,6 +200,8 @@ set_key(struct daemon_config *c, const struct key *k, const char *value, struct 
         return set_uri(k, p, value, err);
     case KEY_WORD:
         return set_word(k, p, value, err);
+    case KEY_WINDOW:
+        return vr_wrap(err, vr_bandwidth_add(p, value, err), "%s", k->name);
     }
     return vr_fail(err, VR_E_INTERNAL, "unknown type of key");
 }
@@ -231,7 +235,7 @@ static int on_line(void *ctx,
         if (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, key) != 0) {
             continue;
         }
-        if (rd->line[i]) {
+        if (rd->line[i] && keys[i].type != KEY_WINDOW) {
             return vr_fail(err, VR_E_INVALID, "%s is already in line %u", key, rd->line[i]);
         }
         rd->line[i] = line;

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "inventory/instant.h"
+#include "model/bandwidth.h"
 #include "model/model.h"
 #include "util/err.h"
 #include "util/log.h"
@@ -50,9 +51,10 @@ struct daemon_config {
     uint64_t bandwidth_bytes_s; /* of each transfer without an own limit; 0 = none */
     uint64_t staging_reserve_bytes;
     uint32_t commit_wait_s;
-    uint64_t read_rate_bytes_s; /* of each source disk; 0 = none */
-    uint32_t sync_wait_s;       /* Resynchronize waits so long for the end before it answers */
-    uint32_t retry_first_s;     /* a lost link is tried again this soon, then after minutes */
+    uint64_t read_rate_bytes_s;  /* of each source disk; 0 = none */
+    uint32_t sync_wait_s;        /* Resynchronize waits so long for the end before it answers */
+    struct vr_bandwidth windows; /* [bandwidth]: of all transfers together */
+    uint32_t retry_first_s;      /* a lost link is tried again this soon, then after minutes */
 };
 
 VR_MUST_CHECK int config_load(const char *path, struct daemon_config *ret, struct vr_err *err);

@@ -90,6 +90,11 @@ VR_MUST_CHECK int lanes_new(struct daemon *d, struct lanes **ret, struct vr_err 
 void lanes_free(struct lanes *l); /* none may run */
 VR_MUST_CHECK int lanes_start(struct lanes *l, const struct core_transfer *t, struct vr_err *err);
 void lanes_command(struct lanes *l, uint64_t job_id, enum core_lane_command cmd, uint64_t value);
+/* What of the windows of [bandwidth] counts now, to every lane; before the next second, call it
+ * again. */
+void lanes_pace(struct lanes *l);
+/* What a transfer of this relationship may send. */
+struct api_limit lanes_limit(const struct lanes *l, const struct vr_rel *rel);
 /* Stops every lane at its next step; the jobs stay as they are stored. */
 void lanes_stop_all(struct lanes *l);
 /* Lanes that read this VM as a replica make way for a commit; their jobs are retried. */

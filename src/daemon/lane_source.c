@@ -34,8 +34,9 @@ struct lane {
     struct vr_rel replica_rel; /* source_is_replica: where the images are */
     struct tls_creds *creds;
     atomic_uint flags;
-    _Atomic uint64_t bandwidth;
-    int wake; /* eventfd */
+    uint64_t own_bandwidth;     /* control thread: its relationship's, or the configured one */
+    _Atomic uint64_t bandwidth; /* what counts, with the window of now */
+    int wake;                   /* eventfd */
     /* the thread's own */
     struct replica_use *use;
     struct frozen_disks disks;
@@ -141,17 +142,71 @@ static void tell(struct lane *l, unsigned flag)
     (void)ignored;
 }
 
+/* The window that counts now, by the clock on the wall; NULL: none. */
+static const struct vr_bandwidth_window *window_now(const struct lanes *ls)
+{
+    time_t t = (time_t)(vr_wall_us() / 1000000);
+    struct tm tm = {0};
+    localtime_r(&t, &tm);
+    uint32_t day_s =
+        (uint32_t)(tm.tm_hour * 3600 + tm.tm_min * 60 + (tm.tm_sec > 59 ? 59 : tm.tm_sec));
+    return vr_bandwidth_at(&ls->d->config.windows, (unsigned)tm.tm_wday, day_s);
+}
+
+static uint32_t lanes_count(const struct lanes *ls)
+{
+    uint32_t n = 0;
+    for (const struct lane *l = ls->first; l; l = l->next) {
+        n++;
+    }
+    return n;
+}
+
+static uint64_t own_limit(const struct daemon *d, uint64_t of_rel)
+{
+    return of_rel ? of_rel : d->config.bandwidth_bytes_s;
+}
+
+void lanes_pace(struct lanes *ls)
+{
+    const struct vr_bandwidth_window *window = window_now(ls);
+    uint32_t n = lanes_count(ls);
+    for (struct lane *l = ls->first; l; l = l->next) {
+        uint64_t bytes_s = vr_bandwidth_share(window, n, l->own_bandwidth);
+        if (atomic_exchange(&l->bandwidth, bytes_s) != bytes_s) {
+            tell(l, FLAG_BANDWIDTH);
+        }
+    }
+}
+
+struct api_limit lanes_limit(const struct lanes *ls, const struct vr_rel *rel)
+{
+    const struct vr_bandwidth_window *window = window_now(ls);
+    bool runs = false;
+    for (const struct lane *l = ls->first; l; l = l->next) {
+        runs = runs || (vr_uuid_eq(&l->t.vm.id, &rel->vm_id) && l->t.rel.number == rel->number);
+    }
+    uint32_t n = lanes_count(ls) + (runs ? 0 : 1);
+    struct api_limit ret = {
+        .bytes_s = vr_bandwidth_share(window, n, own_limit(ls->d, rel->bandwidth_bytes_s))};
+    if (window) {
+        ret.host_bytes_s = window->bytes_s;
+        ret.until_s = window->end_s;
+        snprintf(ret.window, sizeof ret.window, "%s", window->text);
+    }
+    return ret;
+}
+
 void lanes_command(struct lanes *ls, uint64_t job_id, enum core_lane_command cmd, uint64_t value)
 {
     static const unsigned flag_of[] = {[CORE_LANE_PAUSE] = FLAG_PAUSE,
                                        [CORE_LANE_CANCEL] = FLAG_CANCEL,
-                                       [CORE_LANE_PROPOSED_SAVED] = FLAG_PROPOSED_SAVED,
-                                       [CORE_LANE_BANDWIDTH] = FLAG_BANDWIDTH};
+                                       [CORE_LANE_PROPOSED_SAVED] = FLAG_PROPOSED_SAVED};
     for (struct lane *l = ls->first; l; l = l->next) {
-        if (l->t.job_id == job_id) {
-            if (cmd == CORE_LANE_BANDWIDTH) {
-                atomic_store(&l->bandwidth, value);
-            }
+        if (l->t.job_id == job_id && cmd == CORE_LANE_BANDWIDTH) {
+            l->own_bandwidth = own_limit(ls->d, value);
+            lanes_pace(ls);
+        } else if (l->t.job_id == job_id) {
             tell(l, flag_of[cmd]);
         }
     }
@@ -446,8 +501,9 @@ int lanes_start(struct lanes *ls, const struct core_transfer *t, struct vr_err *
     l->progress_msg = (struct control_msg){.fn = on_progress, .arg = l};
     l->proposed_msg = (struct control_msg){.fn = on_proposed, .arg = l};
     l->end_msg = (struct control_msg){.fn = on_end, .arg = l};
+    l->own_bandwidth = own_limit(d, t->rel.bandwidth_bytes_s);
     atomic_store(&l->bandwidth,
-                 t->rel.bandwidth_bytes_s ? t->rel.bandwidth_bytes_s : d->config.bandwidth_bytes_s);
+                 vr_bandwidth_share(window_now(ls), lanes_count(ls) + 1, l->own_bandwidth));
     const struct vr_job *job = core_job(d->core, t->job_id);
     if (job) {
         memcpy(l->result.report.initiator, job->initiator, sizeof l->result.report.initiator);

@@ -46,6 +46,7 @@ struct options {
 struct running {
     struct daemon d;
     struct wire *wire;
+    const char *config; /* the file */
     struct certwatch certwatch;
     int lock_fd, signal_fd;
     uint64_t stop_deadline_ms;
@@ -338,7 +339,12 @@ static void reload(struct running *run)
     struct daemon *d = &run->d;
     struct vr_err err = VR_ERR_INIT;
     struct tls_creds *creds;
-    int r = inventory_reload(d->inventory, &err);
+    struct daemon_config fresh;
+    int r = config_load(run->config, &fresh, &err);
+    if (r == 0) {
+        d->config.windows = fresh.windows; /* the tick tells the lanes */
+        r = inventory_reload(d->inventory, &err);
+    }
     if (r == 0) {
         r = load_creds(&d->config, &creds, &err);
     }
@@ -356,7 +362,8 @@ static void reload(struct running *run)
                vr_err_text(&err));
         return;
     }
-    vr_log(VR_LOG_NOTICE, "reloaded", "inventory, users and certificates were read again");
+    vr_log(VR_LOG_NOTICE, "reloaded",
+           "inventory, users, certificates and windows of bandwidth were read again");
 }
 
 static void on_signal(void *arg)
@@ -500,6 +507,7 @@ static uint64_t tick(void *arg)
     struct running *run = arg;
     uint64_t core = core_tick(run->d.core), cert = watch_certificate(run);
     uint64_t parked = parked_tick(&run->d.parked), next = core && core < cert ? core : cert;
+    lanes_pace(run->d.lanes);
     return parked < next ? parked : next;
 }
 
@@ -532,6 +540,7 @@ int main(int argc, char **argv)
     if (r <= 0) {
         return r < 0 ? 2 : EXIT_SUCCESS;
     }
+    run.config = o.config;
     r = config_load(o.config, &run.d.config, &err);
     if (r == 0 && o.check_config) {
         r = check_config(&run.d.config, &err);

@@ -107,6 +107,12 @@ static struct api_staging api_staging(void *ctx, const struct vr_rel *rel)
                                          : targets_staging(d->targets, &rel->vm_id, rel->number);
 }
 
+static struct api_limit api_limit(void *ctx, const struct vr_rel *rel)
+{
+    struct daemon *d = ctx;
+    return rel->is_source ? lanes_limit(d->lanes, rel) : (struct api_limit){0};
+}
+
 static void api_report(void *ctx, uint64_t job_id, api_report_done done, void *arg)
 {
     struct daemon *d = ctx;
@@ -148,7 +154,8 @@ static const struct provider_api_env api_env = {.vm_next = api_vm_next,
                                                 .events = api_events,
                                                 .vm_name = api_vm_name,
                                                 .peer_cert_end_us = api_peer_cert_end_us,
-                                                .staging = api_staging};
+                                                .staging = api_staging,
+                                                .limit = api_limit};
 
 static uint64_t cim_now_us(void *ctx)
 {

@@ -8,6 +8,7 @@
 #pragma once
 #include <stddef.h>
 
+#include "model/bandwidth.h"
 #include "model/model.h"
 #include "model/service.h"
 #include "util/err.h"
@@ -82,6 +83,14 @@ struct api_staging {
                              reserve; 0: not known */
 };
 
+/* What a transfer this host sends may send. */
+struct api_limit {
+    uint64_t bytes_s;      /* now; 0: no limit. Without a transfer: as if one ran */
+    uint64_t host_bytes_s; /* what the window gives all transfers together; 0: no window does */
+    uint32_t until_s;      /* the time of day when that window ends */
+    char window[VR_BANDWIDTH_TEXT_MAX]; /* as the configuration has it; "": none */
+};
+
 struct api_rel {
     struct vr_rel rel;
     enum vr_mode mode;
@@ -96,6 +105,7 @@ struct api_rel {
     bool all_sent;             /* nothing is pending: a transfer has sent all that differed */
     uint64_t peer_cert_end_us; /* of the certificate the peer showed last; 0: not seen yet */
     struct api_staging staging; /* replica side */
+    struct api_limit limit;     /* side that sends */
 };
 
 struct api_vm_name {

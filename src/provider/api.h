@@ -17,6 +17,7 @@ struct provider_api_env {
     /* When the certificate ends that the peer showed last; 0: it was not met yet. */
     uint64_t (*peer_cert_end_us)(void *ctx, const struct vr_rel *rel);
     struct api_staging (*staging)(void *ctx, const struct vr_rel *rel);
+    struct api_limit (*limit)(void *ctx, const struct vr_rel *rel);
 };
 
 /* The ctx of provider_api_ops. All borrowed. */

@@ -181,6 +181,26 @@ static json_t *staging(const struct api_staging *s)
     return o;
 }
 
+static void set_day(json_t *o, const char *name, uint32_t day_s)
+{
+    char text[16];
+    day_s %= VR_DAY_S;
+    snprintf(text, sizeof(text), "%02u:%02u:%02u", day_s / 3600, day_s / 60 % 60, day_s % 60);
+    set_text(o, name, text);
+}
+
+static json_t *limit(const struct api_limit *l)
+{
+    json_t *o = json_object();
+    set_u64(o, "bytes_s", l->bytes_s);
+    set_u64(o, "host_bytes_s", l->host_bytes_s);
+    set(o, "window", l->window[0] ? rest_json_text(l->window) : json_null());
+    if (l->window[0]) {
+        set_day(o, "until", l->until_s);
+    }
+    return o;
+}
+
 /* The worst first. */
 static json_t *issues(const struct api_rel *rel)
 {
@@ -201,14 +221,6 @@ static json_t *issues(const struct api_rel *rel)
         json_array_insert_new(all, row->why == worst ? 0 : json_array_size(all), o);
     }
     return all;
-}
-
-static void set_day(json_t *o, const char *name, uint32_t day_s)
-{
-    char text[16];
-    day_s %= VR_DAY_S;
-    snprintf(text, sizeof(text), "%02u:%02u:%02u", day_s / 3600, day_s / 60 % 60, day_s % 60);
-    set_text(o, name, text);
 }
 
 static json_t *setting(const struct vr_setting *s)
@@ -254,6 +266,7 @@ json_t *rest_json_rel(const struct api_rel *rel)
     set(o, "pending_bytes", rel->all_sent ? json_integer(0) : json_null());
     set_time(o, "peer_certificate_end", rel->peer_cert_end_us);
     set(o, "staging", staging(&rel->staging));
+    set(o, "limit", r->is_source ? limit(&rel->limit) : json_null());
     set(o, "wait", wait(&rel->wait));
     set_u64(o, "rpo_s", r->is_source ? r->setting.interval_s : 0);
     set_u64(o, "bandwidth", r->bandwidth_bytes_s);

@@ -309,6 +309,29 @@ static void test_advice(void **state)
     }
 }
 
+/* Once for the host, below the table, and it takes a line of the screen. */
+static void test_window(void **state)
+{
+    static const char limit[] =
+        "{\"limit\":{\"bytes_s\":1048576,\"host_bytes_s\":2097152,\"until\":\"18:00:00\","
+        "\"window\":\"mon-fri 08:00-18:00 2M\"}}";
+    struct status_view view = {.now_us = NOW};
+    json_t *a = answer_of(rel("db01", 3, 1, limit), rel("db02", 3, 1, limit));
+    begin();
+    status_print(a, &view, out);
+    const char *line =
+        strstr(end(), "\nat most 2.0 MiB/s for all transfers of this host until 18:00\n");
+    assert_non_null(line);
+    assert_null(strstr(line + 2, "at most"));
+    drop();
+    begin();
+    status_show(a, true, &view, out);
+    assert_non_null(strstr(end(), "1.0 MiB/s; all transfers of this host 2.0 MiB/s until 18:00 "
+                                  "(window mon-fri 08:00-18:00 2M)\n"));
+    drop();
+    json_decref(a);
+}
+
 static void test_late(void **state)
 {
     static const struct {
@@ -330,8 +353,8 @@ static void test_late(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_columns), T(test_lines),  T(test_fit),
-                                       T(test_widths),  T(test_rows),   T(test_rates),
-                                       T(test_detail),  T(test_advice), T(test_late)};
+    const struct CMUnitTest tests[] = {
+        T(test_columns), T(test_lines),  T(test_fit),    T(test_widths), T(test_rows),
+        T(test_rates),   T(test_detail), T(test_advice), T(test_late),   T(test_window)};
     return RUN(tests);
 }

@@ -42,7 +42,8 @@ static void test_every_key(void **state)
         "60\n[peer]\nlisten = ::\nport = 1\ncert = /pc\nkey = /pk\nca = /pa\n"
         "[http]\nlisten = 0.0.0.0\nport = 2\ntls_port = 3\ncert = /hc\nkey = /hk\nusers = /u\n"
         "allow_plain_remote = yes\n[socket]\npath = /sock\ngroup = adm\n[limits]\ntransfers = 4\n"
-        "bandwidth = 10M\nstaging_reserve = 2G\ncommit_wait_s = 0\n");
+        "bandwidth = 10M\nstaging_reserve = 2G\ncommit_wait_s = 0\n"
+        "[bandwidth]\nwindow = mon-fri 08:00-18:00 20 Mbit/s\nwindow = sat,sun 00:00-24:00 10M\n");
     CHECK_OK(config_load(path, &c, &err), &err);
     assert_string_equal(c.state_dir, "/s");
     assert_string_equal(c.run_dir, "/r");
@@ -54,6 +55,8 @@ static void test_every_key(void **state)
     assert_true(c.foreign && c.freeze);
     assert_string_equal(c.scratch_dir, "/x");
     assert_string_equal(c.qemu_user, "q");
+    assert_int_equal(c.windows.n, 2);
+    assert_int_equal(c.windows.windows[0].bytes_s, 2500000);
     assert_int_equal(c.scratch_reserve_bytes, 3 << 20);
     assert_int_equal(c.freeze_s, 60);
     assert_string_equal(c.peer_listen, "::");
@@ -109,6 +112,10 @@ static void test_every_refusal_names_its_line(void **state)
         {"[limits]\nbandwidth = fast\n", ":2: bandwidth = fast is not a size"},
         {"[limits]\nbandwidth = 2T\n", ":2: bandwidth = 2T is not between"},
         {"[limits]\ncommit_wait_s = 86401\n", ":2: commit_wait_s"},
+        {"[bandwidth]\nwindow = mon-fri 08:00 1M\n", ":2: window: 'mon-fri 08:00 1M' has no times"},
+        {"[bandwidth]\nwindow = mon 08:00-18:00 1M\nwindow = daily 17:59-18:01 2M\n",
+         ":3: window: 'daily 17:59-18:01 2M' overlaps 'mon 08:00-18:00 1M'"},
+        {"[bandwidth]\nrate = 1M\n", ":2: unknown key 'rate' in [bandwidth]"},
         {"[http]\nallow_plain_remote = maybe\n", ":2: allow_plain_remote: 'maybe' is neither"},
         {"[http]\nlisten = 0.0.0.0\nport = 80\nusers = /u\n",
          ":3: [http] port would serve passwords"},

@@ -255,8 +255,13 @@ static struct api_staging staging(void *ctx, const struct vr_rel *rel)
     return (struct api_staging){true, 1, 2};
 }
 
+static struct api_limit limit(void *ctx, const struct vr_rel *rel)
+{
+    return (struct api_limit){.bytes_s = 7};
+}
+
 static const struct provider_api_env env = {
-    .vm_name = vm_name, .peer_cert_end_us = cert_end, .staging = staging};
+    .vm_name = vm_name, .peer_cert_end_us = cert_end, .staging = staging, .limit = limit};
 static struct provider_api api = {.host_name = "hv1", .env = &env};
 static int answers;
 
@@ -348,6 +353,7 @@ static void test_relationships(void **state)
     assert_int_equal(rel.wait.why, VR_WAITING_SLOT);
     assert_int_equal(rel.peer_cert_end_us, 77);
     assert_int_equal(rel.staging.limit_bytes, 2);
+    assert_int_equal(rel.limit.bytes_s, 7);
     assert_int_equal(rel.mode, VR_MODE_PRIMARY);
     assert_true(rel_at(&api, 1, NULL, &rel));
     assert_null(rel.job);
@@ -425,6 +431,7 @@ static void test_scope(void **state)
                                                       .events = scope_events,
                                                       .peer_cert_end_us = cert_end,
                                                       .staging = staging,
+                                                      .limit = limit,
                                                       .vm_name = vm_name};
     const struct api_caller who = {
         .role = VR_ROLE_ADMIN, .user = "ann", .scope = {.limited = true, .n = 1, .vm = {{{8}}}}};
