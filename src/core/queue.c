@@ -5,10 +5,10 @@
  *
  * Places: config.transfers_max. What keeps a replica current (resynchronization, verification) goes
  * before what makes a new one, and gets a place of its own, one more than the maximum, while first
- * transfers hold them all: those may take days. Beyond that risk decides, and then the turn, which a
- * job gets when it enters the queue (rank.h): one that lost its link lines up behind those that came
- * meanwhile, so that a peer that is down costs the others little. A job that waits for its next try
- * holds no place.
+ * transfers hold them all: those may take days. Beyond that risk decides, and then the turn, which
+ * a job gets when it enters the queue (rank.h): one that lost its link lines up behind those that
+ * came meanwhile, so that a peer that is down costs the others little. A job that waits for its
+ * next try holds no place.
  *
  * Deltas are short and many, and what they wait for may be long: while none runs, the next one has
  * a place beside all others.
