@@ -45,6 +45,7 @@
     X(EXTENDED, "extended", NULL, "the extended replica's relationship")                           \
     X(WAIT, "wait", NULL, "stay until the job has ended and show its progress")                    \
     X(FORCE, "force", NULL, "yes, although it cannot be undone")                                   \
+    X(DRY_RUN, "dry-run", NULL, "compare a sample, tell what it would cost, change nothing")       \
     X(RESTART, "restart", NULL, "forget what an interrupted transfer left staged")                 \
     X(RESET, "reset", NULL, "begin the statistics anew")                                           \
     X(RECOVERY_SERVER, "recovery-server", "on|off", "may other hosts replicate to this one?")      \

@@ -41,6 +41,8 @@ VR_MUST_CHECK int client_get(struct client *c,
 void client_stop_when(struct client *c, const volatile sig_atomic_t *flag);
 /* From the terminal without echo. Owned; wipe it. */
 VR_MUST_CHECK int client_prompt_password(const char *prompt, char **ret, struct vr_err *err);
+/* What a report of a dry run says that a resynchronization would cost, on stdout. */
+void show_forecast(const json_t *report);
 /* --every as the member interval_s, when it was given. */
 VR_MUST_CHECK int cli_set_every(json_t *body, const struct cli *cli, struct vr_err *err);
 /* The error of an answer that is no success: a problem+json, or only a status. */

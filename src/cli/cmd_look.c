@@ -212,6 +212,37 @@ int cmd_job(struct cli *cli)
     return 0;
 }
 
+void show_forecast(const json_t *report)
+{
+    const json_t *f = json_object_get(report, "forecast");
+    char a[SHOW_MAX], b[SHOW_MAX], text[192];
+    json_t *disk;
+    size_t i;
+    uint64_t all = 0, sampled = json_u64(f, "sampled_bytes");
+    uint64_t differing = json_u64(f, "differing_bytes"), margin = json_u64(f, "margin_bytes");
+    uint64_t limit = json_u64(f, "limit_bytes_s");
+    json_array_foreach(json_object_get(report, "disks"), i, disk)
+    {
+        all += json_u64(disk, "size_bytes");
+    }
+    snprintf(text, sizeof(text), "%s of %s, drawn at random", show_size(VR_MIN(sampled, all), a),
+             show_size(all, b));
+    line("sampled", text);
+    if (differing || !margin) {
+        snprintf(text, sizeof(text), margin ? "about %s, more or less %s (95 times of 100)" : "%s",
+                 show_size(differing, a), show_size(margin, b));
+    } else {
+        snprintf(text, sizeof(text), "none seen: less than %s (95 times of 100)",
+                 show_size(VR_MIN(margin, all), b));
+    }
+    line("differing", text);
+    size_line("to send", json_u64(f, "wire_bytes"));
+    snprintf(text, sizeof(text), limit ? "about %s, at the limit of %s" : "about %s%s",
+             show_span(json_u64(f, "time_us"), a),
+             limit ? show_rate(limit, b) : " on a line that is fast enough");
+    line("time", text);
+}
+
 static void show_report(const json_t *r)
 {
     char buf[SHOW_MAX];
@@ -223,6 +254,9 @@ static void show_report(const json_t *r)
     line("equal", json_is_true(json_object_get(r, "equal")) ? "yes" : "no");
     line("by", json_text(r, "initiator"));
     line("duration", show_span(json_u64(r, "duration_us"), buf));
+    if (json_is_object(json_object_get(r, "forecast"))) {
+        show_forecast(r);
+    }
     json_array_foreach(json_object_get(r, "disks"), i, disk)
     {
         putchar('\n');

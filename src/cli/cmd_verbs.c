@@ -166,8 +166,56 @@ int cmd_disable(struct cli *cli)
     return vm_verb(cli, "disable", "no longer replicated; the images stay");
 }
 
+/* The job's report; with --json as it came. */
+static int tell_forecast(struct client *c, const struct cli *cli, uint64_t id, struct vr_err *err)
+{
+    char path[64];
+    json_t *answer = NULL;
+    snprintf(path, sizeof(path), "jobs/%llu/report", (unsigned long long)id);
+    int r = client_ask(c, "GET", path, NULL, &answer, err);
+    if (r == 0 && cli_has(cli, OPT_JSON)) {
+        json_dumpf(answer, stdout, JSON_COMPACT);
+        putchar('\n');
+    } else if (r == 0) {
+        show_forecast(json_object_get(answer, "report"));
+    }
+    json_decref(answer);
+    return r;
+}
+
+static int dry_run(struct cli *cli)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct cli quiet = *cli; /* the job itself is of no interest */
+    json_t *answer = NULL, *body = json_object();
+    _cleanup_(client_freep) struct client *c = NULL;
+    _cleanup_(vr_freep) char *path = NULL;
+    quiet.value[OPT_JSON] = NULL;
+    set_flag(body, cli, OPT_EXTENDED, "extended");
+    json_object_set_new(body, "dry_run", json_true());
+    int code, r = client_new(cli, &c, &err);
+    if (r == 0) {
+        path = client_path(c, "vms", cli->args[0], "resync");
+        r = path ? client_ask(c, "POST", path, body, &answer, &err) : vr_fail_nomem(&err);
+    }
+    json_decref(body);
+    uint64_t id = json_u64(answer, "job_id");
+    json_decref(answer);
+    if (r < 0) {
+        return cli_fail(r, &err);
+    }
+    code = job_wait(c, &quiet, id, cli->args[0]);
+    r = code == 0 ? tell_forecast(c, cli, id, &err) : 0;
+    return r < 0 ? cli_fail(r, &err) : code;
+}
+
 int cmd_resync(struct cli *cli)
 {
+    if (cli_has(cli, OPT_DRY_RUN)) {
+        return cli_has(cli, OPT_AT) || cli_has(cli, OPT_FORCE) || cli_has(cli, OPT_RESTART)
+                   ? usage_error("resync: --dry-run goes with none of --at, --force and --restart")
+                   : dry_run(cli);
+    }
     return vm_verb(cli, "resync", "both sides are equal");
 }
 

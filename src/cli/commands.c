@@ -32,11 +32,15 @@ const struct cli_command cli_commands[] = {
      "Everything in DIR is checked before the replica holds it.", cmd_import},
     {"disable", "VM", 1, 1, O_SERVER | O(EXTENDED),
      "end the protection; images stay where they are", NULL, cmd_disable},
-    {"resync", "VM", 1, 1, O_SERVER | O(AT) | O(WAIT) | O(EXTENDED) | O(FORCE) | O(RESTART),
+    {"resync", "VM", 1, 1,
+     O_SERVER | O(AT) | O(WAIT) | O(EXTENDED) | O(FORCE) | O(RESTART) | O(DRY_RUN),
      "compare both sides and send only what differs",
      "The replica keeps its last recovery point until the new one is proven and committed.\n"
      "--force overwrites a replica of a conflicting lineage (one that was failed over, or\n"
-     "descends from another branch): what only the replica holds is lost.",
+     "descends from another branch): what only the replica holds is lost.\n"
+     "--dry-run reads an eighth of the disks at most, 1 GiB of large ones, on both sides, and "
+     "says\n"
+     "how much differs, would be sent, and how long that takes, and how sure that is.",
      cmd_resync},
     {"verify", "VM", 1, 1, O_SERVER | O(WAIT) | O(EXTENDED), "compare both sides; change nothing",
      NULL, cmd_verify},

@@ -97,7 +97,8 @@ void detail_progress(const json_t *job, const struct status_view *view, FILE *f)
     struct gauge g = status_gauge(job, view);
     put_compare(p, runs ? &g : NULL, view, f);
     put_sent(p, view, f);
-    if (json_u64(job, "type") != VR_JOBTYPE_VERIFY) {
+    uint64_t type = json_u64(job, "type");
+    if (type != VR_JOBTYPE_VERIFY && type != VR_JOBTYPE_FORECAST) {
         put_commit(p, view, f);
     }
 }

@@ -99,6 +99,10 @@ static void summary(const json_t *job, unsigned long long n)
     uint64_t from = json_time(json_object_get(job, "started"));
     uint64_t until = json_time(json_object_get(job, "finished"));
     char compared[SHOW_MAX], differing[SHOW_MAX], sent[SHOW_MAX];
+    if (json_u64(job, "type") == VR_JOBTYPE_FORECAST) { /* what it found is in its report */
+        fprintf(stderr, "job %llu completed; 'vmreplica report %llu' tells what it found\n", n, n);
+        return;
+    }
     printf("job %llu completed", n);
     if (json_u64(p, "bytes_compared")) {
         printf(": %s compared, %s differed, %s sent",

@@ -87,6 +87,15 @@ void core_verify(struct core *c,
                  core_done done,
                  void *ctx);
 
+/* A dry run of Resynchronize: compares a sample and changes nothing; the job's report tells what it
+ * would cost. When core_verify is possible. */
+void core_forecast(struct core *c,
+                   const struct core_caller *who,
+                   const struct vr_uuid *vm,
+                   int rel_number,
+                   core_done done,
+                   void *ctx);
+
 struct core_enable_args {
     struct vr_uuid vm_id;
     char peer[VR_HOST_MAX];

@@ -17,7 +17,8 @@ struct core_transfer {
     struct vr_rel rel;
     enum vr_transfer_kind kind;
     bool force, restart;
-    bool delta; /* what has not changed since rel.generation need not be compared */
+    bool sample; /* of a verification: compares a sample only, for a forecast */
+    bool delta;  /* what has not changed since rel.generation need not be compared */
     /* this host is the middle of a chain: the instant is the committed generation */
     bool source_is_replica;
 };

@@ -22,9 +22,15 @@ void job_answer_sync(struct job_entry *e);
 void job_answer_waiter(struct job_entry *e, uint32_t code, int kind, const char *text);
 /* --- jobs.c --- */
 bool job_is_transfer(const struct vr_job *j);
+/* Compares a sample, and says nothing of the relationship. */
+static inline bool job_is_forecast(const struct vr_job *j)
+{
+    return j->type == VR_JOBTYPE_FORECAST;
+}
+/* Compares and changes nothing: a verification, or a forecast. */
 static inline bool job_is_verify(const struct vr_job *j)
 {
-    return j->type == VR_JOBTYPE_VERIFY;
+    return j->type == VR_JOBTYPE_VERIFY || job_is_forecast(j);
 }
 static inline bool job_is_delta(const struct vr_job *j)
 {

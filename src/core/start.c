@@ -62,8 +62,7 @@ static void suspend(struct core *c, struct job_entry *e, struct rel_entry *rel)
 {
     struct vr_job next = e->j;
     struct vr_rel rel_next = rel->r;
-    if (e->j.type != VR_JOBTYPE_VERIFY &&
-        core_rel_move(&rel_next, VR_REV_PAUSE, "suspended", NULL) == 0) {
+    if (!job_is_verify(&e->j) && core_rel_move(&rel_next, VR_REV_PAUSE, "suspended", NULL) == 0) {
         core_rel_put(c, rel, &rel_next);
     }
     (void)!job_move(c, &next, VR_JEV_SUSPEND, NULL);
@@ -74,7 +73,7 @@ static void suspend(struct core *c, struct job_entry *e, struct rel_entry *rel)
 static void start_transfer_job(struct core *c, struct job_entry *e)
 {
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
-    bool verify = e->j.type == VR_JOBTYPE_VERIFY;
+    bool verify = job_is_verify(&e->j);
     if (!rel) {
         job_fail(c, e, VR_RC_INVALID_STATE, VR_E_STATE, "the relationship is gone");
         return;
@@ -133,7 +132,7 @@ static void start_job(struct core *c, struct job_entry *e)
         struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
         bool behind = rel && rel->r.state == VR_REL_RESYNCHRONIZING;
         struct vr_rel next = rel ? rel->r : (struct vr_rel){0};
-        if (behind && e->j.type != VR_JOBTYPE_VERIFY && !jobs_busy(c, &e->j.vm_id) &&
+        if (behind && !job_is_verify(&e->j) && !jobs_busy(c, &e->j.vm_id) &&
             core_rel_move(&next, VR_REV_PAUSE, e->j.status, NULL) == 0) {
             core_rel_put(c, rel, &next);
         }

@@ -200,7 +200,7 @@ static void end_verified(struct core *c, struct rel_entry *rel, bool equal)
 static void not_verified(struct core *c, const struct job_entry *e)
 {
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
-    if (rel && job_is_verify(&e->j)) {
+    if (rel && job_is_verify(&e->j) && !job_is_forecast(&e->j)) {
         struct vr_rel next = rel->r;
         next.verify = VR_VERIFY_FAILED;
         core_rel_put(c, rel, &next);
@@ -233,10 +233,10 @@ static void end_completed(struct core *c,
         stats_count(c, &next, VR_OUTCOME_SUCCESS, bytes, from < now ? now - from : 0);
         (void)!core_rel_move(&next, VR_REV_RESYNC_DONE, "", NULL);
         core_rel_put(c, rel, &next);
-    } else if (rel && report) {
+    } else if (rel && report && !job_is_forecast(&e->j)) {
         end_verified(c, rel, report->equal);
     }
-    bool differed = job_is_verify(&e->j) && report && !report->equal;
+    bool differed = job_is_verify(&e->j) && !job_is_forecast(&e->j) && report && !report->equal;
     compare_ended(c, e, differed ? "a difference was found" : "completed");
     job_finish(c, e, VR_JEV_COMPLETE, 0,
                differed ? "completed: a difference was found" : "completed");
@@ -363,7 +363,7 @@ static void end_error(struct core *c, struct job_entry *e, int r, const char *te
     case VR_E_LINEAGE:
         count_try(c, e, VR_OUTCOME_FAILURE);
         not_verified(c, e);
-        if (rel) {
+        if (rel && !job_is_forecast(&e->j)) {
             transfer_lineage(c, rel, text);
         }
         job_fail(c, e, VR_RC_STATUS_UNKNOWN, VR_E_LINEAGE, text);
@@ -383,8 +383,7 @@ static void end_error(struct core *c, struct job_entry *e, int r, const char *te
         /* fall through */
     default:
         if (e->j.progress.phase >= VR_PHASE_COMMIT && !job_is_verify(&e->j)) {
-            end_requeue(c, e, VR_OUTCOME_TRY,
-                        text); /* a begun commit is repeated, never given up */
+            end_requeue(c, e, VR_OUTCOME_TRY, text); /* a begun commit is never given up */
             break;
         }
         end_failed(c, e, VR_REV_RESYNC_FAILED, r, text);
@@ -501,6 +500,7 @@ static void start_lane(struct core *c, struct job_entry *e, const struct rel_ent
         .rel = rel->r,
         .kind = kind_of(&e->j, &rel->r),
         .force = e->j.force,
+        .sample = job_is_forecast(&e->j),
         .delta = job_is_delta(&e->j),
         .restart = e->j.restart && e->tries == 0,
         .source_is_replica = e->j.rel_number == 1,

@@ -42,7 +42,7 @@ verify_check(struct core *c, const struct rel_entry *rel, struct vr_vm *vm, stru
 {
     enum vr_rel_state s = rel->r.state;
     if (s != VR_REL_REPLICATING && s != VR_REL_SUSPENDED && s != VR_REL_RESYNC_REQUIRED) {
-        return vr_fail(err, VR_E_STATE, "verify is not possible while the relationship is '%s'",
+        return vr_fail(err, VR_E_STATE, "comparing is not possible while the relationship is '%s'",
                        vr_rel_state_text((int)s));
     }
     struct job_entry *busy = jobs_busy(c, &rel->r.vm_id);
@@ -62,12 +62,13 @@ verify_check(struct core *c, const struct rel_entry *rel, struct vr_vm *vm, stru
     return c->ops->check_disks(c->ctx, vm, rel->r.number == 1, err);
 }
 
-void core_verify(struct core *c,
-                 const struct core_caller *who,
-                 const struct vr_uuid *vm,
-                 int rel_number,
-                 core_done done,
-                 void *ctx)
+static void compare(struct core *c,
+                    const struct core_caller *who,
+                    const struct vr_uuid *vm,
+                    int rel_number,
+                    enum vr_job_type type,
+                    core_done done,
+                    void *ctx)
 {
     struct vr_err err = VR_ERR_INIT;
     struct vr_vm v;
@@ -82,7 +83,7 @@ void core_verify(struct core *c,
     }
     int r = verify_check(c, rel, &v, &err);
     if (r == 0) {
-        jobs_fill(c, &job, VR_JOBTYPE_VERIFY, VR_JOB_STARTING, &v, rel->r.number, who->user);
+        jobs_fill(c, &job, type, VR_JOB_STARTING, &v, rel->r.number, who->user);
         core_text(job.status, sizeof(job.status), "queued");
         r = jobs_accept(c, &job, NULL, NULL, NULL, &e, &err);
     }
@@ -92,6 +93,26 @@ void core_verify(struct core *c,
     }
     core_answer_code(done, ctx, VR_RC_JOB_STARTED, job.id, 0, NULL);
     jobs_pump(c);
+}
+
+void core_verify(struct core *c,
+                 const struct core_caller *who,
+                 const struct vr_uuid *vm,
+                 int rel_number,
+                 core_done done,
+                 void *ctx)
+{
+    compare(c, who, vm, rel_number, VR_JOBTYPE_VERIFY, done, ctx);
+}
+
+void core_forecast(struct core *c,
+                   const struct core_caller *who,
+                   const struct vr_uuid *vm,
+                   int rel_number,
+                   core_done done,
+                   void *ctx)
+{
+    compare(c, who, vm, rel_number, VR_JOBTYPE_FORECAST, done, ctx);
 }
 
 /* --- state change --- */
@@ -134,7 +155,7 @@ static int pause(struct core *c, struct rel_entry *rel, bool *ret_pending, struc
 static int resume(struct core *c, struct rel_entry *rel, struct vr_err *err)
 {
     struct job_entry *job = jobs_suspended(c, &rel->r.vm_id, rel->r.number);
-    if (job && job->j.type != VR_JOBTYPE_VERIFY) {
+    if (job && !job_is_verify(&job->j)) {
         return transfer_resume(c, job, err);
     }
     return switch_state(c, rel, VR_REV_RESUME, "", err);
@@ -157,7 +178,7 @@ static int cancel(struct core *c, struct rel_entry *rel, bool *ret_pending, stru
         job = job && job->j.rel_number == rel->r.number ? job : NULL;
     }
     job = job ? job : delta_of(c, &rel->r.vm_id, rel->r.number);
-    bool any = job && job->j.type != VR_JOBTYPE_VERIFY;
+    bool any = job && !job_is_verify(&job->j);
     return any ? transfer_cancel(c, job, ret_pending, err)
                : vr_fail(err, VR_E_STATE, "no resynchronization is running; state '%s'",
                          vr_rel_state_text((int)rel->r.state));

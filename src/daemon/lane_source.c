@@ -12,6 +12,7 @@
 #include "daemon/daemon.h"
 #include "daemon/disks.h"
 #include "daemon/session.h"
+#include "resync/forecast.h"
 #include "resync/lane.h"
 #include "util/vtime.h"
 
@@ -42,6 +43,7 @@ struct lane {
     struct frozen_disks disks;
     struct link *link; /* from the start when a PREFLIGHT left one open */
     struct source *source;
+    struct hint *sample; /* of a dry run: what is compared */
     uint64_t progress_at_us;
     bool asked_proposed, cancelled;
     /* to the control thread */
@@ -320,7 +322,13 @@ static int open_source(struct lane *l, bool *ret_kept, struct vr_err *err)
     for (uint32_t i = 0; i < l->disks.n; i++) {
         p.disks[i] = l->disks.disk[i].dev;
     }
-    int r = connect_peer(l, ret_kept, err);
+    int r = 0;
+    if (l->t.sample) {
+        hint_free(TAKE_PTR(l->sample)); /* of a kept connection that was lost */
+        r = forecast_draw(&p.open, random_bytes, NULL, &l->sample, err);
+        p.hint = l->sample;
+    }
+    r = r < 0 ? r : connect_peer(l, ret_kept, err);
     return r < 0 ? r : source_new(&p, l->link, &l->source, err);
 }
 
@@ -476,6 +484,7 @@ static void *lane_thread(void *arg)
     }
     fill_result(l, r);
     source_free(l->source);
+    hint_free(l->sample);
     link_close(TAKE_PTR(l->link));
     disks_thaw(&l->disks);
     replica_use_end(l->use);

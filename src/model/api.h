@@ -55,6 +55,7 @@ struct api_verb {
     int rel_number;    /* -1: by this host's role; 1: the extended relationship was asked for */
     uint64_t start_us; /* RESYNC, ENABLE, START: 0 = now */
     bool force, restart;
+    bool dry_run; /* RESYNC: the job's report says what it would cost; alone */
     bool seeded, no_start;
     char location[VR_PATH_MAX]; /* START: "" = no export; IMPORT */
     char host[VR_HOST_MAX];     /* ENABLE: the replica's host; AUTH_*, PEER_TEST */

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "model/health.h"
+#include "model/report.h"
 #include "model/setting.h"
 #include "model/states.h"
 #include "model/stats.h"
@@ -168,19 +169,6 @@ struct vr_job {
     struct vr_progress progress;
 };
 
-/* What a guest that starts from an instant finds: X(name, number, text). Numbers are stored. */
-#define VR_CONSISTENCIES(X)                                                                        \
-    X(UNKNOWN, 0, "not known")                                                                     \
-    X(CRASH, 1, "crash-consistent")                                                                \
-    X(FILE_SYSTEM, 2, "file-system-consistent")                                                    \
-    X(APPLICATION, 3, "application-consistent")
-
-enum vr_consistency {
-#define X(name, number, text) VR_CONSISTENCY_##name = (number),
-    VR_CONSISTENCIES(X)
-#undef X
-};
-
 /* The record of a finished transfer. root: HMAC-SHA-256 over the digest tree, one per disk. */
 struct vr_report {
     uint64_t job_id;
@@ -199,7 +187,8 @@ struct vr_report {
     uint64_t duration_us;
     char initiator[VR_NAME_MAX];
     char outcome[VR_TEXT_MAX];
-    bool equal; /* verify: nothing differed; resync: proven equal */
+    bool equal;                  /* verify: nothing differed; resync: proven equal */
+    struct vr_forecast forecast; /* of a dry run */
 };
 
 /* Who may replicate to this host (Msvm_ReplicationAuthorizationSettingData). */

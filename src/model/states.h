@@ -118,7 +118,8 @@ enum vr_job_event {
     X(TEST, 115, "Test Replication Connection")                                                    \
     X(INITIAL_SEEDED, 117, "Start Resync Initial Replication")                                     \
     X(EXPORT, 118, "Start Export Initial Replication")                                             \
-    X(RESYNC_EXTENDED, 121, "Resynchronizing Extended Replication")
+    X(RESYNC_EXTENDED, 121, "Resynchronizing Extended Replication")                                \
+    X(FORECAST, 200, "Forecasting Resynchronization") /* no other product has one */
 
 enum vr_job_type {
     VR_JOBTYPE_NONE = 0,

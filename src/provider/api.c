@@ -111,7 +111,8 @@ static const struct vr_rel *vm_rel_at(struct core *core, const struct vr_uuid *v
 static bool is_transfer(const struct vr_job *job)
 {
     return job->progress.phase != VR_PHASE_NONE || job->type == VR_JOBTYPE_RESYNC ||
-           job->type == VR_JOBTYPE_RESYNC_EXTENDED || job->type == VR_JOBTYPE_VERIFY;
+           job->type == VR_JOBTYPE_RESYNC_EXTENDED || job->type == VR_JOBTYPE_VERIFY ||
+           job->type == VR_JOBTYPE_FORECAST;
 }
 
 /* What the relationship's jobs say of it. */
@@ -305,6 +306,10 @@ static void call_core(struct core *c,
 {
     switch (v->kind) {
     case API_RESYNC:
+        if (v->dry_run) {
+            core_forecast(c, who, &v->vm_id, v->rel_number, verb_done, p);
+            return;
+        }
         call_resync(c, who, v, p);
         return;
     case API_VERIFY:

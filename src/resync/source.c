@@ -15,6 +15,12 @@
 
 #define FRAMES_PER_STEP 64
 
+/* A dry run: a verification of what the hint names. */
+static bool is_sample(const struct source *s)
+{
+    return s->p.hint && s->p.open.kind == VR_TRANSFER_VERIFY;
+}
+
 static int send_open(struct source *s, struct vr_err *err)
 {
     struct vr_buf b;
@@ -51,7 +57,8 @@ int source_new(const struct source_params *p,
     s->p = *p;
     s->link = link;
     s->p.open.op = VR_PEER_OPEN;
-    s->p.open.hinted = p->hint && p->open.nhistory > 0 && p->open.kind == VR_TRANSFER_RESYNC;
+    bool delta = p->open.nhistory > 0 && p->open.kind == VR_TRANSFER_RESYNC;
+    s->p.open.hinted = p->hint && (delta || is_sample(s));
     s->p.random(s->p.ctx, s->p.open.secret, sizeof s->p.open.secret);
     s->p.random(s->p.ctx, s->p.open.nonce, sizeof s->p.open.nonce);
     layout_init(&s->layout, &s->p.open);
@@ -133,6 +140,11 @@ static int take_hint(struct source *s, const struct vr_peer_reply *reply, struct
 {
     const struct vr_peer_request *o = &s->p.open;
     s->hint = reply->hinted ? s->p.hint : NULL;
+    if (is_sample(s)) {
+        return s->hint ? 0
+                       : vr_fail(err, VR_E_UNSUPPORTED,
+                                 "the replica host's version of vmreplica cannot compare a sample");
+    }
     bool wrong = reply->hinted && (!o->hinted || reply->changed_alone ||
                                    !vr_uuid_eq(&reply->generation.uuid, &o->history[0]));
     return wrong ? vr_fail(err, VR_E_PROTOCOL, "the replica host leaves out what it must not") : 0;
@@ -161,7 +173,7 @@ static int on_reply(struct source *s, const void *p, size_t n, struct vr_err *er
         r = digest_root_new(s->digest, &o->vm_id, &o->instant, i, o->disks[i].name,
                             o->disks[i].size_bytes, &s->root[i], err);
         if (r == 0 && s->hint) {
-            digest_root_based(s->root[i], &o->history[0]);
+            digest_root_based(s->root[i], is_sample(s) ? &o->instant : &o->history[0]);
         }
     }
     if (r == 0 && s->use_definition) {
@@ -216,6 +228,20 @@ static void fill_report(struct source *s, const struct msg_roots *m, bool equal)
                                                     : "proof failed");
 }
 
+static void fill_forecast(struct source *s)
+{
+    const struct forecast_sample seen = {.nodes = s->layout.nodes,
+                                         .sampled = s->layout.nodes - s->skipped_nodes,
+                                         .node_bytes = DIGEST_NODE,
+                                         .differing = s->progress.bytes_differing,
+                                         .squares = s->sample_squares,
+                                         .packed = s->sample_packed,
+                                         .took_us = s->now_us - s->progress.started_us,
+                                         .limit_bytes_s = s->pace.bytes_s};
+    forecast_of(&seen, &s->out.report.forecast);
+    snprintf(s->out.report.outcome, sizeof s->out.report.outcome, "a sample was compared");
+}
+
 static int on_roots(struct source *s, const void *p, size_t n, struct vr_err *err)
 {
     struct msg_roots m;
@@ -228,6 +254,9 @@ static int on_roots(struct source *s, const void *p, size_t n, struct vr_err *er
     }
     bool equal = memcmp(m.roots, s->own_root, (size_t)m.count * DIGEST_ROOT) == 0;
     fill_report(s, &m, equal);
+    if (is_sample(s)) {
+        fill_forecast(s);
+    }
     if (s->p.open.kind == VR_TRANSFER_VERIFY) {
         s->out.completed = true;
         s->state = SOURCE_DONE;

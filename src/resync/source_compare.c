@@ -243,6 +243,7 @@ static bool skip_some(struct source *s)
     struct own_entry *e = &s->own[(s->own_head + s->own_n++) % OWN_CAP];
     *e = (struct own_entry){.first = s->read_node, .count = until - s->read_node, .skipped = true};
     digest_root_skip(s->root[s->read_disk], e->count);
+    s->skipped_nodes += e->count;
     s->disk_skipped[s->read_disk] += end - reader_pos(s->reader);
     reader_seek(s->reader, end, end);
     s->read_node = until;

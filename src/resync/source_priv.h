@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include "resync/digest.h"
+#include "resync/forecast.h"
 #include "resync/hint.h"
 #include "resync/lane.h"
 #include "resync/layout.h"
@@ -113,6 +114,8 @@ struct source {
     struct vr_progress progress;
     struct source_outcome out;
     uint64_t disk_differing[VR_DISKS_MAX], disk_sent[VR_DISKS_MAX], disk_skipped[VR_DISKS_MAX];
+    uint64_t skipped_nodes;
+    uint64_t sample_squares, sample_packed; /* of a dry run (resync/forecast.h) */
 };
 
 /* --- source_compare.c --- */

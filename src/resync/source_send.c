@@ -175,6 +175,26 @@ static int send_data(struct source *s,
     return link_send(s->link, MSG_DATA, s->msg.data, s->msg.len, m.bytes, m.len, err);
 }
 
+/* What would go out for a group, in a dry run. */
+static int weigh(struct source *s,
+                 const struct group *g,
+                 uint16_t disk,
+                 uint64_t off,
+                 uint32_t len,
+                 struct vr_err *err)
+{
+    int r = g->zero ? 0 : read_group(s, g, disk, off, len, err);
+    if (r < 0 || g->zero) {
+        return r;
+    }
+    size_t n = s->use_zstd ? ZSTD_compressCCtx(s->zstd, s->packed, ZSTD_compressBound(g->bytes),
+                                               s->raw, g->bytes, ZSTD_LEVEL)
+                           : g->bytes;
+    bool saves = !ZSTD_isError(n) && n < g->bytes - g->bytes / ZSTD_SAVES_PART;
+    s->sample_packed += saves ? n : g->bytes;
+    return 0;
+}
+
 static bool may_send(struct source *s)
 {
     pay(s);
@@ -191,15 +211,18 @@ int source_send_node(
     struct group g;
     layout_find(&s->layout, p->node, &disk, &off, &len);
     bool verify = s->p.open.kind == VR_TRANSFER_VERIFY;
+    uint64_t before = s->disk_differing[disk];
     while (verify || may_send(s)) {
         *ret_worked = true;
         if (!next_group(s, p, len, &g)) {
+            uint64_t differing = s->disk_differing[disk] - before; /* all of it, in a verify */
+            s->sample_squares += verify && s->hint ? differing * differing : 0;
             *ret_done = true;
             return 0;
         }
         s->progress.bytes_differing += g.bytes;
         s->disk_differing[disk] += g.bytes;
-        int r = verify   ? 0
+        int r = verify   ? (s->hint ? weigh(s, &g, disk, off, len, err) : 0)
                 : g.zero ? add_zero(s, disk, off + (uint64_t)g.first * DIGEST_LEAF, g.bytes, err)
                          : send_data(s, &g, disk, off, len, err);
         if (r < 0) {

@@ -95,14 +95,15 @@ int target_open_hint(struct target *t, struct vr_err *err)
     bool good = o->hinted && o->kind == VR_TRANSFER_RESYNC && !o->force && !t->direct &&
                 !t->p.reply.changed_alone && o->nhistory > 0 && vr_uuid_eq(&o->history[0], here) &&
                 vr_uuid_eq(&t->p.reply.generation.uuid, here);
+    bool sample = o->hinted && o->kind == VR_TRANSFER_VERIFY; /* a dry run: names what it wants */
     t->p.reply.hinted = false;
-    if (!good || t->layout.nodes == 0 || t->layout.nodes > MSG_HINT_NODES_MAX) {
+    if (!(good || sample) || t->layout.nodes == 0 || t->layout.nodes > MSG_HINT_NODES_MAX) {
         return 0;
     }
     int r = hint_new(o, &t->hint, err);
     t->p.reply.hinted = t->awaits_hint = r == 0;
     for (uint32_t i = 0; r == 0 && i < o->ndisks; i++) {
-        digest_root_based(t->root[i], here);
+        digest_root_based(t->root[i], sample ? &o->instant : here);
     }
     return r;
 }

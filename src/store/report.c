@@ -3,11 +3,25 @@
 #include "store/db.h"
 
 #define RP(member, kind) COL(struct vr_report, member, kind)
-static const struct col report_cols[] = {
-    RP(job_id, COL_U64),      RP(vm_id, COL_UUID),      RP(instant_id, COL_UUID),
-    RP(instant_us, COL_U64),  RP(consistency, COL_U32), GENERATION_COLS(struct vr_report),
-    RP(duration_us, COL_U64), RP(initiator, COL_TEXT),  RP(outcome, COL_TEXT),
-    RP(equal, COL_BOOL)};
+static const struct col report_cols[] = {RP(job_id, COL_U64),
+                                         RP(vm_id, COL_UUID),
+                                         RP(instant_id, COL_UUID),
+                                         RP(instant_us, COL_U64),
+                                         RP(consistency, COL_U32),
+                                         GENERATION_COLS(struct vr_report),
+                                         RP(duration_us, COL_U64),
+                                         RP(initiator, COL_TEXT),
+                                         RP(outcome, COL_TEXT),
+                                         RP(equal, COL_BOOL),
+#define F(member) COL_AS(struct vr_report, forecast.member, COL_U64, "forecast_" #member)
+                                         F(sampled_bytes),
+                                         F(differing_bytes),
+                                         F(margin_bytes),
+                                         F(wire_bytes),
+                                         F(limit_bytes_s),
+                                         F(time_us)
+#undef F
+};
 
 struct disk_row {
     uint64_t job_id;

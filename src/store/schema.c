@@ -104,6 +104,13 @@ static const char *const steps[] = {
     "ALTER TABLE rel ADD COLUMN stamp BLOB NOT NULL DEFAULT "
     "x'0000000000000000000000000000000000000000000000000000000000000000';"
     "ALTER TABLE job ADD COLUMN automatic INTEGER NOT NULL DEFAULT 0;",
+    /* 13 */
+    "ALTER TABLE report ADD COLUMN forecast_sampled_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE report ADD COLUMN forecast_differing_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE report ADD COLUMN forecast_margin_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE report ADD COLUMN forecast_wire_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE report ADD COLUMN forecast_limit_bytes_s INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE report ADD COLUMN forecast_time_us INTEGER NOT NULL DEFAULT 0;",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

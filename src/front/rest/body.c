@@ -36,6 +36,7 @@ static const struct member {
     {"at", M_TIME, B(RESYNC) | B(ENABLE) | B(START), 0, OFF(start_us)},
     {"force", M_BOOL, B(RESYNC) | B(FAILOVER), 0, OFF(force)},
     {"restart", M_BOOL, B(RESYNC), 0, OFF(restart)},
+    {"dry_run", M_BOOL, B(RESYNC), 0, OFF(dry_run)},
     {"extended", M_EXTENDED,
      B(RESYNC) | B(VERIFY) | B(START) | B(DISABLE) | B(PAUSE) | B(RESUME) | B(CANCEL) | B(ADOPT) |
          B(BANDWIDTH) | B(STATS_RESET) | B(REL_SETTINGS),
@@ -261,6 +262,10 @@ take_object(json_t *o, struct api_verb *verb, const char **ret_member, struct vr
         if ((members[i].required & (1u << verb->kind)) && !json_object_get(o, members[i].name)) {
             return vr_fail(err, VR_E_INVALID, "'%s' is missing", members[i].name);
         }
+    }
+    if (verb->dry_run && (verb->start_us || verb->force || verb->restart)) {
+        *ret_member = lasting_name("dry_run");
+        return vr_fail(err, VR_E_INVALID, "'dry_run' goes with none of at, force and restart");
     }
     *ret_member = "";
     return 0;

@@ -275,6 +275,21 @@ json_t *rest_json_rel(const struct api_rel *rel)
     return o;
 }
 
+static json_t *forecast(const struct vr_forecast *f)
+{
+    if (!f->sampled_bytes) {
+        return json_null();
+    }
+    json_t *o = json_object();
+    set_u64(o, "sampled_bytes", f->sampled_bytes);
+    set_u64(o, "differing_bytes", f->differing_bytes);
+    set_u64(o, "margin_bytes", f->margin_bytes);
+    set_u64(o, "wire_bytes", f->wire_bytes);
+    set_u64(o, "limit_bytes_s", f->limit_bytes_s);
+    set_u64(o, "time_us", f->time_us);
+    return o;
+}
+
 json_t *rest_json_report(const struct vr_report *r)
 {
     json_t *o = json_object(), *disks = json_array();
@@ -288,6 +303,7 @@ json_t *rest_json_report(const struct vr_report *r)
     set_text(o, "initiator", r->initiator);
     set_text(o, "outcome", r->outcome);
     set_bool(o, "equal", r->equal);
+    set(o, "forecast", forecast(&r->forecast));
     for (uint32_t i = 0; i < r->ndisks; i++) {
         const struct vr_report_disk *d = &r->disks[i];
         json_t *disk = json_object();

@@ -121,6 +121,37 @@ static void test_verify_ends(void **state)
 }
 
 /* A difference that a transfer repaired is none any more, and nobody has looked again. */
+/* A forecast tells, and leaves everything as it was, whatever its sample saw. */
+static void test_forecast(void **state)
+{
+    struct fake *f = fake_new();
+    fake_rel(f, 0, true, VR_REL_RESYNC_REQUIRED);
+    fake_restart(f);
+    struct vr_rel before = *fake_get(f, 0);
+    core_forecast(f->c, &viewer, &f->vm.id, -1, fake_done, f);
+    assert_int_equal(f->answer.code, 32769);
+    core_forecast(f->c, &operator_, &f->vm.id, -1, fake_done, f);
+    assert_int_equal(f->answer.code, 4096);
+    uint64_t id = f->answer.job_id;
+    assert_int_equal(fake_job(f, id)->type, VR_JOBTYPE_FORECAST);
+    assert_int_equal(f->started.kind, VR_TRANSFER_VERIFY);
+    assert_true(f->started.sample);
+    struct core_transfer_result res = {.report = {.job_id = id, .equal = false}};
+    core_on_transfer_end(f->c, id, &res);
+    assert_int_equal(fake_job(f, id)->state, VR_JOB_COMPLETED);
+    assert_string_equal(fake_job(f, id)->status, "completed");
+    assert_int_equal(f->reports, 1);
+    assert_memory_equal(fake_get(f, 0), &before, sizeof before);
+    core_forecast(f->c, &operator_, &f->vm.id, -1, fake_done, f);
+    fake_end(f, f->answer.job_id, -VR_E_UNSUPPORTED, "cannot compare a sample");
+    assert_int_equal(fake_job(f, f->answer.job_id)->state, VR_JOB_EXCEPTION);
+    core_forecast(f->c, &operator_, &f->vm.id, -1, fake_done, f);
+    fake_end(f, f->answer.job_id, -VR_E_LINEAGE, "another branch");
+    assert_int_equal(fake_job(f, f->answer.job_id)->state, VR_JOB_EXCEPTION);
+    assert_memory_equal(fake_get(f, 0), &before, sizeof before);
+    fake_free(f);
+}
+
 static void test_verify_repaired(void **state)
 {
     struct fake *f = in_state(VR_REL_REPLICATING, true);
@@ -259,10 +290,12 @@ static void test_peer_test(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_state_table),         T(test_state_refusals),  T(test_verify),
-        T(test_verify_ends),         T(test_verify_repaired), T(test_failover),
-        T(test_failover_of_nothing), T(test_adopt),           T(test_disable),
-        T(test_bandwidth),           T(test_peer_test),
+        T(test_state_table), T(test_state_refusals),
+        T(test_verify),      T(test_verify_ends),
+        T(test_forecast),    T(test_verify_repaired),
+        T(test_failover),    T(test_failover_of_nothing),
+        T(test_adopt),       T(test_disable),
+        T(test_bandwidth),   T(test_peer_test),
     };
     return RUN(tests);
 }

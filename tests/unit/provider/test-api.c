@@ -92,6 +92,7 @@ void core_import_initial(struct core *c,
         called(#name, who, rel_number, vm->b[0], done, ctx);                                       \
     }
 VM_VERB(verify)
+VM_VERB(forecast)
 VM_VERB(disable)
 VM_VERB(adopt)
 
@@ -315,6 +316,10 @@ static void test_verbs(void **state)
         assert_string_equal(fake.who.user, "alice");
         assert_int_equal(fake.who.role, VR_ROLE_OPERATOR);
     }
+    struct api_verb dry = {.kind = API_RESYNC, .vm_id = {{7}}, .dry_run = true};
+    provider_api_ops.verb(&api, &who, &dry, done, &answers);
+    assert_string_equal(fake.called, "forecast");
+    assert_int_equal(fake.value, 7);
     assert_true(fake.resync.force && fake.resync.restart && fake.resync.vm_id.b[0] == 7);
     assert_int_equal(fake.resync.rel_number, 1);
     assert_true(fake.enable.seeded && !fake.enable.no_start);

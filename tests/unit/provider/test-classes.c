@@ -692,6 +692,10 @@ static void test_value_names(void **state)
 #undef X
     for (size_t i = 0; i < VR_COUNT(types); i++) {
         const char *name = value_name("Msvm_ConcreteJob", "JobType", types[i]);
+        if (types[i] == VR_JOBTYPE_FORECAST) { /* ours: in the range that the class leaves open */
+            assert_null(name);
+            continue;
+        }
         assert_string_equal(name, vr_job_type_text(types[i]));
     }
     for (size_t i = 0; i < VR_COUNT(jobs); i++) {

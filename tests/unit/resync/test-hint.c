@@ -108,17 +108,58 @@ static void test_a_resynchronization_finds_what_a_hint_hides(void **state)
     end(&f);
 }
 
-static void test_verify_takes_no_hint(void **state)
+/* A verification of what the hint names: a dry run. It asks for no generation, and leaves nothing
+ * behind. */
+static void test_a_sample_is_compared(void **state)
 {
     struct fixture f;
     struct vr_err err = VR_ERR_INIT;
     bool done = false;
     begin(&f);
+    struct layout layout;
+    layout_init(&layout, &f.req);
     fill(f.src[1], VR_MIB, 4096, 30);
+    fill(f.src[1], 2 * VR_MIB, 8192, 31); /* not in the sample */
+    damage(&f, "vda", VR_MIB + 5, "written by somebody");
+    hint_mark(f.hint, 0, VR_MIB, 1);
+    hint_mark(f.hint, 1, VR_MIB, 1);
+    f.history[0] = vr_uuid_new(); /* the replica is at another one */
+    f.req.force = true;
     CHECK_OK(transfer(&f, VR_TRANSFER_VERIFY, 100000, &done, &err), &err);
     assert_true(done);
-    assert_int_equal(f.differing, 4096);
-    assert_int_equal(f.out.frames[MSG_HINT], 0);
+    assert_int_equal(compared(&f), 2 * VR_MIB);
+    assert_int_equal(f.differing, 2 * 4096);
+    assert_int_equal(f.out.frames[MSG_DATA] + f.out.frames[MSG_ZERO], 0);
+    assert_string_equal(f.report.outcome, "a sample was compared");
+    const struct vr_forecast *c = &f.report.forecast;
+    assert_int_equal(c->sampled_bytes, 2 * VR_MIB);
+    assert_int_equal(c->differing_bytes, layout.nodes * 4096);
+    assert_true(c->margin_bytes == 0); /* both nodes are alike */
+    assert_true(c->wire_bytes > 0 && c->wire_bytes <= layout.nodes * 4096);
+    struct replica *r = open_replica(&f);
+    assert_int_equal(replica_generation(r)->sequence, 1);
+    struct run_name runs[RUNS_MAX];
+    size_t nruns;
+    CHECK_OK(replica_runs(r, runs, &nruns, &err), &err);
+    assert_int_equal(nruns, 0);
+    replica_close(r);
+    end(&f);
+}
+
+static void forget_flag(uint8_t type, uint8_t *head, size_t len);
+
+/* It would compare everything, which nobody asked for. */
+static void test_an_older_replica_host_samples_nothing(void **state)
+{
+    struct fixture f;
+    struct vr_err err = VR_ERR_INIT;
+    bool done = false;
+    begin(&f);
+    hint_mark(f.hint, 0, VR_MIB, 1);
+    f.forge = forget_flag;
+    assert_int_equal(transfer(&f, VR_TRANSFER_VERIFY, 100000, &done, &err), -VR_E_UNSUPPORTED);
+    assert_false(done);
+    assert_non_null(strstr(vr_err_text(&err), "cannot compare a sample"));
     end(&f);
 }
 
@@ -390,7 +431,8 @@ int main(void)
     const struct CMUnitTest tests[] = {T(test_only_what_is_named_is_compared),
                                        T(test_nothing_changed),
                                        T(test_a_resynchronization_finds_what_a_hint_hides),
-                                       T(test_verify_takes_no_hint),
+                                       T(test_a_sample_is_compared),
+                                       T(test_an_older_replica_host_samples_nothing),
                                        T(test_a_replica_that_changed_alone_is_compared),
                                        T(test_another_base_is_compared),
                                        T(test_force_compares),

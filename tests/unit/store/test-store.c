@@ -219,7 +219,8 @@ static void test_reports(void **state)
                                .duration_us = 8,
                                .initiator = "anna",
                                .outcome = "proven equal",
-                               .equal = true};
+                               .equal = true,
+                               .forecast = {1, 2, 3, 4, 5, 6}};
     struct vr_report back;
     struct got g = {0};
     report.disks[0] = (struct vr_report_disk){"vda", 1, 2, 3, 4, 5, {6}, {7}};
@@ -488,6 +489,12 @@ static void test_intervals_of_version_11(void **state)
         sql(text);
         sql("ALTER TABLE rel DROP COLUMN cause; ALTER TABLE rel DROP COLUMN cycle_us;"
             "ALTER TABLE rel DROP COLUMN stamp; ALTER TABLE job DROP COLUMN automatic;"
+            "ALTER TABLE report DROP COLUMN forecast_sampled_bytes;"
+            "ALTER TABLE report DROP COLUMN forecast_differing_bytes;"
+            "ALTER TABLE report DROP COLUMN forecast_margin_bytes;"
+            "ALTER TABLE report DROP COLUMN forecast_wire_bytes;"
+            "ALTER TABLE report DROP COLUMN forecast_limit_bytes_s;"
+            "ALTER TABLE report DROP COLUMN forecast_time_us;"
             "PRAGMA user_version=11");
         CHECK_OK(store_open(path, &s, &err), &err);
         CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
