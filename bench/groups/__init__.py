@@ -10,7 +10,7 @@
 import importlib
 
 ORDER = ["lan", "cold", "qcow2", "wan", "memory", "storm", "idle", "management"]
-MORE = ["lan", "cold", "qcow2", "wan"]  # have rows that no bar depends on
+MORE = ["lan", "cold", "qcow2", "wan", "management"]  # have rows that no bar depends on
 
 
 def load(name):
