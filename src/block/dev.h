@@ -145,11 +145,20 @@ block_mem_new(uint64_t size_bytes, struct block_dev **ret_dev, struct vr_err *er
 VR_MUST_CHECK int
 block_nbd_open(const char *uri, unsigned flags, struct block_dev **ret_dev, struct vr_err *err);
 
-/* The export with this name behind a Unix socket, for reading. */
+/* The export with this name behind a Unix socket, for reading. bitmap: NULL, or a meta context of
+ * it (at most 191 bytes), for block_nbd_dirty. */
 VR_MUST_CHECK int block_nbd_open_export(const char *socket_path,
                                         const char *name,
+                                        const char *bitmap,
                                         struct block_dev **ret_dev,
                                         struct vr_err *err);
+
+/* Calls fn for every range whose bit 0 is set in the export's bitmap, ascending. UNSUPPORTED: the
+ * server does not tell that bitmap, or not all of it: what was called is then not all. */
+VR_MUST_CHECK int block_nbd_dirty(struct block_dev *dev,
+                                  void (*fn)(void *ctx, uint64_t off, uint64_t len),
+                                  void *ctx,
+                                  struct vr_err *err);
 
 /*
  * Any image: raw goes to block_file_open; other formats to a qemu-nbd of our own, started with the
@@ -175,6 +184,9 @@ block_image_create(const char *path, const char *format, uint64_t size_bytes, st
  * what a guest reads stays the same. The caller holds the image's lock. Nothing for formats that
  * have no check. */
 VR_MUST_CHECK int block_image_repair(const char *path, const char *format, struct vr_err *err);
+/* Takes a bitmap out of a qcow2 image that no QEMU uses (the tool locks it). IO: it is used, or has
+ * no such bitmap; the text says which. */
+VR_MUST_CHECK int block_image_drop_bitmap(const char *path, const char *bitmap, struct vr_err *err);
 /* Is this one of the formats that block_image_open takes ("raw", "qcow2", "vhdx", "vmdk", "vpc",
  * "vdi", "qed")? */
 bool block_format_known(const char *format);

@@ -414,3 +414,19 @@ int block_image_repair(const char *path, const char *format, struct vr_err *err)
     r = run_qemu_img(argv, REPAIR_DEADLINE_MS, &status, err);
     return vr_wrap(err, r < 0 ? r : judge_check(status, err), "disk image '%s'", path);
 }
+
+int block_image_drop_bitmap(const char *path, const char *bitmap, struct vr_err *err)
+{
+    _cleanup_(vr_freep) char *file = strdup(path);
+    _cleanup_(vr_freep) char *what = strdup(bitmap);
+    if (!file || !what) {
+        return vr_fail_nomem(err);
+    }
+    if (path[0] != '/') {
+        return vr_fail(err, VR_E_INVALID, "'%s' is not an absolute path", path);
+    }
+    char name[] = "qemu-img", verb[] = "bitmap", drop[] = "--remove", f[] = "-f", form[] = "qcow2";
+    char *argv[] = {name, verb, drop, f, form, file, what, NULL};
+    int status, r = run_qemu_img(argv, CREATE_DEADLINE_MS, &status, err);
+    return r < 0 ? vr_wrap(err, r, "disk image '%s'", path) : 0;
+}

@@ -282,6 +282,7 @@ static int start_handle(struct nbd_dev *d,
 {
     d->h = nbd_create();
     if (!d->h || nbd_add_meta_context(d->h, BASE_ALLOCATION) < 0 ||
+        (d->bitmap[0] && nbd_add_meta_context(d->h, d->bitmap) < 0) ||
         nbd_set_request_block_size(d->h, false) < 0 ||
         (name && nbd_set_export_name(d->h, name) < 0)) {
         return vr_fail(err, VR_E_NOMEM, "%s", nbd_get_error());
@@ -302,6 +303,7 @@ static int start_handle(struct nbd_dev *d,
 static int open_nbd(const char *uri,
                     const char *socket_path,
                     const char *name,
+                    const char *bitmap,
                     unsigned flags,
                     unsigned deadline_ms,
                     struct block_dev **ret_dev,
@@ -316,6 +318,7 @@ static int open_nbd(const char *uri,
     dev->flags = flags & ~BLOCK_DIRECT;
     dev->views_are_hinted = true;
     d->deadline_ms = deadline_ms;
+    snprintf(d->bitmap, sizeof d->bitmap, "%.191s", bitmap ? bitmap : "");
     d->status_stride = STATUS_ASK_BYTES;
     snprintf(dev->label, sizeof dev->label, "%.95s", name ? name : uri ? uri : socket_path);
     int r = start_handle(d, uri, socket_path, name, err);
@@ -328,7 +331,7 @@ static int open_nbd(const char *uri,
 
 int block_nbd_open(const char *uri, unsigned flags, struct block_dev **ret_dev, struct vr_err *err)
 {
-    return open_nbd(uri, NULL, NULL, flags, BLOCK_NBD_DEADLINE_MS, ret_dev, err);
+    return open_nbd(uri, NULL, NULL, NULL, flags, BLOCK_NBD_DEADLINE_MS, ret_dev, err);
 }
 
 int block_nbd_open_unix(const char *socket_path,
@@ -337,15 +340,17 @@ int block_nbd_open_unix(const char *socket_path,
                         struct block_dev **ret_dev,
                         struct vr_err *err)
 {
-    return open_nbd(NULL, socket_path, NULL, flags, deadline_ms, ret_dev, err);
+    return open_nbd(NULL, socket_path, NULL, NULL, flags, deadline_ms, ret_dev, err);
 }
 
 int block_nbd_open_export(const char *socket_path,
                           const char *name,
+                          const char *bitmap,
                           struct block_dev **ret_dev,
                           struct vr_err *err)
 {
-    return open_nbd(NULL, socket_path, name, BLOCK_READ_ONLY, BLOCK_NBD_DEADLINE_MS, ret_dev, err);
+    return open_nbd(NULL, socket_path, name, bitmap, BLOCK_READ_ONLY, BLOCK_NBD_DEADLINE_MS,
+                    ret_dev, err);
 }
 
 void block_nbd_set_deadline(struct block_dev *dev, unsigned deadline_ms)

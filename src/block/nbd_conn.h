@@ -9,6 +9,7 @@
 #define PIECE_BYTES (512u << 10)
 #define SLOTS 16u /* for each of read-ahead and writing */
 #define HINTS 64u
+#define BITMAP_MAX 192u
 #define STATUS_MAX 4096u /* extents kept of one answer; the rest is asked again */
 
 enum slot_state {
@@ -33,6 +34,7 @@ struct range {
 struct nbd_dev {
     struct block_dev dev;
     struct nbd_handle *h;
+    char bitmap[BITMAP_MAX]; /* "": none was asked for */
     unsigned deadline_ms;
     bool dead, can_zero, can_status;
     struct vr_err dead_err, write_err; /* kind NONE: nothing happened */

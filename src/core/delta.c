@@ -11,6 +11,8 @@
  *   INVALID                 9: the disks' sizes
  *   LINEAGE, CORRUPT        8
  */
+#include <string.h>
+
 #include "core/internal.h"
 #include "util/num.h"
 
@@ -84,6 +86,22 @@ void delta_unpark(struct core *c, struct job_entry *e)
     }
 }
 
+/* What is known of changes is a hint: without it all is compared, and nobody has to do anything. */
+static void tell_compared_whole(struct core *c,
+                                const struct job_entry *e,
+                                struct rel_entry *rel,
+                                const char *disks)
+{
+    if (strcmp(rel->compared_whole, disks) == 0) {
+        return;
+    }
+    core_text(rel->compared_whole, sizeof(rel->compared_whole), "%s", disks);
+    if (disks[0]) {
+        core_event(c, CORE_EV_COMPARED_WHOLE, &e->j.vm_id, e->j.vm_name, "job %llu: %.230s",
+                   (unsigned long long)e->j.id, disks);
+    }
+}
+
 static void sent(struct core *c,
                  struct job_entry *e,
                  struct rel_entry *rel,
@@ -103,6 +121,9 @@ static void sent(struct core *c,
     if (res->result == 0 && c->ops->save_report(c->ctx, &res->report, NULL) < 0) {
         core_event(c, CORE_EV_SAVE_FAILED, &e->j.vm_id, e->j.vm_name,
                    "the report of job %llu could not be saved", (unsigned long long)e->j.id);
+    }
+    if (res->result == 0) {
+        tell_compared_whole(c, e, rel, res->compared_whole);
     }
     core_event(c, CORE_EV_DELTA_SENT, &e->j.vm_id, e->j.vm_name,
                "job %llu: %llu bytes differed, %llu on the line, in %llu ms",

@@ -53,6 +53,8 @@ struct core_transfer_result {
     /* the disks did not stay, or were not to be had, as they were at one moment: TIMEOUT here is no
      * matter of the network, and another try has another instant */
     bool instant_ended;
+    /* Of a delta: the disks that were compared whole, each with the reason; "": none. */
+    char compared_whole[VR_TEXT_MAX];
     bool not_frozen;    /* the guest was to be frozen, and was not, or not long enough */
     uint64_t frozen_us; /* how long it was; 0: not at all */
 };

@@ -58,6 +58,10 @@
       "backup jobs of libvirt that a daemon left behind when it was killed were ended")            \
     X(NOT_FROZEN, 29343, 4, "not-frozen",                                                          \
       "a guest's agent did not freeze it; the transfer goes on, crash-consistent")                 \
+    X(COMPARED_WHOLE, 29344, 5, "compared-whole",                                                  \
+      "a cycle did not know what had changed on some disks and compared all of them; the text "    \
+      "says "                                                                                      \
+      "which and why, once for each change of it")                                                 \
     X(WINDOW_ENDED, 29174, 6, "statistics-window",                                                 \
       "a window of statistics ended in which something was counted; the text has the numbers")     \
     X(STATS_RESET, 29331, 5, "statistics-reset",                                                   \

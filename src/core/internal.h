@@ -35,13 +35,14 @@ struct rel_entry {
     bool target_open; /* a target session of this replica runs */
     bool dirty;
     /* what it does by itself (cycle.c, auto.c) */
-    uint64_t next_us;       /* when it is looked at again; 0: nothing planned */
-    uint64_t not_before_us; /* of the next try, after one that failed */
-    uint32_t tries;         /* automatic resynchronizations in a row that led nowhere */
-    bool asking;            /* the peer is being asked */
-    bool missing;           /* cycles are being missed, and that was told */
-    bool refused;           /* an automatic resynchronization was, and that was told */
-    uint64_t checked_us;    /* the disks were looked at, for the question under way: */
+    uint64_t next_us;                 /* when it is looked at again; 0: nothing planned */
+    uint64_t not_before_us;           /* of the next try, after one that failed */
+    uint32_t tries;                   /* automatic resynchronizations in a row that led nowhere */
+    bool asking;                      /* the peer is being asked */
+    bool missing;                     /* cycles are being missed, and that was told */
+    char compared_whole[VR_TEXT_MAX]; /* by the last delta, and told */
+    bool refused;                     /* an automatic resynchronization was, and that was told */
+    uint64_t checked_us;              /* the disks were looked at, for the question under way: */
     uint8_t stamp[VR_STAMP_BYTES];
 };
 

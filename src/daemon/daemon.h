@@ -20,6 +20,7 @@
 struct hostinfo;
 struct domains;
 struct frozen_disks;
+struct instant_mark;
 struct lanes;
 struct carriers;
 struct targets;
@@ -66,13 +67,17 @@ VR_MUST_CHECK int domains_start(struct daemon *d, struct domains **ret, struct v
 bool domains_known(const struct domains *ds);
 /* TIMEOUT, with the reason, while libvirt never told all of them; else 0. */
 VR_MUST_CHECK int domains_check(const struct domains *ds, struct vr_err *err);
-/* Freezes the disks of a VM of any inventory, or of a replica. May block in libvirt: not on the
- * control thread. */
+/* Freezes the disks of a VM of any inventory, or of a replica. mark: for VMs of libvirt; NULL:
+ * none. May block in libvirt: not on the control thread. */
 VR_MUST_CHECK int domains_freeze(struct daemon *d,
                                  struct vr_vm *vm,
                                  bool source_is_replica,
+                                 const struct instant_mark *mark,
                                  struct frozen_disks *ret,
                                  struct vr_err *err);
+/* A VM may need no checkpoints of ours any more; NULL: any VM, and from now on core knows which
+ * relationships there are. ds may be NULL. */
+void domains_unmark(struct domains *ds, const struct vr_uuid *vm);
 void domains_stop(struct domains *ds);
 bool domains_idle(const struct domains *ds);
 void domains_free(struct domains *ds); /* stopped and idle, or NULL */

@@ -100,9 +100,13 @@ int disks_freeze(struct vr_vm *vm,
 }
 
 /* The exports of the running VM's backup job. */
-static int
-open_exports(struct vr_vm *vm, const char *socket, struct frozen_disks *d, struct vr_err *err)
+static int open_exports(struct vr_vm *vm,
+                        const struct instant *instant,
+                        struct frozen_disks *d,
+                        struct vr_err *err)
 {
+    const char *socket = instant_socket(instant), *why;
+    uint64_t size;
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < vm->ndisks; i++) {
         if (vm->disks[i].excluded) {
@@ -110,7 +114,10 @@ open_exports(struct vr_vm *vm, const char *socket, struct frozen_disks *d, struc
         }
         struct frozen_disk *f = &d->disk[d->n++];
         *f = (struct frozen_disk){.fd = -1};
-        r = block_nbd_open_export(socket, vm->disks[i].name, &f->dev, err);
+        char bitmap[sizeof INSTANT_BITMAP + VR_NAME_MAX];
+        bool known = instant_knows_changes(instant, i, &size, &why);
+        snprintf(bitmap, sizeof bitmap, INSTANT_BITMAP "%s", vm->disks[i].name);
+        r = block_nbd_open_export(socket, vm->disks[i].name, known ? bitmap : NULL, &f->dev, err);
         if (r == 0) {
             f->size = vm->disks[i].size_bytes = f->dev->size_bytes;
         }
@@ -146,9 +153,8 @@ int disks_freeze_libvirt(struct vr_vm *vm,
     if (r < 0) {
         return r;
     }
-    const char *socket = instant_socket(instant);
-    if (socket) {
-        r = open_exports(vm, socket, &d, err);
+    if (instant_socket(instant)) {
+        r = open_exports(vm, instant, &d, err);
     } else {
         r = disks_freeze(vm, DISKS_WATCHED, run_dir, &d, err);
         r = r < 0 ? r : check_unwritten(&d, vm, err);
@@ -169,6 +175,81 @@ int disks_freeze_libvirt(struct vr_vm *vm,
 int disks_look(const struct frozen_disks *d, struct vr_err *err)
 {
     return d->instant ? instant_look(d->instant, err) : 0;
+}
+
+struct marking {
+    struct hint *hint;
+    uint16_t disk;
+};
+
+static void mark_dirty(void *ctx, uint64_t off, uint64_t len)
+{
+    const struct marking *m = ctx;
+    hint_mark(m->hint, m->disk, off, len);
+}
+
+/* What a bitmap does not cover, since the disk grew, is new. */
+static int mark_changes(struct block_dev *dev, struct marking *m, uint64_t base, struct vr_err *err)
+{
+    if (dev->size_bytes > base) {
+        hint_mark(m->hint, m->disk, base, dev->size_bytes - base);
+    }
+    return block_nbd_dirty(dev, mark_dirty, m, err);
+}
+
+static void add_why(char text[VR_TEXT_MAX], const char *disk, const char *why)
+{
+    size_t n = strlen(text);
+    snprintf(text + n, VR_TEXT_MAX - n, "%s%.60s: %s", n ? "; " : "", disk, why);
+}
+
+int disks_hint(const struct frozen_disks *d,
+               const struct vr_vm *vm,
+               const struct vr_peer_request *open,
+               struct hint **ret,
+               char ret_why[VR_TEXT_MAX],
+               struct vr_err *err)
+{
+    _cleanup_(hint_freep) struct hint *hint = NULL;
+    bool any = false;
+    *ret = NULL;
+    ret_why[0] = '\0';
+    if (!d->instant) {
+        return 0; /* a VM of the file: nothing keeps track of its changes */
+    }
+    int r = hint_new(open, &hint, err);
+    for (uint32_t i = 0, at = 0; r == 0 && i < vm->ndisks; i++) {
+        if (vm->disks[i].excluded) {
+            continue;
+        }
+        struct marking m = {hint, (uint16_t)at};
+        uint64_t base;
+        const char *why;
+        bool known = instant_knows_changes(d->instant, i, &base, &why);
+        r = known ? mark_changes(d->disk[at].dev, &m, base, err) : 0;
+        if (r == -VR_E_UNSUPPORTED) {
+            known = false;
+            why = vr_err_text(err);
+            r = 0;
+        }
+        if (r == 0 && !known) {
+            add_why(ret_why, vm->disks[i].name, why);
+            hint_mark_disk(hint, m.disk);
+        }
+        any = any || known;
+        at++;
+    }
+    if (r == 0 && any) {
+        *ret = TAKE_PTR(hint);
+    }
+    return r == -VR_E_LIMIT ? 0 : r;
+}
+
+void disks_keep_mark(const struct frozen_disks *d)
+{
+    if (d->instant) {
+        instant_keep_mark(d->instant);
+    }
 }
 
 void disks_release(struct frozen_disks *d)

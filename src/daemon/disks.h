@@ -8,6 +8,7 @@
 #include "block/dev.h"
 #include "inventory/instant.h"
 #include "model/model.h"
+#include "resync/hint.h"
 
 struct frozen_disk {
     struct block_dev *dev;
@@ -55,6 +56,18 @@ VR_MUST_CHECK int
 disks_check(const struct frozen_disks *d, const struct vr_vm *vm, struct vr_err *err);
 /* As instant_explain. */
 int disks_explain(const struct frozen_disks *d, int r, struct vr_err *err);
+/*
+ * What of the disks of `open` may have changed since open.history[0]. *ret NULL: of no disk more is
+ * known than that. ret_why: the disks that must be compared whole, each with the reason.
+ */
+VR_MUST_CHECK int disks_hint(const struct frozen_disks *d,
+                             const struct vr_vm *vm,
+                             const struct vr_peer_request *open,
+                             struct hint **ret,
+                             char ret_why[VR_TEXT_MAX],
+                             struct vr_err *err);
+/* As instant_keep_mark. */
+void disks_keep_mark(const struct frozen_disks *d);
 /* Nothing is read any more: lets a running guest go on without copying for us. */
 void disks_release(struct frozen_disks *d);
 void disks_thaw(struct frozen_disks *d);

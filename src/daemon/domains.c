@@ -22,6 +22,7 @@ struct domains {
     struct virt *virt;
     int dir_fd; /* holds the lock of scratch_dir */
     bool known;
+    bool ready;             /* core knows the relationships */
     char text[VR_TEXT_MAX]; /* why libvirt is not asked; "": it is */
 };
 
@@ -70,7 +71,30 @@ static void tell_of_orphans(void *arg)
                  "%d backup jobs that a vmreplicad left behind were ended", t->jobs);
 }
 
+struct asked {
+    struct domains *ds;
+    const struct vr_uuid *id;
+    bool yes;
+};
+
+static void look_for_cycles(void *arg)
+{
+    struct asked *a = arg;
+    const struct core *core = a->ds->d->core;
+    const struct vr_rel *rel = core ? core_rel(a->ds->d->core, a->id, 0) : NULL;
+    /* Before core is there: nobody knows. */
+    a->yes = !a->ds->ready || (rel && rel->is_source && rel->setting.interval_s > 0);
+}
+
 /* --- on libvirt's thread --- */
+
+static bool ask_replicated(void *ctx, const struct vr_uuid *id)
+{
+    struct domains *ds = ctx;
+    struct asked a = {.ds = ds, .id = id};
+    control_call(ds->d->control, look_for_cycles, &a);
+    return a.yes;
+}
 
 static void tell_vm(void *ctx, const struct vr_vm *vm)
 {
@@ -100,11 +124,20 @@ static void tell_swept(void *ctx, int jobs)
     control_call(ds->d->control, tell_of_orphans, &t);
 }
 
+static void drop_bitmap(void *ctx, const char *path, const char *name)
+{
+    struct vr_err err = VR_ERR_INIT;
+    if (block_image_drop_bitmap(path, name, &err) < 0) {
+        vr_log(VR_LOG_INFO, "bitmap-left", "%s", vr_err_text(&err));
+    }
+}
+
 /* --- on a lane's thread --- */
 
 int domains_freeze(struct daemon *d,
                    struct vr_vm *vm,
                    bool source_is_replica,
+                   const struct instant_mark *mark,
                    struct frozen_disks *ret,
                    struct vr_err *err)
 {
@@ -113,6 +146,9 @@ int domains_freeze(struct daemon *d,
         .reserve_bytes = c->scratch_reserve_bytes, .freeze = c->freeze, .freeze_s = c->freeze_s};
     if (!vm->from_libvirt) {
         return disks_freeze(vm, source_is_replica ? DISKS_HELD : DISKS_LOCK, d->nbd_dir, ret, err);
+    }
+    if (mark) {
+        p.mark = *mark;
     }
     snprintf(p.uri, sizeof p.uri, "%s", c->libvirt_uri);
     snprintf(p.dir, sizeof p.dir, "%s", c->scratch_dir);
@@ -168,6 +204,8 @@ int domains_start(struct daemon *d, struct domains **ret, struct vr_err *err)
                              .vm = tell_vm,
                              .gone = tell_gone,
                              .state = tell_state,
+                             .replicated = ask_replicated,
+                             .drop_bitmap = drop_bitmap,
                              .swept = tell_swept};
     struct domains *ds = calloc(1, sizeof *ds);
     if (!ds) {
@@ -199,6 +237,15 @@ int domains_check(const struct domains *ds, struct vr_err *err)
     return ds->known
                ? 0
                : vr_fail(err, VR_E_TIMEOUT, "libvirt's VMs are not known yet: %.180s", ds->text);
+}
+
+void domains_unmark(struct domains *ds, const struct vr_uuid *vm)
+{
+    static const struct vr_uuid any;
+    if (ds) {
+        ds->ready = ds->ready || !vm;
+        virt_look_again(ds->virt, vm ? vm : &any);
+    }
 }
 
 void domains_stop(struct domains *ds)

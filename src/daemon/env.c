@@ -25,14 +25,31 @@ static struct store *store_of(void *ctx)
     return ((struct daemon *)ctx)->store;
 }
 
+/* Without cycles nothing asks what changed. */
+static bool ends_cycles(const struct daemon *d, const struct vr_rel *next)
+{
+    const struct vr_rel *old = d->core ? core_rel(d->core, &next->vm_id, 0) : NULL;
+    return next->number == 0 && next->setting.interval_s == 0 && old && old->setting.interval_s > 0;
+}
+
 static int env_save_rel(void *ctx, const struct vr_rel *rel, struct vr_err *err)
 {
-    return store_save_rel(store_of(ctx), rel, err);
+    struct daemon *d = ctx;
+    bool ends = ends_cycles(d, rel);
+    int r = store_save_rel(store_of(ctx), rel, err);
+    if (r == 0 && ends) {
+        domains_unmark(d->domains, &rel->vm_id);
+    }
+    return r;
 }
 
 static int env_delete_rel(void *ctx, const struct vr_uuid *vm, uint8_t number, struct vr_err *err)
 {
-    return store_delete_rel(store_of(ctx), vm, number, err);
+    int r = store_delete_rel(store_of(ctx), vm, number, err);
+    if (r == 0 && number == 0) {
+        domains_unmark(((struct daemon *)ctx)->domains, vm);
+    }
+    return r;
 }
 
 static int env_save_job(void *ctx, const struct vr_job *job, struct vr_err *err)

@@ -284,7 +284,7 @@ static int freeze(struct carrier *t, struct vr_err *err)
     int r = t->o.source_is_replica
                 ? replicas_read(t->d->replicas, &t->replica_rel, &images, &t->use, err)
                 : 0;
-    return r < 0 ? r : domains_freeze(t->d, &t->o.vm, t->o.source_is_replica, &t->disks, err);
+    return r < 0 ? r : domains_freeze(t->d, &t->o.vm, t->o.source_is_replica, NULL, &t->disks, err);
 }
 
 static void describe_export(struct carrier *t, struct export_params *p)

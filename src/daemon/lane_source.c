@@ -41,6 +41,8 @@ struct lane {
     /* the thread's own */
     struct replica_use *use;
     struct frozen_disks disks;
+    struct instant_mark mark;
+    struct hint *hint; /* of a delta; NULL: everything is compared */
     struct link *link; /* from the start when a PREFLIGHT left one open */
     struct source *source;
     struct hint *sample; /* of a dry run: what is compared */
@@ -277,12 +279,19 @@ static int limit_reading(struct lane *l, struct vr_err *err)
 static int open_disks(struct lane *l, struct vr_err *err)
 {
     if (!l->t.source_is_replica) {
-        return domains_freeze(l->d, &l->t.vm, false, &l->disks, err);
+        const struct vr_rel *rel = &l->t.rel;
+        l->mark = (struct instant_mark){.wanted = l->t.kind != VR_TRANSFER_VERIFY &&
+                                                  rel->setting.interval_s > 0,
+                                        .since = l->t.delta,
+                                        .makes = vr_uuid_new(),
+                                        .holds = rel->generation.uuid,
+                                        .proposed = rel->proposed};
+        return domains_freeze(l->d, &l->t.vm, false, &l->mark, &l->disks, err);
     }
     /* Our daemon holds the replica's locks as long as the use lasts. */
     struct vr_vm images;
     int r = replicas_read(l->d->replicas, &l->replica_rel, &images, &l->use, err);
-    return r < 0 ? r : domains_freeze(l->d, &l->t.vm, true, &l->disks, err);
+    return r < 0 ? r : domains_freeze(l->d, &l->t.vm, true, NULL, &l->disks, err);
 }
 
 /* *ret_kept: over the connection that a PREFLIGHT left open. */
@@ -326,10 +335,21 @@ static int open_source(struct lane *l, bool *ret_kept, struct vr_err *err)
     if (l->t.sample) {
         hint_free(TAKE_PTR(l->sample)); /* of a kept connection that was lost */
         r = forecast_draw(&p.open, random_bytes, NULL, &l->sample, err);
-        p.hint = l->sample;
+    } else if (l->t.delta && !l->hint) {
+        r = disks_hint(&l->disks, &l->t.vm, &p.open, &l->hint, l->result.compared_whole, err);
     }
+    p.hint = l->sample ? l->sample : l->hint;
+    p.proposes = l->mark.makes;
     r = r < 0 ? r : connect_peer(l, ret_kept, err);
     return r < 0 ? r : source_new(&p, l->link, &l->source, err);
+}
+
+/* From COMMIT on nobody knows what the replica is at, until it says so. */
+static void keep_mark(struct lane *l)
+{
+    if (l->source && source_progress(l->source)->phase >= VR_PHASE_COMMIT) {
+        disks_keep_mark(&l->disks);
+    }
 }
 
 static void send_progress(struct lane *l, uint64_t now_us)
@@ -367,6 +387,7 @@ static int obey(struct lane *l, struct vr_err *err)
             l, vr_fail(err, VR_E_TIMEOUT, "made way for a commit to the disks it reads"));
     }
     if (source_progress(l->source)->phase >= VR_PHASE_COMMIT) {
+        keep_mark(l);
         disks_release(&l->disks); /* nothing is read any more, and nothing taken back */
         return 0;
     }
@@ -422,6 +443,16 @@ static int run_source(struct lane *l, struct vr_err *err)
     }
 }
 
+static void tell_compared_whole(struct core_transfer_result *res)
+{
+    char *text = res->report.outcome;
+    size_t n = strlen(text);
+    if (res->compared_whole[0]) {
+        snprintf(text + n, sizeof res->report.outcome - n, "; compared whole: %s",
+                 res->compared_whole);
+    }
+}
+
 static void fill_result(struct lane *l, int r)
 {
     struct core_transfer_result *res = &l->result;
@@ -436,6 +467,7 @@ static void fill_result(struct lane *l, int r)
     if (o->completed) {
         res->report = o->report;
         res->report.consistency = l->disks.consistency;
+        tell_compared_whole(res);
         res->result = 0; /* whatever the link did afterwards */
     } else if (r == 0) {
         res->result = vr_fail(&res->err, VR_E_CANCELED, "cancelled");
@@ -451,7 +483,7 @@ static bool lost_kept(struct lane *l, int r, bool kept)
 
 static int transfer(struct lane *l, struct vr_err *err)
 {
-    bool kept;
+    bool kept = false;
     int r = open_source(l, &kept, err);
     if (r == 0) {
         r = run_source(l, err);
@@ -483,8 +515,10 @@ static void *lane_thread(void *arg)
         send_progress(l, vr_wall_us()); /* the last word */
     }
     fill_result(l, r);
+    keep_mark(l);
     source_free(l->source);
     hint_free(l->sample);
+    hint_free(l->hint);
     link_close(TAKE_PTR(l->link));
     disks_thaw(&l->disks);
     replica_use_end(l->use);

@@ -273,7 +273,11 @@ static int make_core(struct daemon *d, struct vr_err *err)
     if (r == 0) {
         r = recover_all(d, err);
     }
-    return r < 0 ? r : core_start(d->core, err);
+    r = r < 0 ? r : core_start(d->core, err);
+    if (r == 0) {
+        domains_unmark(d->domains, NULL);
+    }
+    return r;
 }
 
 struct first_list {

@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "inventory/backup_xml.h"
+#include "inventory/checkpoint.h"
 #include "inventory/domain.h"
 #include "inventory/freeze.h"
 #include "inventory/job.h"
@@ -51,6 +52,8 @@ struct instant {
     /* of a running VM: */
     char stem[JOB_STEM_MAX], socket[JOB_STEM_MAX + 8];
     bool live, was_paused;
+    struct checkpoint checkpoint; /* made[0]: there, or may be */
+    bool keep_mark;
     pthread_t watch;
     bool watched; /* the thread was started */
     pthread_mutex_t lock;
@@ -322,23 +325,42 @@ static bool freezes_applications(const struct instant *i)
     return is_windows;
 }
 
+/* With as much of the checkpoints as goes: a job without is better than none. */
+static int try_begin(struct instant *i, const struct vr_vm *vm, struct vr_err *err)
+{
+    struct checkpoint *c = &i->checkpoint;
+    for (;;) {
+        bool since[VR_DISKS_MAX] = {0};
+        _cleanup_(vr_freep) char *xml = NULL;
+        _cleanup_(vr_freep) char *mark = NULL;
+        for (uint32_t k = 0; k < vm->ndisks; k++) {
+            since[k] = c->base[0] && c->why[k] == CHECKPOINT_KNOWN;
+        }
+        int r = backup_xml_make(vm, i->socket, i->stem, c->base, since, &xml, err);
+        if (r == 0 && c->made[0]) {
+            r = checkpoint_xml_make(vm, c->made, c->tracked, c->size, &mark, err);
+        }
+        if (r < 0 || virDomainBackupBegin(i->dom, xml, mark, 0) == 0) {
+            return r;
+        }
+        if (!checkpoint_give_way(c, vm)) {
+            return virt_fail(err, "cannot begin a backup job");
+        }
+    }
+}
+
 static int begin_job(struct instant *i, const struct vr_vm *vm, struct vr_err *err)
 {
-    _cleanup_(vr_freep) char *xml = NULL;
     int r = job_claim(i->p.dir, &i->vm, i->stem, err);
     if (r < 0) {
         return r;
     }
     snprintf(i->socket, sizeof i->socket, "%s.sock", i->stem);
-    r = backup_xml_make(vm, i->socket, i->stem, &xml, err);
-    if (r < 0) {
-        return r;
-    }
+    checkpoint_prepare(i->dom, vm, &i->p.mark, &i->checkpoint);
     struct freeze *f = try_freeze(i);
     uint64_t frozen_at_us = vr_mono_us();
     i->live = true; /* even when it fails: what it left is cleared */
-    r = virDomainBackupBegin(i->dom, xml, NULL, 0) < 0 ? virt_fail(err, "cannot begin a backup job")
-                                                       : 0;
+    r = try_begin(i, vm, err);
     bool frozen = f != NULL, in_time = freeze_end(f);
     i->frozen_us = frozen ? vr_mono_us() - frozen_at_us : 0;
     i->consistency = VR_CONSISTENCY_CRASH;
@@ -446,6 +468,23 @@ uint64_t instant_frozen_us(const struct instant *i)
     return i->frozen_us;
 }
 
+bool instant_knows_changes(const struct instant *i,
+                           uint32_t disk,
+                           uint64_t *ret_size,
+                           const char **ret_why)
+{
+    const struct checkpoint *c = &i->checkpoint;
+    enum checkpoint_why why = i->live ? c->why[disk] : CHECKPOINT_OFF;
+    *ret_size = c->base_size[disk];
+    *ret_why = checkpoint_why_text(why);
+    return why == CHECKPOINT_KNOWN;
+}
+
+void instant_keep_mark(struct instant *i)
+{
+    i->keep_mark = true;
+}
+
 int instant_look(struct instant *i, struct vr_err *err)
 {
     if (i->live) {
@@ -529,6 +568,9 @@ void instant_end(struct instant *i)
     stop_watch(i);
     if (i->live && dial_again(i, &ignored) == 0 && end_job(i, &ignored) == 0) {
         job_remove_files(i->stem);
+        if (i->checkpoint.made[0] && !i->keep_mark) {
+            checkpoint_drop(i->dom, i->checkpoint.made);
+        }
     }
     if (i->stem[0]) {
         job_release(i->stem);

@@ -17,13 +17,28 @@
 
 #define INSTANT_DIR_MAX 56 /* bytes of the directory's path: the sockets' names must fit */
 
+/*
+ * So that a later delta knows what a running VM changed since this instant: a checkpoint of
+ * libvirt, of the disks whose images keep track of changes.
+ */
+struct instant_mark {
+    bool wanted;
+    bool since;              /* of this instant: what changed since `holds` */
+    struct vr_uuid makes;    /* the generation that may come of it, by which the mark is called */
+    struct vr_uuid holds;    /* what the replica holds, as far as is known */
+    struct vr_uuid proposed; /* or this; the marks of all others are of no use any more */
+};
+
 struct instant_params {
     char uri[VR_PATH_MAX];
     char dir[INSTANT_DIR_MAX]; /* sockets and scratch files; QEMU writes there */
     uint64_t reserve_bytes;    /* what scratch files leave free */
-    bool freeze;               /* ask the guest's agent; an instant without is better than none */
-    uint32_t freeze_s;         /* the bound for the agent */
+    struct instant_mark mark;
+    bool freeze;       /* ask the guest's agent; an instant without is better than none */
+    uint32_t freeze_s; /* the bound for the agent */
 };
+
+#define INSTANT_BITMAP "qemu:dirty-bitmap:backup-" /* libvirt's name for it */
 
 struct instant;
 
@@ -51,6 +66,15 @@ VR_MUST_CHECK int instant_verify(struct instant *i, struct vr_err *err);
 /* A transfer failed with r: because of the instant? Then *err is that instead (TIMEOUT, NOSPACE),
  * and its kind is returned; else r. */
 int instant_explain(struct instant *i, int r, struct vr_err *err);
+/* Is it known what changed of a disk of the VM since mark.holds? Then its export "vda" has the
+ * context INSTANT_BITMAP "vda", and what lies at *ret_size or beyond is new. Else *ret_why says why
+ * not. */
+bool instant_knows_changes(const struct instant *i,
+                           uint32_t disk,
+                           uint64_t *ret_size,
+                           const char **ret_why);
+/* Its generation may be the replica's by now: the mark outlives the instant. */
+void instant_keep_mark(struct instant *i);
 /* Ends the job, and lets a guest go on that our scratch files stopped. NULL is fine. */
 void instant_end(struct instant *i);
 DEFINE_CLEANUP(struct instant *, instant_end)

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "inventory/checkpoint.h"
 #include "inventory/domain.h"
 #include "inventory/job.h"
 #include "inventory/virt_conn.h"
@@ -81,21 +82,28 @@ static struct mail *mail_new(void)
     return m;
 }
 
-static void note_domain(struct mail *m, virDomainPtr dom)
+/* id NULL: any may have. */
+static void note_changed(struct mail *m, const struct vr_uuid *id)
 {
-    struct vr_uuid id;
-    bool known = virDomainGetUUID(dom, id.b) == 0, there = false;
+    bool there = false;
     pthread_mutex_lock(&m->lock);
-    for (size_t i = 0; i < m->nchanged; i++) {
-        there = there || vr_uuid_eq(&m->changed[i], &id);
+    for (size_t i = 0; id && i < m->nchanged; i++) {
+        there = there || vr_uuid_eq(&m->changed[i], id);
     }
-    if (!known || (!there && m->nchanged == CHANGED_MAX)) {
+    if (!id || (!there && m->nchanged == CHANGED_MAX)) {
         m->list = true;
     } else if (!there) {
-        m->changed[m->nchanged++] = id;
+        m->changed[m->nchanged++] = *id;
     }
     pthread_cond_signal(&m->cond);
     pthread_mutex_unlock(&m->lock);
+}
+
+static void note_domain(struct mail *m, virDomainPtr dom)
+{
+    struct vr_uuid id;
+    bool known = virDomainGetUUID(dom, id.b) == 0;
+    note_changed(m, known ? &id : NULL);
 }
 
 static void note(struct mail *m, bool *what)
@@ -230,6 +238,37 @@ static int parse_or_refuse(struct virt *v, virDomainPtr dom, const char *xml, st
     return virDomainGetUUID(dom, ret->id.b);
 }
 
+struct images {
+    const struct virt *v;
+    const struct vr_vm *vm;
+};
+
+static void drop_bitmap(void *ctx, const char *name)
+{
+    const struct images *i = ctx;
+    for (uint32_t k = 0; k < i->vm->ndisks; k++) {
+        const struct vr_disk *d = &i->vm->disks[k];
+        if (strcmp(d->format, "qcow2") == 0 && d->path[0] == '/') {
+            i->v->w.drop_bitmap(i->v->w.ctx, d->path, name);
+        }
+    }
+}
+
+/* A job that runs needs its checkpoint, and would be waited for. */
+static void drop_checkpoints(struct virt *v, virDomainPtr dom, const struct vr_vm *vm)
+{
+    enum job_state state = JOB_NONE;
+    struct vr_err ignored;
+    struct images images = {v, vm};
+    if (!v->w.replicated || !checkpoint_has_any(dom) || v->w.replicated(v->w.ctx, &vm->id)) {
+        return;
+    }
+    if (vm->running && (job_look(dom, v->w.dir, NULL, &state, &ignored) < 0 || state != JOB_NONE)) {
+        return;
+    }
+    checkpoint_drop_all(dom, v->w.drop_bitmap ? drop_bitmap : NULL, &images);
+}
+
 static int tell_domain(struct virt *v, virDomainPtr dom, struct vr_err *err)
 {
     bool changed;
@@ -250,6 +289,7 @@ static int tell_domain(struct virt *v, virDomainPtr dom, struct vr_err *err)
     if (r == 0 && changed) {
         v->w.vm(v->w.ctx, vm);
     }
+    drop_checkpoints(v, dom, vm);
     return r;
 }
 
@@ -462,6 +502,11 @@ int virt_start(const struct virt_watcher *w, struct virt **ret, struct vr_err *e
 void virt_stop(struct virt *v)
 {
     note(v->mail, &v->mail->stop);
+}
+
+void virt_look_again(struct virt *v, const struct vr_uuid *id)
+{
+    note_changed(v->mail, vr_uuid_is_nil(id) ? NULL : id);
 }
 
 bool virt_ended(struct virt *v)

@@ -22,6 +22,11 @@ struct virt_watcher {
     /* up: every VM there is was told. Not up: why, and for how long a try is waited for is virt's
      * business. Each text once in a row. */
     void (*state)(void *ctx, bool up, const char *text);
+    /* Does a VM's replication need the checkpoints that we made? Those of others are deleted: at
+     * the start, when something happens to the domain, and now and then. NULL: they stay. */
+    bool (*replicated)(void *ctx, const struct vr_uuid *id);
+    /* Takes a checkpoint's bitmap out of an image that nobody uses, if it is there. NULL: never. */
+    void (*drop_bitmap)(void *ctx, const char *path, const char *name);
     /* Backup jobs of a former process were ended, so many. NULL: of no interest. */
     void (*swept)(void *ctx, int jobs);
     void *ctx;
@@ -30,5 +35,7 @@ struct virt_watcher {
 VR_MUST_CHECK int virt_start(const struct virt_watcher *w, struct virt **ret, struct vr_err *err);
 /* Asks it to end. Any thread. It may be in a call of libvirt, which nothing ends but libvirt. */
 void virt_stop(struct virt *v);
+/* Something about this VM may have changed that libvirt does not know of; nil: about any. */
+void virt_look_again(struct virt *v, const struct vr_uuid *id);
 bool virt_ended(struct virt *v);
 void virt_free(struct virt *v); /* one that ended, or NULL */

@@ -493,6 +493,59 @@ static void test_repair_under_our_lock(void **state)
     unlink(path);
 }
 
+static void add_dirty(void *ctx, uint64_t off, uint64_t len)
+{
+    struct block_extent *e = ctx;
+    e->off = e->len ? e->off : off;
+    e->len = off + len - e->off;
+}
+
+static struct block_dev *open_with_bitmap(const char *image, const char *context)
+{
+    struct vr_err err;
+    struct block_dev *dev = NULL;
+    const char *argv[] = {"qemu-nbd", "-t", "-r", "-e", "2",   "-f", "qcow2",
+                          "-B",       "b0", "-k", sock, image, NULL};
+    server = fork();
+    if (server == 0) {
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    for (int i = 0; i < 6000 && !dev; i++) {
+        usleep(10000);
+        (void)!block_nbd_open_export(sock, "", context, &dev, &err);
+    }
+    assert_non_null(dev);
+    return dev;
+}
+
+static void test_bitmap(void **state)
+{
+    struct vr_err err;
+    char path[128], cmd[1024];
+    struct block_extent seen = {0};
+    snprintf(path, sizeof path, "%s/b.qcow2", dir);
+    snprintf(cmd, sizeof cmd,
+             "qemu-img create -q -f qcow2 %s 100M && qemu-img bitmap --add %s b0 && "
+             "qemu-io -f qcow2 -c 'write -q 3M 64k' -c 'write -q 40M 1M' %s && "
+             "qemu-img bitmap --disable %s b0",
+             path, path, path, path);
+    assert_int_equal(system(cmd), 0);
+    struct block_dev *dev = open_with_bitmap(path, "qemu:dirty-bitmap:b0");
+    CHECK_OK(block_nbd_dirty(dev, add_dirty, &seen, &err), &err);
+    assert_int_equal(seen.off, 3 * VR_MIB);
+    assert_int_equal(seen.off + seen.len, 41 * VR_MIB);
+    block_close(dev);
+    struct block_dev *other = NULL;
+    CHECK_OK(block_nbd_open_export(sock, "", "qemu:dirty-bitmap:b1", &other, &err), &err);
+    CHECK_FAILS(block_nbd_dirty(other, add_dirty, &seen, &err), &err, VR_E_UNSUPPORTED, "bitmap");
+    block_close(other);
+    stop_server(state);
+    CHECK_OK(block_image_drop_bitmap(path, "b0", &err), &err);
+    CHECK_FAILS(block_image_drop_bitmap(path, "b0", &err), &err, VR_E_IO, path);
+    unlink(path);
+}
+
 static int set_up(void **state)
 {
     if (!mkdtemp(dir)) {
@@ -531,6 +584,7 @@ int main(void)
                                        F(test_killed_qemu_nbd_is_an_error),
                                        F(test_qemu_nbd_dies_with_us),
                                        F(test_our_qemu_nbd_works_under_our_lock),
-                                       F(test_repair_under_our_lock)};
+                                       F(test_repair_under_our_lock),
+                                       F(test_bitmap)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

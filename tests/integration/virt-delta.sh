@@ -1,0 +1,253 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Cycles of a guest that writes: a disk whose image keeps track of changes is compared only where it changed, the others
+# whole; what arrives is one instant of both; a guest that is killed, a bitmap that is lost, a libvirtd that restarts and
+# a daemon that is killed cost a compare at most; and nothing of ours is left in libvirt when replication ends.
+# shellcheck disable=SC2317 # scenarios are called by name
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/integration/virtlab.sh
+. "$(dirname "$0")/virtlab.sh"
+need python3
+
+VM=web
+ID=8f3c2f0e-7a6b-4b57-9d0e-1f6a2b3c4d5e
+CYCLES=${CYCLES:-50}
+MIB=$((1024 * 1024))
+virt_host a
+BACKUP=$work/virt-a/backup
+# Records take the first 8 MiB of each disk; behind them the first one has what a compare would have to read.
+random_disk "$work/random" 120
+qemu-img create -q -f qcow2 "$work/$VM-a.qcow2" 128M
+qemu-img dd -f raw -O raw if="$work/random" of="$work/padded" bs=1M 2>/dev/null
+head -c 8M /dev/zero | cat - "$work/padded" >"$work/whole"
+qemu-img convert -f raw -O qcow2 "$work/whole" "$work/$VM-a.qcow2"
+rm "$work/random" "$work/padded" "$work/whole"
+define_guest a $VM $ID 'vr.us=2000'
+make_lab lab --no-replica
+use_libvirt h1 a
+
+replica() { # DISK
+    echo "$L"/h2/replicas/*/"$1"
+}
+
+good_replica() {
+    check_records "$@" "$(replica vda.qcow2)" "$(replica vdb.raw)"
+}
+
+checkpoints() {
+    v a checkpoint-list $VM --name | grep -v '^$' || true
+}
+
+sent() { # the newest job that sent a delta; 0: none
+    vr h1 events --json --limit 1000 | jq '[.events[] | select(.id == "delta-sent") | .text | capture("^job (?<n>[0-9]+)").n |
+        tonumber] | max // 0'
+}
+
+# Lets cycles run until one has sent something that began after now; then its job's number is in JOB.
+next_delta() {
+    local before i
+    before=$(sent)
+    vr h1 resume $VM >/dev/null 2>&1 || true # it was not paused yet
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        JOB=$(sent)
+        [ "$JOB" = "$before" ] || break
+        sleep 0.1
+    done
+    [ "$JOB" != "$before" ] || {
+        vr h1 status $VM
+        vr h1 events --limit 20
+        die 'no cycle sent anything'
+    }
+    vr h1 pause $VM >/dev/null
+    VM_ID=${ID^^} await_rel h1 '.job == null'
+}
+
+report() { # JQ-FILTER: of JOB
+    vr h1 report "$JOB" --json | jq -r ".report | $1"
+}
+
+compared() { # DISK: bytes, of JOB
+    report ".disks[] | select(.name == \"$1\") | .bytes_compared"
+}
+
+only_changes() {
+    local n
+    n=$(compared vda)
+    [ "$n" -le $((20 * MIB)) ] || die "$n bytes of vda were compared: $(report .outcome)"
+    [ "$(compared vdb)" = $((64 * MIB)) ]
+}
+
+whole() { # REASON: of vda
+    [ "$(compared vda)" = $((128 * MIB)) ] || die "only $(compared vda) bytes of vda were compared"
+    report .outcome | grep -q "vda: .*$1" || die "the reason: $(report .outcome)"
+}
+
+nothing_left() {
+    local i
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        if ! v a backup-dumpxml $VM >/dev/null 2>&1 && [ -z "$(ls "$BACKUP")" ]; then
+            return 0
+        fi
+        sleep 0.1
+    done
+    v a backup-dumpxml $VM
+    ls -l "$BACKUP"
+    die 'a backup job or its files are left'
+}
+
+initial() {
+    start_guest a $VM
+    vr h2 authorize add h1.localhost --storage "$L/h2/replicas"
+    vr h1 enable $VM --to "$H2_PEER" --wait
+    VM_ID=${ID^^} await_rel h1 '.state == 3 and .job == null'
+    good_replica
+    [ -z "$(checkpoints)" ] || die 'a checkpoint that no cycle will ask for'
+    every_second
+}
+
+# Nobody wants to wait half a minute for each cycle.
+every_second() {
+    vr h1 set $VM --every 30s
+    host stop h1
+    python3 -c 'import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("UPDATE rel SET interval_s = 1")
+db.commit()' "$L/h1/state/vmreplica.db"
+    host start h1
+}
+
+first() {
+    next_delta
+    whole 'no checkpoint'
+    vr h1 events --json | jq -r '.events[] | select(.id == "compared-whole") | .text' | grep 'vdb: .*keeps no track'
+    [ "$(checkpoints | wc -l)" = 1 ]
+    good_replica
+}
+
+fifty() {
+    local i last='' now
+    for ((i = 1; i <= CYCLES; i++)); do
+        next_delta
+        only_changes
+        now=$(good_replica) || die "$now"
+        [ "$now" != "$last" ] || die 'nothing new arrived'
+        last=$now
+        [ "$(checkpoints | wc -l)" -le 2 ] || die "checkpoints: $(checkpoints)"
+    done
+    echo "$now, $(compared vda) bytes of vda compared"
+    nothing_left
+}
+
+restarted_libvirtd() {
+    virt_stop a
+    virt_start a
+    await_records a $VM 10
+    next_delta
+    only_changes
+    good_replica
+}
+
+# A repeated Resynchronize asks no bitmap, and the next cycle knows what changed since.
+resync() {
+    local job
+    job=$(vr h1 resync $VM --json | jq .job_id)
+    await_end h1 "$job"
+    JOB=$job
+    [ "$(compared vda)" = $((128 * MIB)) ]
+    [ "$(report .outcome)" = equal ]
+    next_delta
+    only_changes
+    good_replica
+}
+
+killed_daemon() {
+    local i
+    vr h1 bandwidth $VM 100K >/dev/null
+    vr h1 resume $VM >/dev/null
+    for ((i = 0; i < JOB_S * 100; i++)); do
+        ! v a backup-dumpxml $VM >/dev/null 2>&1 || break
+        sleep 0.02
+    done
+    host kill h1
+    v a backup-dumpxml $VM >/dev/null || echo 'the job had just ended'
+    host start h1
+    vr h1 bandwidth $VM 0 >/dev/null
+    next_delta
+    good_replica
+    nothing_left
+    [ "$(checkpoints | wc -l)" -le 2 ] || die "checkpoints: $(checkpoints)"
+    next_delta
+    only_changes
+}
+
+no_checkpoints() {
+    local i
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        [ -n "$(checkpoints)" ] || return 0
+        sleep 0.1
+    done
+    die "checkpoints: $(checkpoints)"
+}
+
+switched_off() {
+    [ -n "$(checkpoints)" ]
+    vr h1 set $VM --every off
+    no_checkpoints
+    every_second
+    next_delta
+    whole 'no checkpoint'
+    next_delta
+    only_changes
+}
+
+killed_guest() {
+    kill -KILL "$(cat "$work/virt-a/run/qemu/$VM.pid")"
+    await_state a $VM 'shut off'
+    start_guest a $VM
+    next_delta
+    whole 'bitmap is missing or inconsistent'
+    good_replica
+    next_delta
+    only_changes
+    good_replica
+    [ "$(checkpoints | wc -l)" -le 2 ] || die "checkpoints: $(checkpoints)"
+}
+
+shut_down() {
+    v a shutdown $VM
+    await_state a $VM 'shut off'
+    next_delta
+    good_replica --frozen
+    whole 'is off'
+    start_guest a $VM
+    next_delta
+    whole 'no checkpoint'
+    next_delta
+    only_changes
+    good_replica
+}
+
+# While the guest is off libvirt deletes no bitmap, and undefines no domain with checkpoints.
+ended() {
+    v a shutdown $VM
+    await_state a $VM 'shut off'
+    [ -n "$(checkpoints)" ]
+    vr h1 disable $VM
+    no_checkpoints
+    qemu-img info --output=json "$work/$VM-a.qcow2" |
+        jq -e '[."format-specific".data.bitmaps[]?] == []' >/dev/null || die 'a bitmap is left in the image'
+    v a undefine $VM
+}
+
+scenario 'the first copy, by no checkpoint' initial
+scenario 'the first cycle compares whole and says why' first
+scenario "$CYCLES cycles of a guest that writes" fifty
+scenario 'libvirtd is restarted between cycles' restarted_libvirtd
+scenario 'Resynchronize compares everything' resync
+scenario 'the daemon is killed in a cycle' killed_daemon
+scenario 'cycles are switched off, and on again' switched_off
+scenario 'the guest is killed, and its bitmaps are lost' killed_guest
+scenario 'the guest is off, and runs again' shut_down
+scenario 'nothing is left in libvirt' ended
+finish
