@@ -386,6 +386,24 @@ void scenario_run(struct world *w)
     finish(w);
 }
 
+void scenario_chain(struct world *w)
+{
+    w->calm = true;
+    for (int at = 0; at < 2 && !w->failed; at++) {
+        enable(w, at);
+        run_to_rest(w);
+    }
+    hour_of_chain(w);
+    cycles_off(w);
+    run_to_rest(w);
+    if (!w->failed && w->counts[SIM_HOUR_OF_CHAIN] != 1) {
+        world_fail(w, "the chain never replicated");
+    }
+    if (!w->failed) {
+        check_end(w);
+    }
+}
+
 static void plan_at(struct host *h, const struct every_op *e)
 {
     h->fs.plan = (struct fs_plan){.at = h->fs.ops + e->k, .fault = e->fault};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sim [--seeds N] [--first S] [--seed S] [--verbose] [--jobs N]: runs worlds. The first that breaks
+ * sim [--seeds N] [--first S] [--seed S] [--verbose] [--jobs N] [--chain]: runs worlds; with
+ * --chain nothing but an hour of deltas over three hosts in each. The first that breaks
  * an invariant is told with the command that replays it, and ends the run with 1. So does a kind of
  * fault that no world of many had.
  */
@@ -23,19 +24,23 @@ static const char *const count_names[] = {
 
 struct options {
     uint64_t seeds, first, jobs;
-    bool one, verbose;
+    bool one, verbose, chain;
 };
 
-static int run_one(uint64_t seed, bool verbose, uint64_t *counts)
+static int run_one(const struct options *o, uint64_t seed, uint64_t *counts)
 {
     struct world *w = malloc(sizeof *w);
-    world_init(w, seed, verbose);
-    scenario_run(w);
+    world_init(w, seed, o->verbose);
+    if (o->chain) {
+        scenario_chain(w);
+    } else {
+        scenario_run(w);
+    }
     bool failed = w->failed;
     if (failed) {
-        printf("seed %llu, event %llu: %s\nreplay: sim --seed %llu --verbose\n",
+        printf("seed %llu, event %llu: %s\nreplay: sim --seed %llu --verbose%s\n",
                (unsigned long long)seed, (unsigned long long)w->events, w->why,
-               (unsigned long long)seed);
+               (unsigned long long)seed, o->chain ? " --chain" : "");
     }
     world_deinit(w);
     for (size_t i = 0; i < SIM_COUNT_COUNT; i++) {
@@ -109,7 +114,7 @@ static int run_range(const struct options *o, uint64_t first, uint64_t n, uint64
 {
     int r = 0;
     for (uint64_t s = first; r == 0 && s < first + n; s++) {
-        r = run_one(s, o->verbose, counts);
+        r = run_one(o, s, counts);
     }
     return r;
 }
@@ -195,6 +200,10 @@ static bool parse(int argc, char **argv, struct options *o)
             o->verbose = true;
             continue;
         }
+        if (strcmp(argv[i], "--chain") == 0) {
+            o->chain = true;
+            continue;
+        }
         if (!to || i + 1 == argc || !vr_parse_u64(argv[++i], 0, 1ull << 60, to)) {
             return false;
         }
@@ -207,14 +216,16 @@ int main(int argc, char **argv)
     struct options o;
     uint64_t counts[SIM_COUNT_COUNT] = {0};
     if (!parse(argc, argv, &o)) {
-        fprintf(stderr, "usage: sim [--seeds N] [--first S] [--seed S] [--verbose] [--jobs N]\n");
+        fprintf(stderr,
+                "usage: sim [--seeds N] [--first S] [--seed S] [--verbose] [--jobs N] [--chain]\n");
         return 2;
     }
     if (o.one) {
-        return run_one(o.first, o.verbose, counts);
+        return run_one(&o, o.first, counts);
     }
-    int r = run_every_op(counts);
-    r = r ? r : run_every_cycle_op(counts);
+    int r = o.chain ? 0 : run_every_op(counts);
+    r = r || o.chain ? r : run_every_cycle_op(counts);
     r = r ? r : o.jobs > 1 ? run_parts(&o, counts) : run_range(&o, o.first, o.seeds, counts);
-    return r ? r : tell_counts(&o, counts);
+    r = r ? r : tell_counts(&o, counts);
+    return r || !o.chain ? r : counts[SIM_HINTED] == 0;
 }

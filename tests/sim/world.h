@@ -206,6 +206,8 @@ void damage_replica(struct host *h, uint32_t disk, uint64_t off, const void *p, 
 
 /* --- scenario.c --- */
 void scenario_run(struct world *w);
+/* Three hosts and nothing but deltas along them for an hour, then damage of the last. */
+void scenario_chain(struct world *w);
 /* Enable and one resync, with a fault at the k-th call of one host. */
 struct every_op {
     int host;
