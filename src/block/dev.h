@@ -33,6 +33,8 @@ struct block_extent {
  * page cache by where the file allows it, and writes may be posted: a failed one is told by a later
  * call, by the flush at the latest. A driver that cannot leaves it out of dev->flags. */
 #define BLOCK_DIRECT 2u
+/* With it, where many disks are open at one time: a quarter of the memory and of the requests. */
+#define BLOCK_ONE_OF_MANY 4u
 #define BLOCK_IO_MAX (4u << 20) /* one read or write, bytes */
 
 /* The driver interface. `dev` is the first member of the driver's own struct. NULL member = the

@@ -442,14 +442,15 @@ int block_file_open(const char *path,
         return vr_fail_nomem(err);
     }
     f->dev.ops = &file_ops;
-    f->dev.flags = flags & ~BLOCK_DIRECT;
+    f->dev.flags = flags & ~(BLOCK_DIRECT | BLOCK_ONE_OF_MANY);
     f->fd = fd;
     int r = find_size(f, err);
     if (r < 0) {
         return vr_wrap(err, r, "disk image '%s'", path);
     }
-    if ((flags & BLOCK_DIRECT) && direct_new(fd, f->dev.size_bytes, DIRECT_WRITE_SLOTS,
-                                             DIRECT_WRITE_PIECE_BYTES, &f->direct, NULL) < 0) {
+    unsigned slots = DIRECT_WRITE_SLOTS / (flags & BLOCK_ONE_OF_MANY ? DIRECT_MANY : 1);
+    if ((flags & BLOCK_DIRECT) &&
+        direct_new(fd, f->dev.size_bytes, slots, DIRECT_WRITE_PIECE_BYTES, &f->direct, NULL) < 0) {
         f->direct = NULL; /* then through the page cache */
     }
     f->dev.flags |= f->direct ? BLOCK_DIRECT : 0;

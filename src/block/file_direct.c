@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/stat.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,13 @@ struct direct {
     bool refused; /* a write had to go through the page cache after all */
     struct slot slot[];
 };
+
+static atomic_size_t memory;
+
+size_t direct_memory(void)
+{
+    return atomic_load(&memory);
+}
 
 static bool overlaps(const struct slot *s, uint64_t off, uint64_t len)
 {
@@ -117,6 +125,7 @@ static int make_arena(struct direct *d, struct vr_err *err)
      * flight goes to the other. */
     (void)madvise(p, d->slots * d->piece, MADV_DONTFORK);
     d->arena = p;
+    atomic_fetch_add(&memory, d->slots * d->piece);
     for (unsigned i = 0; i < d->slots; i++) {
         d->slot[i].q.fd = d->direct_fd;
         d->slot[i].q.align = d->align;
@@ -167,6 +176,7 @@ void direct_free(struct direct *d)
     }
     if (uring_free(d->ring) && d->arena) {
         munmap(d->arena, d->slots * d->piece);
+        atomic_fetch_sub(&memory, d->slots * d->piece);
     }
     close(d->direct_fd);
     free(d);

@@ -24,6 +24,7 @@
 /* For a disk that is written, often a block here and there: as much memory, more requests. */
 #define DIRECT_WRITE_PIECE_BYTES (128u << 10)
 #define DIRECT_WRITE_SLOTS 128u
+#define DIRECT_MANY 4u /* one of many disks has this part of it */
 
 struct direct;
 
@@ -41,6 +42,8 @@ VR_MUST_CHECK int direct_new(int fd,
                              size_t piece,
                              struct direct **ret,
                              struct vr_err *err);
+/* The memory that all of them have for requests, bytes. Any thread. */
+size_t direct_memory(void);
 void direct_free(struct direct *d); /* waits for writes; NULL is fine */
 
 VR_MUST_CHECK int

@@ -282,7 +282,7 @@ int block_image_open(const char *path,
     }
     _cleanup_(block_closep) struct block_dev *dev = &i->dev;
     dev->ops = &image_ops;
-    dev->flags = flags & ~BLOCK_DIRECT;
+    dev->flags = flags & ~(BLOCK_DIRECT | BLOCK_ONE_OF_MANY);
     i->child = (struct child){.pid_fd = -1, .text_fd = -1};
     int r = open_served(i, path, format, run_dir, err);
     if (r < 0) {

@@ -315,7 +315,7 @@ static int open_nbd(const char *uri,
     }
     _cleanup_(block_closep) struct block_dev *dev = &d->dev;
     dev->ops = &nbd_ops;
-    dev->flags = flags & ~BLOCK_DIRECT;
+    dev->flags = flags & ~(BLOCK_DIRECT | BLOCK_ONE_OF_MANY);
     dev->views_are_hinted = true;
     d->deadline_ms = deadline_ms;
     snprintf(d->bitmap, sizeof d->bitmap, "%.191s", bitmap ? bitmap : "");

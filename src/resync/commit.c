@@ -132,6 +132,9 @@ void commit_close_disks(struct commit *c)
 
 int commit_open_disks(struct commit *c, unsigned block_flags, struct vr_err *err)
 {
+    if (c->r->sc.vm.ndisks > COMMIT_FEW_DISKS) { /* 16 MiB each: they share what these may have */
+        block_flags |= BLOCK_ONE_OF_MANY;
+    }
     for (uint32_t i = 0; i < c->r->sc.vm.ndisks; i++) {
         if (c->dev[i]) {
             continue;

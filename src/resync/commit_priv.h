@@ -25,6 +25,8 @@ struct readback; /* commit_disk.c */
 
 #define COMMIT_ZEROES 256u
 
+#define COMMIT_FEW_DISKS 4u
+
 struct commit {
     struct replica *r;
     enum stage stage;

@@ -485,9 +485,35 @@ static void test_append_that_fails_half_way_leaves_nothing(void **state)
 
 #define F(f) cmocka_unit_test_setup_teardown(f, fresh, gone)
 
+/* A commit opens every disk of a VM: sixteen may have no more than four. */
+static void test_memory_of_many_disks(void **state)
+{
+    struct block_dev *dev[16];
+    struct vr_err err = VR_ERR_INIT;
+    const size_t whole = (size_t)DIRECT_WRITE_SLOTS * DIRECT_WRITE_PIECE_BYTES;
+    if (!has_direct) {
+        skip();
+    }
+    assert_int_equal(direct_memory(), 0);
+    for (size_t i = 0; i < VR_COUNT(dev); i++) {
+        CHECK_OK(block_file_open(path, BLOCK_DIRECT | BLOCK_ONE_OF_MANY, &dev[i], &err), &err);
+        assert_int_equal(dev[i]->flags, BLOCK_DIRECT);
+        assert_int_equal(direct_memory(), (i + 1) * (whole / DIRECT_MANY));
+    }
+    assert_true(direct_memory() <= 64u << 20);
+    for (size_t i = 0; i < VR_COUNT(dev); i++) {
+        block_close(dev[i]);
+    }
+    CHECK_OK(block_file_open(path, BLOCK_DIRECT, &dev[0], &err), &err);
+    assert_int_equal(direct_memory(), whole);
+    block_close(dev[0]);
+    assert_int_equal(direct_memory(), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {F(test_reads_at_any_place),
+    const struct CMUnitTest tests[] = {F(test_memory_of_many_disks),
+                                       F(test_reads_at_any_place),
                                        F(test_prefetched_reads),
                                        F(test_everything_in_any_order),
                                        F(test_close_waits_for_posted_writes),
