@@ -65,6 +65,18 @@ static void put_sent(const json_t *p, const struct status_view *view, FILE *f)
     }
 }
 
+/* Only while it reads slower than it could. */
+static void put_backoff(const json_t *p, const struct status_view *view, FILE *f)
+{
+    char text[TEXT];
+    uint64_t level = json_u64(p, "backoff_level"), us = json_u64(p, "guest_write_latency_us");
+    if (level && level < 32) {
+        snprintf(text, sizeof(text), "reads 1/%u of the time: the guest's writes take %.1f ms",
+                 1u << level, (double)us / 1000);
+        put("gives way", text, view, f);
+    }
+}
+
 static void put_commit(const json_t *p, const struct status_view *view, FILE *f)
 {
     char text[TEXT], b[BAR + 1], done[SHOW_MAX], all[SHOW_MAX];
@@ -96,6 +108,9 @@ void detail_progress(const json_t *job, const struct status_view *view, FILE *f)
     }
     struct gauge g = status_gauge(job, view);
     put_compare(p, runs ? &g : NULL, view, f);
+    if (runs) {
+        put_backoff(p, view, f);
+    }
     put_sent(p, view, f);
     uint64_t type = json_u64(job, "type");
     if (type != VR_JOBTYPE_VERIFY && type != VR_JOBTYPE_FORECAST) {

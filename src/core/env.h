@@ -55,8 +55,9 @@ struct core_transfer_result {
     bool instant_ended;
     /* Of a delta: the disks that were compared whole, each with the reason; "": none. */
     char compared_whole[VR_TEXT_MAX];
-    bool not_frozen;    /* the guest was to be frozen, and was not, or not long enough */
-    uint64_t frozen_us; /* how long it was; 0: not at all */
+    bool not_frozen;     /* the guest was to be frozen, and was not, or not long enough */
+    uint64_t frozen_us;  /* how long it was; 0: not at all */
+    uint32_t ease_times; /* reading had to slow down for the guest's writes */
 };
 
 struct core_env_ops {

@@ -428,7 +428,7 @@ void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_tra
     }
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
     if (rel) {
-        vr_stats_freeze(&rel->r.stats, res->not_frozen, res->frozen_us);
+        vr_stats_guest(&rel->r.stats, res->not_frozen, res->frozen_us, res->ease_times);
     }
     enum job_cmd cmd = e->cmd;
     bool settled =

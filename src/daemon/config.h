@@ -52,6 +52,7 @@ struct daemon_config {
     uint64_t staging_reserve_bytes;
     uint32_t commit_wait_s;
     uint64_t read_rate_bytes_s;  /* of each source disk; 0 = none */
+    uint32_t write_latency;      /* so many times what it was: reading gets slower; 0: never */
     uint32_t sync_wait_s;        /* Resynchronize waits so long for the end before it answers */
     struct vr_bandwidth windows; /* [bandwidth]: of all transfers together */
     uint32_t retry_first_s;      /* a lost link is tried again this soon, then after minutes */

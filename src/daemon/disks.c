@@ -257,6 +257,11 @@ void disks_release(struct frozen_disks *d)
     instant_end(TAKE_PTR(d->instant));
 }
 
+struct vr_ease disks_ease(const struct frozen_disks *d)
+{
+    return d->instant ? instant_ease(d->instant) : (struct vr_ease){0};
+}
+
 int disks_explain(const struct frozen_disks *d, int r, struct vr_err *err)
 {
     return d->instant && r < 0 ? instant_explain(d->instant, r, err) : r;

@@ -54,6 +54,8 @@ VR_MUST_CHECK int disks_look(const struct frozen_disks *d, struct vr_err *err);
  * lock. TIMEOUT, NOSPACE: as instant_look. */
 VR_MUST_CHECK int
 disks_check(const struct frozen_disks *d, const struct vr_vm *vm, struct vr_err *err);
+/* As instant_ease; zeroes without an instant. */
+struct vr_ease disks_ease(const struct frozen_disks *d);
 /* As instant_explain. */
 int disks_explain(const struct frozen_disks *d, int r, struct vr_err *err);
 /*

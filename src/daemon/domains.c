@@ -142,8 +142,10 @@ int domains_freeze(struct daemon *d,
                    struct vr_err *err)
 {
     const struct daemon_config *c = &d->config;
-    struct instant_params p = {
-        .reserve_bytes = c->scratch_reserve_bytes, .freeze = c->freeze, .freeze_s = c->freeze_s};
+    struct instant_params p = {.reserve_bytes = c->scratch_reserve_bytes,
+                               .freeze = c->freeze,
+                               .freeze_s = c->freeze_s,
+                               .write_latency = c->write_latency};
     if (!vm->from_libvirt) {
         return disks_freeze(vm, source_is_replica ? DISKS_HELD : DISKS_LOCK, d->nbd_dir, ret, err);
     }

@@ -12,12 +12,16 @@
 #include "daemon/daemon.h"
 #include "daemon/disks.h"
 #include "daemon/session.h"
+#include "model/ease.h"
 #include "resync/forecast.h"
 #include "resync/lane.h"
+#include "util/num.h"
 #include "util/vtime.h"
 
 #define CONNECT_DEADLINE_MS 10000
 #define PROGRESS_EVERY_US 250000
+#define REST_MIN_US 2000
+#define REST_MAX_US 1000000
 
 enum {
     FLAG_PAUSE = 1,
@@ -47,6 +51,7 @@ struct lane {
     struct source *source;
     struct hint *sample; /* of a dry run: what is compared */
     uint64_t progress_at_us;
+    uint64_t rest_us; /* owed to a guest whose writes take long */
     bool asked_proposed, cancelled;
     /* to the control thread */
     struct control_msg progress_msg, proposed_msg, end_msg;
@@ -357,6 +362,8 @@ static void send_progress(struct lane *l, uint64_t now_us)
     l->progress_at_us = now_us;
     pthread_mutex_lock(&l->lock);
     l->progress = *source_progress(l->source);
+    l->progress.ease = disks_ease(&l->disks);
+    l->result.ease_times = VR_MAX(l->result.ease_times, l->progress.ease.times);
     bool send = !l->progress_sent;
     l->progress_sent = true;
     pthread_mutex_unlock(&l->lock);
@@ -413,16 +420,28 @@ wait_lane(struct lane *l, uint32_t wait_ms, struct session_idle *idle, struct vr
     return r < 0 ? r : session_idle_check(idle, l->link, err);
 }
 
+/* A step of reading is over. Short rests are gathered: a wait is a millisecond at least. */
+static void rest(struct lane *l, uint64_t began_us)
+{
+    struct pollfd woken = {.fd = l->wake, .events = POLLIN};
+    l->rest_us += ease_rest_us(disks_ease(&l->disks).level, vr_mono_us() - began_us);
+    if (l->rest_us >= REST_MIN_US) {
+        (void)poll(&woken, 1, (int)(VR_MIN(l->rest_us, (uint64_t)REST_MAX_US) / 1000));
+        l->rest_us = 0;
+    }
+}
+
 static int run_source(struct lane *l, struct vr_err *err)
 {
     struct session_idle idle = {0};
     for (;;) {
         enum lane_status status = LANE_WAIT; /* what it is where obey refuses */
         uint32_t wait_ms = 1000;
-        uint64_t now_us = vr_wall_us();
+        uint64_t now_us = vr_wall_us(), began_us = vr_mono_us();
         int r = obey(l, err);
         if (r == 0) {
             r = source_step(l->source, now_us, &status, &wait_ms, err);
+            rest(l, began_us);
         }
         if (r == 0) {
             r = link_flush(l->link, err);

@@ -102,6 +102,7 @@ static void fill_counts(struct row *row, const struct api_rel *rel)
     row->cycles[VR_METRIC_RESULT_FAILURE] = (int64_t)st->totals.failures;
     set(row, VR_METRIC_RESTARTS, st->totals.restarts);
     set(row, VR_METRIC_FREEZE_FAILURES, st->totals.freeze_failures);
+    set(row, VR_METRIC_BACKOFFS, st->totals.eased);
     set(row, VR_METRIC_FREEZE, st->totals.frozen_us);
     set(row, VR_METRIC_SENT, sends ? rel->sent_bytes : 0);
     set_if(row, VR_METRIC_PENDING, sends && rel->all_sent, 0);
@@ -121,6 +122,8 @@ static void fill_transfer(struct row *row, const struct api_rel *rel, uint64_t n
     set(row, VR_METRIC_STAGING, rel->staging.open ? rel->staging.bytes : 0);
     set_if(row, VR_METRIC_STAGING_LIMIT, rel->staging.open && rel->staging.limit_bytes,
            rel->staging.limit_bytes);
+    set(row, VR_METRIC_BACKOFF, runs ? p->ease.level : 0);
+    set_if(row, VR_METRIC_WRITE_LATENCY, runs && p->ease.latency_us, p->ease.latency_us);
     row->waiting = rel->wait.why;
     set(row, VR_METRIC_QUEUE_WAIT, since(now_us, rel->wait.since_us));
 }

@@ -21,6 +21,7 @@
 #include "inventory/domain.h"
 #include "inventory/freeze.h"
 #include "inventory/job.h"
+#include "inventory/writes.h"
 #include "util/vtime.h"
 
 #define WATCH_S 1
@@ -61,6 +62,7 @@ struct instant {
     bool stop;                /* under lock */
     atomic_bool full;         /* the watch ended the job, or tries */
     uint64_t free_bytes_then; /* written before full */
+    struct writes writes;     /* the watch's */
 };
 
 /* --- signs --- */
@@ -222,6 +224,7 @@ static void *watch_scratch(void *arg)
         bool stuck = saw(i, SIGN_STUCK) && !i->was_paused;
         bool known = scratch_free(i, &free_bytes, &ignored) == 0;
         if (!stuck && (!known || free_bytes >= i->p.reserve_bytes)) {
+            writes_look(&i->writes, i->dom);
             continue;
         }
         i->free_bytes_then = free_bytes;
@@ -379,6 +382,9 @@ static int begin_live(struct instant *i, const struct vr_vm *vm, struct vr_err *
     int r = check_disks(i, vm, err);
     r = r < 0 ? r : check_scratch(i, err);
     r = r < 0 ? r : end_orphan(i, err);
+    if (r == 0) {
+        writes_begin(&i->writes, i->dom, i->p.write_latency);
+    }
     r = r < 0 ? r : begin_job(i, vm, err);
     return r < 0 ? r : start_watch(i, err);
 }
@@ -483,6 +489,11 @@ bool instant_knows_changes(const struct instant *i,
 void instant_keep_mark(struct instant *i)
 {
     i->keep_mark = true;
+}
+
+struct vr_ease instant_ease(const struct instant *i)
+{
+    return writes_ease(&i->writes);
 }
 
 int instant_look(struct instant *i, struct vr_err *err)

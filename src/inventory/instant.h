@@ -34,8 +34,9 @@ struct instant_params {
     char dir[INSTANT_DIR_MAX]; /* sockets and scratch files; QEMU writes there */
     uint64_t reserve_bytes;    /* what scratch files leave free */
     struct instant_mark mark;
-    bool freeze;       /* ask the guest's agent; an instant without is better than none */
-    uint32_t freeze_s; /* the bound for the agent */
+    bool freeze;            /* ask the guest's agent; an instant without is better than none */
+    uint32_t freeze_s;      /* the bound for the agent */
+    uint32_t write_latency; /* struct ease.factor */
 };
 
 #define INSTANT_BITMAP "qemu:dirty-bitmap:backup-" /* libvirt's name for it */
@@ -58,6 +59,8 @@ enum vr_consistency instant_consistency(const struct instant *i);
 const char *instant_freeze_text(const struct instant *i);
 /* How long the guest was frozen for it, from the agent's answer to the thaw; 0: not at all. */
 uint64_t instant_frozen_us(const struct instant *i);
+/* What reading does to the guest's writes; of a VM that is off, zeroes. Costs nothing. */
+struct vr_ease instant_ease(const struct instant *i);
 /* Is it still that instant, as far as is known? Costs nothing. TIMEOUT, NOSPACE: no, begin another
  * one. */
 VR_MUST_CHECK int instant_look(struct instant *i, struct vr_err *err);

@@ -80,6 +80,16 @@
       "How long the guest's file systems were frozen the last time.", "0: not yet")                \
     X(FREEZE_FAILURES, "repl_freeze_failures_total", COUNTER, NUMBER, "",                          \
       "Freezes that failed; the transfer went on without.", "")                                    \
+    X(BACKOFFS, "repl_read_backoffs_total", COUNTER, NUMBER, "",                                   \
+      "How often a transfer that ended had to read slower, since the guest's writes took long.",   \
+      "")                                                                                          \
+    X(BACKOFF, "repl_read_backoff_level", GAUGE, NUMBER, "",                                       \
+      "How far the transfer under way reads slower: each level halves the time in which it "       \
+      "reads.",                                                                                    \
+      "0 without one")                                                                             \
+    X(WRITE_LATENCY, "repl_guest_write_latency_seconds", GAUGE, SECONDS, "",                       \
+      "How long the guest's writes take on average while a transfer reads its disks.",             \
+      "-1 while that is not known")                                                                \
     X(QUEUE_WAIT, "repl_queue_wait_seconds", GAUGE, SECONDS, "reason",                             \
       "How long a job has waited: for its time (schedule), a place among the transfers (slot), "   \
       "its next try (retry), free space (space), a person (paused), disks that stay as they are "  \

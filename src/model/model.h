@@ -140,6 +140,7 @@ struct vr_progress {
     uint64_t bytes_staged;      /* kept from an earlier try */
     uint64_t wire_out, wire_in; /* bytes of the session, frames and TLS included */
     uint64_t started_us, updated_us;
+    struct vr_ease ease; /* not stored */
 };
 
 struct vr_wait {

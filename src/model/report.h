@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a report is made of (model/model.h): plain data. */
+/* What reports and progress are made of (model/model.h): plain data. */
 #pragma once
 #include <stdint.h>
 
@@ -14,6 +14,12 @@ enum vr_consistency {
 #define X(name, number, text) VR_CONSISTENCY_##name = (number),
     VR_CONSISTENCIES(X)
 #undef X
+};
+
+/* How reading a running guest's disks gives way to its writes (model/ease.h). */
+struct vr_ease {
+    uint32_t level, times; /* 0: reads as fast as it can; how often it had to slow down */
+    uint64_t latency_us;   /* the guest's writes take so long, on average; 0: not known */
 };
 
 /* What a sample says that a resynchronization would cost. */

@@ -26,9 +26,10 @@ bool vr_window_is_bad(const struct vr_window *w)
     return (uint64_t)w->misses * 5 > all;
 }
 
-void vr_stats_freeze(struct vr_stats *st, bool failed, uint64_t frozen_us)
+void vr_stats_guest(struct vr_stats *st, bool not_frozen, uint64_t frozen_us, uint32_t eased)
 {
-    st->totals.freeze_failures += failed;
+    st->totals.eased += eased;
+    st->totals.freeze_failures += not_frozen;
     st->totals.frozen_us = frozen_us ? frozen_us : st->totals.frozen_us;
 }
 

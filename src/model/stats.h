@@ -27,6 +27,7 @@ struct vr_totals {
     uint64_t successes, misses, network_failures, failures, bytes; /* as in struct vr_window */
     uint64_t restarts;        /* tries that ended although their transfer went on */
     uint64_t freeze_failures; /* instants of which the guest's agent froze nothing, or too short */
+    uint64_t eased;           /* how often reading slowed down for a guest's writes */
     uint64_t frozen_us;       /* how long a guest was frozen the last time; 0: never */
 };
 
@@ -68,8 +69,9 @@ void vr_stats_count(struct vr_stats *st,
                     uint64_t now_us,
                     uint64_t bytes,
                     uint64_t latency_us);
-/* An instant's freeze: it failed, or lasted frozen_us; 0: it was not tried. */
-void vr_stats_freeze(struct vr_stats *st, bool failed, uint64_t frozen_us);
+/* What an instant did to its guest: the freeze failed, or lasted frozen_us (0: it was not tried),
+ * and reading slowed down so often for its writes. */
+void vr_stats_guest(struct vr_stats *st, bool not_frozen, uint64_t frozen_us, uint32_t eased);
 bool vr_window_is_empty(const struct vr_window *w);
 /* Were too many scheduled transfers missed: more than a fifth? */
 bool vr_window_is_bad(const struct vr_window *w);

@@ -125,6 +125,8 @@ static json_t *progress(const struct vr_progress *p)
     set_u64(o, "wire_in", p->wire_in);
     set_time(o, "started", p->started_us);
     set_time(o, "updated", p->updated_us);
+    set_u64(o, "backoff_level", p->ease.level);
+    set_u64(o, "guest_write_latency_us", p->ease.latency_us);
     return o;
 }
 

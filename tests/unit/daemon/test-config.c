@@ -112,6 +112,7 @@ static void test_every_refusal_names_its_line(void **state)
         {"[limits]\nbandwidth = fast\n", ":2: bandwidth = fast is not a size"},
         {"[limits]\nbandwidth = 2T\n", ":2: bandwidth = 2T is not between"},
         {"[limits]\ncommit_wait_s = 86401\n", ":2: commit_wait_s"},
+        {"[limits]\nwrite_latency = 101\n", ":2: write_latency = 101 is not between 0 and 100"},
         {"[bandwidth]\nwindow = mon-fri 08:00 1M\n", ":2: window: 'mon-fri 08:00 1M' has no times"},
         {"[bandwidth]\nwindow = mon 08:00-18:00 1M\nwindow = daily 17:59-18:01 2M\n",
          ":3: window: 'daily 17:59-18:01 2M' overlaps 'mon 08:00-18:00 1M'"},

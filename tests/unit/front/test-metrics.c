@@ -194,7 +194,8 @@ static void test_values(void **state)
                                       .bytes_total = 100,
                                       .bytes_compared = 50,
                                       .bytes_differing = 20,
-                                      .bytes_sent = 10}};
+                                      .bytes_sent = 10,
+                                      .ease = {2, 3, 12500}}};
     nrels = 1;
     fresh(&rels[0]);
     struct api_rel *rel = &rels[0];
@@ -220,6 +221,7 @@ static void test_values(void **state)
                                            .failures = 4,
                                            .restarts = 5,
                                            .freeze_failures = 6,
+                                           .eased = 7,
                                            .frozen_us = 250000};
     char *text = ask(4096);
     has(text, "repl_resync_required" L(",reason=\"replica-changed\"") "1");
@@ -238,6 +240,9 @@ static void test_values(void **state)
     has(text, "repl_resync_restarts_total" L() "5");
     has(text, "repl_freeze_failures_total" L() "6");
     has(text, "repl_freeze_seconds" L() "0.250000");
+    has(text, "repl_read_backoffs_total" L() "7");
+    has(text, "repl_read_backoff_level" L() "2");
+    has(text, "repl_guest_write_latency_seconds" L() "0.012500");
     has(text, "repl_sent_bytes_total" L() "1099511627776");
     has(text, "repl_pending_bytes" L() "0");
     has(text, "repl_resync_phase" L() "2");

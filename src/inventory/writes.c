@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inventory/writes.h"
+
+#include <stdlib.h>
+
+#include "util/cleanup.h"
+#include "util/num.h"
+
+/* Over all disks ("" is all of them); false: they are not counted, or not told now. */
+static bool read_counters(virDomainPtr dom, uint64_t *ret_n, uint64_t *ret_us)
+{
+    int n = 0;
+    long long writes = 0, time_ns = 0;
+    if (virDomainBlockStatsFlags(dom, "", NULL, &n, 0) < 0 || n <= 0) {
+        return false;
+    }
+    virTypedParameterPtr params = calloc((size_t)n, sizeof *params);
+    bool ok = params && virDomainBlockStatsFlags(dom, "", params, &n, 0) == 0 &&
+              virTypedParamsGetLLong(params, n, VIR_DOMAIN_BLOCK_STATS_WRITE_REQ, &writes) == 1 &&
+              virTypedParamsGetLLong(params, n, VIR_DOMAIN_BLOCK_STATS_WRITE_TOTAL_TIMES,
+                                     &time_ns) == 1 &&
+              writes >= 0 && time_ns >= 0;
+    virTypedParamsFree(params, params ? n : 0);
+    *ret_n = (uint64_t)writes;
+    *ret_us = (uint64_t)time_ns / 1000;
+    return ok;
+}
+
+void writes_begin(struct writes *w, virDomainPtr dom, uint32_t factor)
+{
+    w->known = read_counters(dom, &w->n, &w->time_us);
+    ease_begin(&w->ease, factor, w->n, w->time_us);
+}
+
+void writes_look(struct writes *w, virDomainPtr dom)
+{
+    uint64_t n, time_us;
+    if (!w->known || !read_counters(dom, &n, &time_us)) {
+        return;
+    }
+    if (n >= w->n && time_us >= w->time_us) { /* a guest that was reset counts anew */
+        ease_look(&w->ease, n - w->n, time_us - w->time_us);
+    }
+    w->n = n;
+    w->time_us = time_us;
+    atomic_store(&w->level, w->ease.level);
+    atomic_store(&w->times, w->ease.times);
+    atomic_store(&w->latency_us, w->ease.latency_us);
+}
+
+struct vr_ease writes_ease(const struct writes *w)
+{
+    return (struct vr_ease){.level = atomic_load(&w->level),
+                            .times = atomic_load(&w->times),
+                            .latency_us = atomic_load(&w->latency_us)};
+}

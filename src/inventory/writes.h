@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside inventory/ only: how long the writes of a running domain take, as QEMU counts them. */
+#pragma once
+#include <stdatomic.h>
+
+#include "inventory/virt_conn.h"
+#include "model/ease.h"
+#include "model/report.h"
+
+struct writes {
+    struct ease ease;
+    uint64_t n, time_us;      /* the counters at the last look */
+    bool known;               /* this domain has them */
+    atomic_uint level, times; /* of ease, for other threads */
+    _Atomic uint64_t latency_us;
+};
+
+/* Before its disks are read. factor as in struct ease. */
+void writes_begin(struct writes *w, virDomainPtr dom, uint32_t factor);
+/* Once a second. */
+void writes_look(struct writes *w, virDomainPtr dom);
+/* What came of it. Any thread. */
+struct vr_ease writes_ease(const struct writes *w);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading that gives way to a guest's writes: when, how far, and back again. */
+#include "model/ease.h"
+#include "tests/lib/check.h"
+#include "util/num.h"
+
+#define MS 1000ull
+
+/* 1000 writes of 2 ms before; four times that is too long: 8 ms. */
+static struct ease begun(void)
+{
+    struct ease e;
+    ease_begin(&e, 4, 1000, 2000 * MS);
+    assert_int_equal(e.baseline_us, 2 * MS);
+    return e;
+}
+
+static void look(struct ease *e, unsigned seconds, uint64_t latency_us)
+{
+    for (unsigned i = 0; i < seconds; i++) {
+        ease_look(e, 50, 50 * latency_us);
+    }
+}
+
+static void test_rises_at_once_and_falls_slowly(void **state)
+{
+    struct ease e = begun();
+    look(&e, 10, 8 * MS);
+    assert_int_equal(e.level, 0);
+    look(&e, 1, 8 * MS + 1);
+    assert_int_equal(e.level, 1);
+    look(&e, 2, 20 * MS);
+    assert_int_equal(e.level, 3);
+    assert_int_equal(e.times, 3);
+    assert_int_equal(e.latency_us, 20 * MS);
+    look(&e, EASE_CALM - 1, 2 * MS);
+    assert_int_equal(e.level, 3);
+    look(&e, 1, 2 * MS);
+    assert_int_equal(e.level, 2);
+    look(&e, 2 * EASE_CALM, 2 * MS);
+    assert_int_equal(e.level, 0);
+    look(&e, 100, 2 * MS);
+    assert_int_equal(e.level, 0);
+    assert_int_equal(e.times, 3); /* how often, not how far down */
+}
+
+/* Near the limit nothing swings: 7 ms of 8 is neither too long nor calm. */
+static void test_holds_near_the_limit(void **state)
+{
+    struct ease e = begun();
+    look(&e, 1, 9 * MS);
+    look(&e, 100, 7 * MS);
+    assert_int_equal(e.level, 1);
+    look(&e, EASE_CALM, 6 * MS);
+    assert_int_equal(e.level, 0);
+}
+
+static void test_bounded(void **state)
+{
+    struct ease e = begun();
+    look(&e, 100, 1000 * MS);
+    assert_int_equal(e.level, EASE_LEVEL_MAX);
+    assert_int_equal(e.times, EASE_LEVEL_MAX);
+    ease_look(&e, 1, UINT64_MAX); /* one write says nothing */
+    assert_int_equal(e.latency_us, 1000 * MS);
+    for (unsigned i = 0; i < 100; i++) {
+        ease_look(&e, 0, 0); /* a guest that does not write is not slowed down */
+    }
+    assert_int_equal(e.level, 0);
+}
+
+static void test_floor_and_switch(void **state)
+{
+    struct ease e;
+    ease_begin(&e, 4, 1000, 10 * MS); /* 10 us: a cache. 40 would be too long for nobody */
+    look(&e, 10, EASE_FLOOR_US);
+    assert_int_equal(e.level, 0);
+    look(&e, 1, EASE_FLOOR_US + 1);
+    assert_int_equal(e.level, 1);
+    ease_begin(&e, 4, EASE_BASELINE_MIN - 1, 1000 * 1000 * MS); /* too few to know */
+    assert_int_equal(e.baseline_us, 0);
+    look(&e, 1, EASE_FLOOR_US + 1);
+    assert_int_equal(e.level, 1);
+    ease_begin(&e, 0, 1000, 2000 * MS);
+    look(&e, 10, 1000 * MS);
+    assert_int_equal(e.level, 0);
+    assert_int_equal(e.latency_us, 1000 * MS); /* told all the same */
+    ease_begin(&e, 100, EASE_BASELINE_MIN, UINT64_MAX);
+    look(&e, 1, 1000 * MS);
+    assert_int_equal(e.level, 0);
+}
+
+static void test_rest(void **state)
+{
+    assert_int_equal(ease_rest_us(0, 1000), 0);
+    assert_int_equal(ease_rest_us(1, 1000), 1000);
+    assert_int_equal(ease_rest_us(2, 1000), 3000);
+    assert_int_equal(ease_rest_us(EASE_LEVEL_MAX, 1000), 31000);
+    assert_int_equal(ease_rest_us(99, 1000), 31000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {T(test_rises_at_once_and_falls_slowly),
+                                       T(test_holds_near_the_limit), T(test_bounded),
+                                       T(test_floor_and_switch), T(test_rest)};
+    return RUN(tests);
+}
