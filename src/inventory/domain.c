@@ -1,57 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The text comes from libvirt, but in it is what users of libvirt wrote: it is bounded, and
- * entities and the network are out of reach. The formats of disks are those of the XML, never
- * probed: a guest could write a header that looks like another format.
+ * The formats of disks are those of the XML, never probed: a guest could write a header that looks
+ * like another format.
  */
 #include "inventory/domain.h"
 
 #include <ctype.h>
-#include <libxml/parser.h>
 #include <string.h>
 
+#include "inventory/domxml.h"
 #include "util/cleanup.h"
 #include "util/num.h"
 
 typedef const xmlNode *node;
-
-static void free_doc(xmlDoc *doc)
-{
-    xmlFreeDoc(doc);
-}
-DEFINE_CLEANUP(xmlDoc *, free_doc)
-
-static bool is_named(node n, const char *name)
-{
-    return n->type == XML_ELEMENT_NODE && strcmp((const char *)n->name, name) == 0;
-}
-
-static node child(node parent, const char *name)
-{
-    for (node n = parent ? parent->children : NULL; n; n = n->next) {
-        if (is_named(n, name)) {
-            return n;
-        }
-    }
-    return NULL;
-}
-
-/* The only text of an element or attribute; NULL: it has none, or something else in it. */
-static const char *text_of(const xmlNode *first)
-{
-    return first && !first->next && first->type == XML_TEXT_NODE ? (const char *)first->content
-                                                                 : NULL;
-}
-
-static const char *attribute(node n, const char *name)
-{
-    for (const xmlAttr *a = n ? n->properties : NULL; a; a = a->next) {
-        if (strcmp((const char *)a->name, name) == 0) {
-            return text_of(a->children);
-        }
-    }
-    return NULL;
-}
 
 static bool is(const char *value, const char *wanted)
 {
@@ -85,14 +46,14 @@ static enum vr_left_out kind_of(node disk)
                     {"shareable", VR_LEFT_OUT_SHAREABLE},
                     {"transient", VR_LEFT_OUT_TRANSIENT},
                     {"encryption", VR_LEFT_OUT_ENCRYPTED}};
-    const char *device = attribute(disk, "device");
+    const char *device = domxml_attribute(disk, "device");
     for (size_t i = 0; i < VR_COUNT(devices); i++) {
         if (is(device, devices[i].device)) {
             return devices[i].why;
         }
     }
     for (size_t i = 0; i < VR_COUNT(elements); i++) {
-        if (child(disk, elements[i].element)) {
+        if (domxml_child(disk, elements[i].element)) {
             return elements[i].why;
         }
     }
@@ -101,16 +62,17 @@ static enum vr_left_out kind_of(node disk)
 
 static enum vr_left_out source_of(node disk, const struct domain_rules *rules, struct vr_disk *ret)
 {
-    node source = child(disk, "source");
-    const char *type = attribute(disk, "type"), *path = NULL;
-    if (child(source, "encryption")) {
+    node source = domxml_child(disk, "source");
+    const char *type = domxml_attribute(disk, "type"), *path = NULL;
+    if (domxml_child(source, "encryption")) {
         return VR_LEFT_OUT_ENCRYPTED;
     }
-    if (child(source, "slices")) {
+    if (domxml_child(source, "slices")) {
         return VR_LEFT_OUT_SLICE;
     }
     if (is(type, "volume")) {
-        const char *pool = attribute(source, "pool"), *volume = attribute(source, "volume");
+        const char *pool = domxml_attribute(source, "pool"),
+                   *volume = domxml_attribute(source, "volume");
         bool found = pool && volume && rules->volume &&
                      rules->volume(rules->ctx, pool, volume, ret->path, sizeof ret->path);
         return !found               ? VR_LEFT_OUT_VOLUME
@@ -118,9 +80,9 @@ static enum vr_left_out source_of(node disk, const struct domain_rules *rules, s
                                     : VR_LEFT_OUT_PATH;
     }
     if (is(type, "file")) {
-        path = attribute(source, "file");
+        path = domxml_attribute(source, "file");
     } else if (is(type, "block")) {
-        path = attribute(source, "dev");
+        path = domxml_attribute(source, "dev");
     } else {
         return is(type, "network") ? VR_LEFT_OUT_NETWORK : VR_LEFT_OUT_TYPE;
     }
@@ -136,7 +98,7 @@ static enum vr_left_out source_of(node disk, const struct domain_rules *rules, s
 
 static enum vr_left_out format_of(node disk, struct vr_disk *ret)
 {
-    const char *format = attribute(child(disk, "driver"), "type");
+    const char *format = domxml_attribute(domxml_child(disk, "driver"), "type");
     if (!format || !vr_format_known(format, strlen(format))) {
         return VR_LEFT_OUT_FORMAT;
     }
@@ -146,7 +108,7 @@ static enum vr_left_out format_of(node disk, struct vr_disk *ret)
 
 static void read_disk(node disk, const struct domain_rules *rules, struct vr_disk *ret)
 {
-    const char *target = attribute(child(disk, "target"), "dev");
+    const char *target = domxml_attribute(domxml_child(disk, "target"), "dev");
     bool named = target && vr_name_ok(target);
     enum vr_left_out why = kind_of(disk), source = source_of(disk, rules, ret);
     enum vr_left_out format = format_of(disk, ret);
@@ -183,7 +145,7 @@ add_disks(node devices, const struct domain_rules *rules, bool left_out, struct 
 {
     for (node n = devices ? devices->children : NULL; n; n = n->next) {
         struct vr_disk d = {0};
-        if (!is_named(n, "disk")) {
+        if (!domxml_is(n, "disk")) {
             continue;
         }
         read_disk(n, rules, &d);
@@ -224,9 +186,10 @@ static bool is_in_ns(node n, const char *prefix)
 
 static void judge_metadata(node domain, const struct domain_rules *rules, struct vr_vm *vm)
 {
-    node metadata = child(domain, "metadata");
+    node metadata = domxml_child(domain, "metadata");
     for (node n = metadata ? metadata->children : NULL; n; n = n->next) {
         if (is_in_ns(n, DOMAIN_REPLICA_NS)) {
+            vm->is_replica = true;
             refuse(vm, "it is a replica that vmreplica defined");
         }
         for (size_t i = 0; !rules->foreign && i < VR_COUNT(managers); i++) {
@@ -239,9 +202,9 @@ static void judge_metadata(node domain, const struct domain_rules *rules, struct
 
 static int read_identity(node domain, struct vr_vm *vm, struct vr_err *err)
 {
-    node uuid = child(domain, "uuid"), name = child(domain, "name");
-    const char *id = uuid ? text_of(uuid->children) : NULL;
-    const char *text = name ? text_of(name->children) : NULL;
+    node uuid = domxml_child(domain, "uuid"), name = domxml_child(domain, "name");
+    const char *id = uuid ? domxml_text(uuid->children) : NULL;
+    const char *text = name ? domxml_text(name->children) : NULL;
     if (!id || !vr_uuid_parse(id, &vm->id) || vr_uuid_is_nil(&vm->id)) {
         return vr_fail(err, VR_E_INVALID, "the domain has no UUID");
     }
@@ -261,20 +224,17 @@ static int read_identity(node domain, struct vr_vm *vm, struct vr_err *err)
 static int
 read_domain(node root, const struct domain_rules *rules, struct vr_vm *vm, struct vr_err *err)
 {
-    if (!root || !is_named(root, "domain")) {
-        return vr_fail(err, VR_E_INVALID, "not the XML of a domain");
-    }
     int r = read_identity(root, vm, err);
     if (r < 0) {
         return r;
     }
     vm->from_libvirt = true;
     judge_metadata(root, rules, vm);
-    add_disks(child(root, "devices"), rules, false, vm);
+    add_disks(domxml_child(root, "devices"), rules, false, vm);
     if (vm->ndisks == 0) {
         refuse(vm, "it has no disk that can be replicated");
     }
-    add_disks(child(root, "devices"), rules, true, vm);
+    add_disks(domxml_child(root, "devices"), rules, true, vm);
     return 0;
 }
 
@@ -288,20 +248,16 @@ int domain_parse(const char *xml,
         return vr_fail(err, VR_E_LIMIT, "the XML of a domain is larger than %u bytes",
                        DOMAIN_XML_MAX);
     }
-    _cleanup_(free_docp) xmlDoc *doc = xmlReadMemory(xml, (int)len, NULL, NULL,
-                                                     XML_PARSE_NONET | XML_PARSE_NOERROR |
-                                                         XML_PARSE_NOWARNING | XML_PARSE_NOCDATA);
-    if (!doc) {
-        return vr_fail(err, VR_E_INVALID, "libvirt gave XML of a domain that cannot be read");
-    }
-    if (doc->intSubset) {
-        return vr_fail(err, VR_E_INVALID, "the XML of a domain has a DTD");
+    _cleanup_(domxml_freep) xmlDoc *doc = NULL;
+    int r = domxml_read(xml, len, "domain", &doc, err);
+    if (r < 0) {
+        return r;
     }
     _cleanup_(vr_freep) struct vr_vm *vm = calloc(1, sizeof *vm);
     if (!vm) {
         return vr_fail_nomem(err);
     }
-    int r = read_domain(xmlDocGetRootElement(doc), rules, vm, err);
+    r = read_domain(xmlDocGetRootElement(doc), rules, vm, err);
     if (r == 0) {
         memcpy(ret, vm, sizeof *vm);
     }
