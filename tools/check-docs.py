@@ -160,6 +160,16 @@ def check_protocol(root):
                        for f in sorted(frames) if not re.search(rf'\b{f.split()[0]}\b', page)]
 
 
+def check_definition(root):
+    header = read(os.path.join(root, 'src/model/definition.h')).replace('\\\n', ' ')
+    row = r'X\(\w+, (\d+), "([\w-]+)",\s+"([^"]+)"\)'
+    code = {' '.join(r) for r in re.findall(row, header.partition('VR_DEFINITION_NOTES(X)')[2].partition('#define')[0])}
+    problems = [] if code else ['src/model/definition.h: found no notes']
+    text = read(os.path.join(root, 'docs/internals/replica-vm.md'))
+    told = {' '.join(r) for r in re.findall(r'^\| (\d+) \| `([\w-]+)` \| (.*) \|$', text, re.M)}
+    return problems + two_ways('note', code, 'src/model/definition.h', told, 'docs/internals/replica-vm.md')
+
+
 def check_namespaces(root):
     source = read(os.path.join(root, 'src/cim/broker.h')) + read(os.path.join(root, 'src/provider/internal.h'))
     code = set(re.findall(r'^#define (?:CIM_NAMESPACE|PROVIDER_NS_\w+) "([^"]+)"', source, re.M))
@@ -270,7 +280,7 @@ def main():
     root, build = map(os.path.abspath, sys.argv[1:3])
     problems = check_program(root, build, 'vmreplica', 'vmreplica.1')
     problems += check_program(root, build, 'vmreplicad', 'vmreplicad.8')
-    problems += check_config(root) + check_protocol(root)
+    problems += check_config(root) + check_protocol(root) + check_definition(root)
     problems += check_invariants(root) + check_links(root) + check_cases(root)
     problems += check_namespaces(root)
     for p in problems:

@@ -255,6 +255,26 @@ static void put_limit(const json_t *rel, const struct status_view *view, FILE *f
     put("limit", text, view, f);
 }
 
+/* What libvirt has of the replica VM, and what this host lacks for it. */
+static void put_definition(const json_t *d, const struct status_view *view, FILE *f)
+{
+    char text[TEXT];
+    size_t i;
+    json_t *note;
+    if (!json_is_object(d) || (json_u64(d, "state") == 0 && !*json_text(d, "text"))) {
+        return;
+    }
+    snprintf(text, sizeof(text), "%s%s%s%s", json_text(d, "state_text"),
+             json_is_true(json_object_get(d, "running")) ? ", it runs" : "",
+             *json_text(d, "text") ? ": " : "", json_text(d, "text"));
+    put("replica VM", text, view, f);
+    json_array_foreach(json_object_get(d, "notes"), i, note)
+    {
+        snprintf(text, sizeof(text), "%s: %s", json_text(note, "text"), json_text(note, "what"));
+        put("lacks", text, view, f);
+    }
+}
+
 static void put_head(const json_t *rel, const struct status_view *view, FILE *f)
 {
     char text[TEXT];
@@ -388,6 +408,7 @@ void detail_rel(const json_t *rel, const struct status_view *view, FILE *f)
     }
     put_limit(rel, view, f);
     put_staging(json_object_get(rel, "staging"), view, f);
+    put_definition(json_object_get(rel, "definition"), view, f);
     put_last_error(json_object_get(rel, "last_job"), view, f);
     if (json_time(end)) {
         snprintf(text, sizeof(text), "of the other host, ends %s", show_time(end, when));

@@ -179,6 +179,8 @@ void core_serve_peer(struct core *c,
                      const struct vr_peer_request *req,
                      struct vr_peer_reply *reply,
                      struct vr_rel *ret_rel);
+/* Did libvirt refuse the replica VM? A warning of the relationship. */
+void core_on_defined(struct core *c, const struct vr_uuid *vm, uint8_t number, bool failed);
 void core_on_target_end(struct core *c,
                         const struct vr_uuid *vm,
                         uint8_t number,

@@ -62,6 +62,14 @@
       "a cycle did not know what had changed on some disks and compared all of them; the text "    \
       "says "                                                                                      \
       "which and why, once for each change of it")                                                 \
+    X(REPLICA_DEFINED, 29350, 5, "replica-defined",                                                \
+      "the replica VM was defined in libvirt; the text says what this host lacks for it")          \
+    X(REPLICA_NOT_DEFINED, 29351, 4, "replica-not-defined",                                        \
+      "the replica VM could not be defined in libvirt; the replication goes on")                   \
+    X(REPLICA_UNDEFINED, 29352, 5, "replica-undefined",                                            \
+      "the replica VM of a removed relationship was undefined, or became a VM like any other")     \
+    X(REPLICA_STARTED, 29353, 3, "replica-started",                                                \
+      "somebody started a replica VM that was not failed over: its disks change without us")       \
     X(WINDOW_ENDED, 29174, 6, "statistics-window",                                                 \
       "a window of statistics ended in which something was counted; the text has the numbers")     \
     X(STATS_RESET, 29331, 5, "statistics-reset",                                                   \

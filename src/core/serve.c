@@ -347,3 +347,15 @@ void core_on_target_end(struct core *c,
         extended_behind(c, vm);
     }
 }
+
+void core_on_defined(struct core *c, const struct vr_uuid *vm, uint8_t number, bool failed)
+{
+    struct rel_entry *rel = core_find_rel(c, vm, number);
+    if (!rel || rel->r.is_source || rel->r.not_defined == failed) {
+        return;
+    }
+    struct vr_rel next = rel->r;
+    next.not_defined = failed;
+    stats_judge(&next, core_now(c));
+    core_rel_put(c, rel, &next);
+}

@@ -8,6 +8,7 @@
 #include "core/events.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/definitions.h"
 #include "daemon/parked.h"
 #include "daemon/replicas.h"
 #include "inventory/inventory.h"
@@ -34,8 +35,9 @@ struct daemon {
     struct control *control;
     struct store *store;
     struct inventory *inventory;
-    struct domains *domains;   /* NULL: libvirt is not asked */
-    struct hostinfo *hostinfo; /* control thread */
+    struct domains *domains;         /* NULL: libvirt is not asked */
+    struct definitions *definitions; /* as that */
+    struct hostinfo *hostinfo;       /* control thread */
     struct core *core;
     struct replicas *replicas;
     struct lanes *lanes;
@@ -78,6 +80,14 @@ VR_MUST_CHECK int domains_freeze(struct daemon *d,
 /* A VM may need no checkpoints of ours any more; NULL: any VM, and from now on core knows which
  * relationships there are. ds may be NULL. */
 void domains_unmark(struct domains *ds, const struct vr_uuid *vm);
+/* The bytes of a DEFINITION (transport/msg.h) of a VM, or of what this host holds as its replica;
+ * to be freed. Untouched: there is none. May block in libvirt. */
+VR_MUST_CHECK int domains_definition(struct daemon *d,
+                                     const struct vr_vm *vm,
+                                     const struct vr_rel *replica,
+                                     uint8_t **ret,
+                                     uint32_t *ret_len,
+                                     struct vr_err *err);
 void domains_stop(struct domains *ds);
 bool domains_idle(const struct domains *ds);
 void domains_free(struct domains *ds); /* stopped and idle, or NULL */

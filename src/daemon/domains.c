@@ -13,7 +13,10 @@
 
 #include "daemon/daemon.h"
 #include "daemon/disks.h"
+#include "inventory/definition.h"
 #include "inventory/virt.h"
+#include "resync/definition.h"
+#include "transport/msg.h"
 #include "util/fdio.h"
 #include "util/log.h"
 
@@ -39,6 +42,11 @@ static void put_vm(void *arg)
 {
     struct told *t = arg;
     struct vr_err err = VR_ERR_INIT;
+    if (t->vm->is_replica) { /* its relationship shows it */
+        inventory_remove(t->ds->d->inventory, &t->vm->id);
+        definitions_due(t->ds->d->definitions, &t->vm->id);
+        return;
+    }
     if (inventory_put(t->ds->d->inventory, t->vm, &err) < 0) {
         vr_log(VR_LOG_ERROR, "inventory", "a VM of libvirt is not known: %s", vr_err_text(&err));
     }
@@ -48,6 +56,7 @@ static void remove_vm(void *arg)
 {
     struct told *t = arg;
     inventory_remove(t->ds->d->inventory, t->id);
+    definitions_due(t->ds->d->definitions, t->id);
 }
 
 static void change_state(void *arg)
@@ -57,6 +66,7 @@ static void change_state(void *arg)
     ds->known = ds->known || t->up;
     snprintf(ds->text, sizeof ds->text, "%s", t->text);
     if (t->up) {
+        definitions_all_due(ds->d->definitions);
         daemon_event(ds->d, CORE_EV_LIBVIRT_BACK, NULL, "", "%zu virtual machines",
                      inventory_count(ds->d->inventory));
     } else {
@@ -155,6 +165,63 @@ int domains_freeze(struct daemon *d,
     snprintf(p.uri, sizeof p.uri, "%s", c->libvirt_uri);
     snprintf(p.dir, sizeof p.dir, "%s", c->scratch_dir);
     return disks_freeze_libvirt(vm, &p, d->nbd_dir, ret, err);
+}
+
+/* What this host's replica has is sent on. One that came from an older host has none. */
+static int definition_of_replica(struct daemon *d,
+                                 const struct vr_rel *rel,
+                                 uint8_t **ret,
+                                 uint32_t *ret_len,
+                                 struct vr_err *err)
+{
+    struct stor *stor;
+    struct definition *found = NULL;
+    int r = stor_dir_open(rel->storage, false, d->nbd_dir, &stor, err);
+    if (r < 0) {
+        return r;
+    }
+    if (replica_definition(stor, &found, NULL) == 0) {
+        *ret = (uint8_t *)TAKE_PTR(found->bytes);
+        *ret_len = (uint32_t)found->len;
+        definition_free(found);
+    }
+    stor_close(stor);
+    return 0;
+}
+
+int domains_definition(struct daemon *d,
+                       const struct vr_vm *vm,
+                       const struct vr_rel *replica,
+                       uint8_t **ret,
+                       uint32_t *ret_len,
+                       struct vr_err *err)
+{
+    struct read_definition def;
+    struct vr_buf b;
+    if (replica) {
+        return definition_of_replica(d, replica, ret, ret_len, err);
+    }
+    if (!vm->from_libvirt) {
+        return 0;
+    }
+    int r = definition_read(d->config.libvirt_uri, &vm->id, &def, err);
+    if (r == -VR_E_LIMIT) {
+        vr_log(VR_LOG_WARNING, "not-defined", "%s: the replica will have none", vr_err_text(err));
+        *err = (struct vr_err)VR_ERR_INIT;
+    }
+    if (r < 0) {
+        return r == -VR_E_LIMIT ? 0 : r;
+    }
+    vr_buf_init(&b, MSG_DEFINITION_MAX);
+    msg_put_definition_body(&b, &def.d);
+    read_definition_free(&def);
+    r = vr_buf_check(&b, err);
+    if (r == 0) {
+        *ret = TAKE_PTR(b.data);
+        *ret_len = (uint32_t)b.len;
+    }
+    vr_buf_deinit(&b);
+    return r;
 }
 
 /* --- on the control thread --- */

@@ -49,6 +49,9 @@ static int env_delete_rel(void *ctx, const struct vr_uuid *vm, uint8_t number, s
     if (r == 0 && number == 0) {
         domains_unmark(((struct daemon *)ctx)->domains, vm);
     }
+    if (r == 0) {
+        definitions_due(((struct daemon *)ctx)->definitions, vm);
+    }
     return r;
 }
 
@@ -340,7 +343,11 @@ static int env_promote_replica(void *ctx,
     struct daemon *d = ctx;
     _cleanup_(replica_use_endp) struct replica_use *use = NULL;
     int r = replicas_write(d->replicas, rel, true, REPLICA_WAIT_MS, &use, err);
-    return r < 0 ? r : replica_promote(replica_use_replica(use), ret, err);
+    r = r < 0 ? r : replica_promote(replica_use_replica(use), ret, err);
+    if (r == 0) {
+        definitions_due(d->definitions, &rel->vm_id);
+    }
+    return r;
 }
 
 static void env_end_target_sessions(void *ctx, const struct vr_uuid *vm, uint8_t number)

@@ -46,7 +46,9 @@ struct lane {
     struct replica_use *use;
     struct frozen_disks disks;
     struct instant_mark mark;
-    struct hint *hint; /* of a delta; NULL: everything is compared */
+    struct hint *hint;   /* of a delta; NULL: everything is compared */
+    uint8_t *definition; /* of the VM, as it is sent; NULL: none */
+    uint32_t definition_len;
     struct link *link; /* from the start when a PREFLIGHT left one open */
     struct source *source;
     struct hint *sample; /* of a dry run: what is compared */
@@ -320,6 +322,8 @@ static int open_source(struct lane *l, bool *ret_kept, struct vr_err *err)
                               .ndisks = l->disks.n,
                               .bandwidth_bytes_s = atomic_load(&l->bandwidth),
                               .uncompressed = !l->t.rel.setting.compression,
+                              .definition = l->definition,
+                              .definition_len = l->definition_len,
                               .instant_check = instant_check,
                               .random = random_bytes,
                               .clock_us = clock_us,
@@ -521,12 +525,12 @@ static void *lane_thread(void *arg)
 {
     struct lane *l = arg;
     int r = of_instant(l, open_disks(l, &l->result.err));
-    if (r == 0) {
-        r = limit_reading(l, &l->result.err);
+    if (r == 0 && l->t.kind != VR_TRANSFER_VERIFY) {
+        r = domains_definition(l->d, &l->t.vm, l->t.source_is_replica ? &l->replica_rel : NULL,
+                               &l->definition, &l->definition_len, &l->result.err);
     }
-    if (r == 0) {
-        r = transfer(l, &l->result.err);
-    }
+    r = r < 0 ? r : limit_reading(l, &l->result.err);
+    r = r < 0 ? r : transfer(l, &l->result.err);
     int was = r;
     r = disks_explain(&l->disks, r, &l->result.err);
     (void)of_instant(l, r != was ? r : disks_look(&l->disks, NULL));
@@ -538,6 +542,7 @@ static void *lane_thread(void *arg)
     source_free(l->source);
     hint_free(l->sample);
     hint_free(l->hint);
+    free(l->definition);
     link_close(TAKE_PTR(l->link));
     disks_thaw(&l->disks);
     replica_use_end(l->use);

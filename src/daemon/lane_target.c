@@ -72,6 +72,7 @@ static void tell_end(void *arg)
 {
     struct session *s = arg;
     core_on_target_end(s->ts->d->core, &s->rel.vm_id, s->rel.number, &s->result);
+    definitions_due(s->ts->d->definitions, &s->rel.vm_id);
 }
 
 /* --- a session's thread --- */

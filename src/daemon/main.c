@@ -299,7 +299,8 @@ static int ask_libvirt(struct daemon *d, struct vr_err *err)
     if (!(d->config.inventory_driver & CONFIG_LIBVIRT)) {
         return 0;
     }
-    int r = domains_start(d, &d->domains, err);
+    int r = definitions_new(d, &d->definitions, err); /* it is told of from the start */
+    r = r < 0 ? r : domains_start(d, &d->domains, err);
     if (r == 0) {
         control_drain(d->control, is_listed, &f);
     }
@@ -333,7 +334,8 @@ static int build(struct daemon *d, struct vr_err *err)
         r = r < 0 ? r : carriers_new(d, &d->carriers, err);
     }
     r = r < 0 ? r : ask_libvirt(d, err);
-    return r < 0 ? r : make_core(d, err);
+    r = r < 0 ? r : make_core(d, err);
+    return r < 0 || !d->definitions ? r : definitions_start(d->definitions, err);
 }
 
 /* --- signals --- */
@@ -447,7 +449,8 @@ static bool is_idle(void *arg)
     }
     return (!d->lanes || lanes_idle(d->lanes)) && (!d->carriers || carriers_idle(d->carriers)) &&
            (!d->targets || targets_idle(d->targets)) && d->peer_calls == 0 &&
-           (!d->domains || domains_idle(d->domains));
+           (!d->domains || domains_idle(d->domains)) &&
+           (!d->definitions || definitions_idle(d->definitions));
 }
 
 static void stop(struct running *run)
@@ -470,6 +473,9 @@ static void stop(struct running *run)
     if (d->domains) {
         domains_stop(d->domains);
     }
+    if (d->definitions) {
+        definitions_stop(d->definitions);
+    }
     parked_close_all(&d->parked);
     if (d->control) {
         control_drain(d->control, is_idle, run);
@@ -481,6 +487,7 @@ static void stop(struct running *run)
     carriers_free(d->carriers);
     replicas_free(d->replicas);
     domains_free(d->domains);
+    definitions_free(d->definitions);
     control_free(d->control);
     inventory_free(d->inventory);
     hostinfo_free(d->hostinfo);

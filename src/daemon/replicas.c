@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "util/vtime.h"
 
@@ -23,10 +24,21 @@ struct entry {
     bool preempted;
 };
 
+/* A replica that is held while it is in nobody's use. */
+struct guard {
+    struct guard *next;
+    struct vr_rel rel;
+    uint32_t n;        /* locks taken */
+    struct stor *stor; /* NULL: not held now */
+    struct stor_lock *locks[VR_DISKS_MAX];
+};
+
 struct replicas {
     pthread_mutex_t lock;
     pthread_cond_t ended; /* some use ended; monotonic clock */
     struct entry *entries;
+    struct guard *guards;
+    uint32_t guard_fds;
     char run_dir[VR_PATH_MAX];
     uint64_t commit_wait_ms;
     void (*preempt)(void *ctx, const struct vr_uuid *vm);
@@ -38,6 +50,72 @@ struct replica_use {
     struct entry *entry;
     bool writer;
 };
+
+/* --- guards --- */
+
+static struct guard **guard_at_locked(struct replicas *rs, const struct vr_uuid *vm, uint8_t number)
+{
+    struct guard **at = &rs->guards;
+    while (*at && !((*at)->rel.number == number && vr_uuid_eq(&(*at)->rel.vm_id, vm))) {
+        at = &(*at)->next;
+    }
+    return at;
+}
+
+static void guard_release_locked(struct replicas *rs, struct guard *g)
+{
+    if (!g || !g->stor) {
+        return;
+    }
+    for (uint32_t i = 0; i < g->n; i++) {
+        stor_unlock_image(g->locks[i]);
+    }
+    rs->guard_fds -= g->n + 1;
+    g->n = 0;
+    stor_close(TAKE_PTR(g->stor));
+}
+
+static void guard_hold_locked(struct replicas *rs, struct guard *g, const struct vr_vm *images)
+{
+    if (g->stor || rs->guard_fds + images->ndisks + 1 > REPLICAS_GUARD_FDS ||
+        stor_dir_open(g->rel.storage, false, rs->run_dir, &g->stor, NULL) < 0) {
+        return;
+    }
+    rs->guard_fds++;
+    for (uint32_t i = 0; i < images->ndisks; i++) {
+        const char *slash = strrchr(images->disks[i].path, '/');
+        if (!slash ||
+            stor_lock_image(g->stor, slash + 1, IMAGE_LOCK_READ, &g->locks[i], NULL) < 0) {
+            guard_release_locked(rs, g);
+            return;
+        }
+        g->n++;
+        rs->guard_fds++;
+    }
+}
+
+static void guard_drop_locked(struct replicas *rs, struct guard **at)
+{
+    struct guard *g = *at;
+    if (g) {
+        guard_release_locked(rs, g);
+        *at = g->next;
+        free(g);
+    }
+}
+
+/* Nobody uses it any more: it is held again, unless it is another's now. */
+static void guard_again_locked(struct replicas *rs, const struct entry *e)
+{
+    struct guard **at = guard_at_locked(rs, &e->vm, e->number);
+    if (*at && replica_role(e->replica) != REPLICA_ROLE_REPLICA) {
+        guard_drop_locked(rs, at);
+    } else if (*at) {
+        guard_hold_locked(rs, *at, &e->images);
+    }
+}
+
+/* --- all of them --- */
 
 int replicas_new(const char *run_dir,
                  uint32_t commit_wait_s,
@@ -66,6 +144,9 @@ void replicas_free(struct replicas *rs)
         return;
     }
     vr_assert(!rs->entries);
+    while (rs->guards) {
+        guard_drop_locked(rs, &rs->guards);
+    }
     pthread_cond_destroy(&rs->ended);
     pthread_mutex_destroy(&rs->lock);
     free(rs);
@@ -111,6 +192,8 @@ static struct entry *find_locked(struct replicas *rs, const struct vr_uuid *vm, 
     return NULL;
 }
 
+/* --- entries --- */
+
 static void drop_locked(struct replicas *rs, struct entry *e)
 {
     struct entry **at = &rs->entries;
@@ -118,6 +201,8 @@ static void drop_locked(struct replicas *rs, struct entry *e)
         at = &(*at)->next;
     }
     *at = e->next;
+    replica_unlock(e->replica);
+    guard_again_locked(rs, e);
     replica_close(e->replica);
     free(e);
 }
@@ -148,6 +233,9 @@ static int get_locked(struct replicas *rs,
                       struct vr_err *err)
 {
     struct entry *e = find_locked(rs, &rel->vm_id, rel->number);
+    if (lock) {
+        guard_release_locked(rs, *guard_at_locked(rs, &rel->vm_id, rel->number));
+    }
     if (e) {
         *ret = e;
         return lock ? replica_lock(e->replica, err) : 0;
@@ -159,6 +247,11 @@ static int get_locked(struct replicas *rs,
     e->vm = rel->vm_id;
     e->number = rel->number;
     int r = open_entry(rs, rel, lock, e, err);
+    if (r == -VR_E_BUSY && !lock) { /* a begun commit: our own guard is in its way */
+        replica_close(TAKE_PTR(e->replica));
+        guard_release_locked(rs, *guard_at_locked(rs, &rel->vm_id, rel->number));
+        r = open_entry(rs, rel, lock, e, err);
+    }
     if (r < 0) {
         replica_close(e->replica);
         free(e);
@@ -311,6 +404,23 @@ int replicas_images(struct replicas *rs,
     }
     pthread_mutex_unlock(&rs->lock);
     return r;
+}
+
+void replicas_guard(struct replicas *rs, const struct vr_rel *rel, bool on)
+{
+    struct entry *e = NULL;
+    pthread_mutex_lock(&rs->lock);
+    struct guard **at = guard_at_locked(rs, &rel->vm_id, rel->number);
+    if (!on) {
+        guard_drop_locked(rs, at);
+    } else if (!*at && (*at = calloc(1, sizeof **at))) {
+        (*at)->rel = *rel;
+    }
+    /* Now, when nobody uses it: as if somebody had. */
+    if (on && *at && !(*at)->stor && get_locked(rs, rel, false, &e, NULL) == 0 && e->users == 0) {
+        drop_locked(rs, e);
+    }
+    pthread_mutex_unlock(&rs->lock);
 }
 
 void replica_use_end(struct replica_use *use)

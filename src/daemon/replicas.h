@@ -14,6 +14,8 @@
 struct replicas;
 struct replica_use;
 
+#define REPLICAS_GUARD_FDS 8192u /* open files for guards: replicas beyond are not held */
+
 VR_MUST_CHECK int replicas_new(const char *run_dir,
                                uint32_t commit_wait_s,
                                struct replicas **ret,
@@ -49,6 +51,13 @@ VR_MUST_CHECK int replicas_read(struct replicas *rs,
 void replica_use_end(struct replica_use *use);
 DEFINE_CLEANUP(struct replica_use *, replica_use_end)
 
+/*
+ * From now on (or no more) the images are held under QEMU's shared lock while nobody here uses
+ * them: whoever opens them for writing is refused, a guest that is started on them included;
+ * whoever reads them, a copy-on-write overlay included, is not. Ends by itself with a failover or a
+ * release. An image that somebody writes already is not held.
+ */
+void replicas_guard(struct replicas *rs, const struct vr_rel *rel, bool on);
 /* The replica's images with whole paths, also while it is in use. */
 VR_MUST_CHECK int replicas_images(struct replicas *rs,
                                   const struct vr_rel *rel,

@@ -113,6 +113,13 @@ static struct api_limit api_limit(void *ctx, const struct vr_rel *rel)
     return rel->is_source ? lanes_limit(d->lanes, rel) : (struct api_limit){0};
 }
 
+static struct vr_defined api_defined(void *ctx, const struct vr_rel *rel)
+{
+    struct daemon *d = ctx;
+    struct vr_defined none = {0};
+    return rel->is_source ? none : definitions_said(d->definitions, &rel->vm_id);
+}
+
 static void api_report(void *ctx, uint64_t job_id, api_report_done done, void *arg)
 {
     struct daemon *d = ctx;
@@ -155,7 +162,8 @@ static const struct provider_api_env api_env = {.vm_next = api_vm_next,
                                                 .vm_name = api_vm_name,
                                                 .peer_cert_end_us = api_peer_cert_end_us,
                                                 .staging = api_staging,
-                                                .limit = api_limit};
+                                                .limit = api_limit,
+                                                .defined = api_defined};
 
 static uint64_t cim_now_us(void *ctx)
 {

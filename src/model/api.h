@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "model/bandwidth.h"
+#include "model/definition.h"
 #include "model/model.h"
 #include "model/service.h"
 #include "util/err.h"
@@ -107,6 +108,7 @@ struct api_rel {
     uint64_t peer_cert_end_us; /* of the certificate the peer showed last; 0: not seen yet */
     struct api_staging staging; /* replica side */
     struct api_limit limit;     /* side that sends */
+    struct vr_defined defined;  /* replica side */
 };
 
 struct api_vm_name {

@@ -79,6 +79,9 @@ uint32_t vr_health_reasons(const struct vr_rel *rel, uint64_t now_us)
     if (rel->state == VR_REL_REPLICATING && vr_window_is_bad(&rel->stats.now)) {
         set |= 1u << VR_WHY_MISSED;
     }
+    if (rel->state == VR_REL_REPLICATING && !rel->is_source && rel->not_defined) {
+        set |= 1u << VR_WHY_NOT_DEFINED;
+    }
     bool cycles = rel->state == VR_REL_REPLICATING && rel->is_source && rel->setting.interval_s > 0;
     return cycles ? set | of_cycles(rel, now_us) : set;
 }

@@ -38,6 +38,9 @@
       "the last tries to send failed", "look at the network and the storage of both hosts") \
     X(FAILED_OVER, 11, WARNING, false, "failed-over", \
       "the replica was failed over and is not replicated", "decide which side goes on") \
+    X(NOT_DEFINED, 12, WARNING, false, "replica-not-defined", \
+      "the replica VM could not be defined in libvirt", \
+      "look at its definition in the relationship's details") \
     X(RESYNC_FAILED, 16, CRITICAL, true, "resynchronization-failed", \
       "a resynchronization failed", "look at the reason, then resynchronize") \
     X(CANCELLED, 17, CRITICAL, false, "resynchronization-cancelled", \

@@ -65,7 +65,7 @@ struct vr_vm {
     struct vr_uuid id;
     char name[VR_NAME_MAX];
     bool quiesced;             /* nobody but QEMU-locking programs writes its block devices */
-    bool is_replica;           /* known from the store, not from the inventory */
+    bool is_replica;           /* known from the store, or marked as a replica VM in libvirt */
     bool from_libvirt;         /* it may run, and is read through libvirt then */
     bool running;              /* as last heard of libvirt; a paused one runs */
     char refused[VR_TEXT_MAX]; /* why it cannot be protected, and what to change; "": it can */
@@ -99,7 +99,8 @@ struct vr_rel {
     char storage[VR_PATH_MAX];       /* directory of the replica's images; replica side only */
     /* replica side only, not stored: from its sidecar */
     char vm_name[VR_NAME_MAX];
-    bool released; /* it belongs to no relationship any more: a removal was cut off */
+    bool released;    /* it belongs to no relationship any more: a removal was cut off */
+    bool not_defined; /* libvirt did not take the replica VM */
     /* replica side: the authorization entry that alone allows it; "": any that allows its peer */
     char auth_host[VR_HOST_MAX];
     char excluded[VR_DISKS_MAX][VR_NAME_MAX]; /* disk names; source side only */
@@ -122,10 +123,9 @@ struct vr_rel {
      * imported */
     bool exported;
     /* source, state 3: replication by itself (setting.interval_s) */
-    uint64_t cycle_us; /* when the last cycle was due; 0: none yet */
-    uint8_t
-        stamp[VR_STAMP_BYTES]; /* of its disks at last_sync_us (core/env.h); zeroes: not known */
-    uint32_t failing;          /* not stored: tries in a row that failed */
+    uint64_t cycle_us;             /* when the last cycle was due; 0: none yet */
+    uint8_t stamp[VR_STAMP_BYTES]; /* of its disks at last_sync_us; zeroes: not known */
+    uint32_t failing;              /* not stored: tries in a row that failed */
     struct vr_stats stats;
 };
 

@@ -152,7 +152,8 @@ static bool api_rel_next(void *ctx, size_t *at, const struct vr_uuid *vm, struct
                             .mode = mode_of(rel),
                             .peer_cert_end_us = a->env->peer_cert_end_us(a->env_ctx, rel),
                             .staging = a->env->staging(a->env_ctx, rel),
-                            .limit = a->env->limit(a->env_ctx, rel)};
+                            .limit = a->env->limit(a->env_ctx, rel),
+                            .defined = a->env->defined(a->env_ctx, rel)};
     a->env->vm_name(a->env_ctx, rel, ret->vm_name);
     find_jobs(core, rel, ret);
     ret->wait = ret->job ? core_job_wait(core, ret->job->id) : (struct vr_wait){0};

@@ -18,6 +18,7 @@ struct provider_api_env {
     uint64_t (*peer_cert_end_us)(void *ctx, const struct vr_rel *rel);
     struct api_staging (*staging)(void *ctx, const struct vr_rel *rel);
     struct api_limit (*limit)(void *ctx, const struct vr_rel *rel);
+    struct vr_defined (*defined)(void *ctx, const struct vr_rel *rel);
 };
 
 /* The ctx of provider_api_ops. All borrowed. */

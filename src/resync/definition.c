@@ -107,6 +107,16 @@ int replica_definition(struct stor *stor, struct definition **ret, struct vr_err
     return r < 0 ? r : definition_load(stor, sc->definition, ret, err);
 }
 
+int replica_was_promoted(struct stor *stor, bool *ret, struct vr_err *err)
+{
+    _cleanup_(vr_freep) struct sidecar *sc = calloc(1, sizeof *sc);
+    int r = sc ? sidecar_read(stor, sc, err) : vr_fail_nomem(err);
+    if (r == 0) {
+        *ret = sc->promoted_us != 0;
+    }
+    return r;
+}
+
 /* --- of a replica --- */
 
 int replica_show_nvram(struct replica *r, struct vr_err *err)

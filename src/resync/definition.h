@@ -36,7 +36,9 @@ VR_MUST_CHECK int definition_store(struct stor *stor,
 VR_MUST_CHECK int
 definition_load(struct stor *stor, const char *name, struct definition **ret, struct vr_err *err);
 
-/* The definition that the replica's generation carries, and the sum of it that a name has.
- * NOT_FOUND: none, or a commit went by: ask again then. Takes no lock and settles nothing. */
+/* The definition that the replica's generation carries. NOT_FOUND: none, or a commit went by: ask
+ * again then. Takes no lock and settles nothing. */
 VR_MUST_CHECK int
 replica_definition(struct stor *stor, struct definition **ret, struct vr_err *err);
+/* Was the replica in this directory ever failed over? Errors of the sidecar. */
+VR_MUST_CHECK int replica_was_promoted(struct stor *stor, bool *ret, struct vr_err *err);

@@ -203,6 +203,25 @@ static json_t *limit(const struct api_limit *l)
     return o;
 }
 
+static json_t *defined(const struct vr_defined *d)
+{
+    json_t *o = json_object(), *notes = json_array();
+    set_u64(o, "state", (uint64_t)d->state);
+    set_text(o, "state_text", vr_defined_id((unsigned)d->state));
+    set_text(o, "text", d->text);
+    set_bool(o, "running", d->running);
+    for (uint32_t i = 0; i < d->notes.n; i++) {
+        json_t *note = json_object();
+        set_u64(note, "code", d->notes.note[i].why);
+        set_text(note, "id", vr_definition_note_id(d->notes.note[i].why));
+        set_text(note, "text", vr_definition_note_text(d->notes.note[i].why));
+        set_text(note, "what", d->notes.note[i].what);
+        json_array_append_new(notes, note);
+    }
+    set(o, "notes", notes);
+    return o;
+}
+
 /* The worst first. */
 static json_t *issues(const struct api_rel *rel)
 {
@@ -269,6 +288,7 @@ json_t *rest_json_rel(const struct api_rel *rel)
     set_time(o, "peer_certificate_end", rel->peer_cert_end_us);
     set(o, "staging", staging(&rel->staging));
     set(o, "limit", r->is_source ? limit(&rel->limit) : json_null());
+    set(o, "definition", r->is_source ? json_null() : defined(&rel->defined));
     set(o, "wait", wait(&rel->wait));
     set_u64(o, "rpo_s", r->is_source ? r->setting.interval_s : 0);
     set_u64(o, "bandwidth", r->bandwidth_bytes_s);

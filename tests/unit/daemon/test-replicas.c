@@ -134,12 +134,76 @@ static void test_refusals(void **state)
     replicas_free(rs); /* a failed use left nothing behind */
 }
 
+static bool outside_may(const struct vr_vm *images, enum image_lock_mode mode)
+{
+    int fd = open(images->disks[0].path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    int r = image_lock(fd, mode, "image", NULL);
+    close(fd);
+    return r == 0;
+}
+
+/* A defined replica VM cannot be started while it is nobody's turn here, but it can be read. */
+static void test_a_guard_holds_between_uses(void **state)
+{
+    struct replica_use *use;
+    struct vr_vm images;
+    char hidden[VR_PATH_MAX + 16];
+    fresh(300);
+    CHECK_OK(replicas_images(rs, &rel, &images, &err), &err);
+    replicas_guard(rs, &rel, true); /* out of reach under another name: nothing to hold */
+    snprintf(hidden, sizeof hidden, "%s.unready", images.disks[0].path);
+    assert_int_equal(rename(hidden, images.disks[0].path), 0);
+    assert_true(outside_may(&images, IMAGE_LOCK_EXCLUSIVE));
+    replicas_guard(rs, &rel, true);
+    assert_false(outside_may(&images, IMAGE_LOCK_EXCLUSIVE));
+    assert_true(outside_may(&images, IMAGE_LOCK_READ));
+    CHECK_OK(replicas_images(rs, &rel, &images, &err), &err); /* who looks changes nothing */
+    assert_false(outside_may(&images, IMAGE_LOCK_EXCLUSIVE));
+    CHECK_OK(replicas_write(rs, &rel, true, 0, &use, &err), &err);
+    assert_false(outside_may(&images, IMAGE_LOCK_READ));
+    replica_use_end(use);
+    assert_false(outside_may(&images, IMAGE_LOCK_EXCLUSIVE));
+    assert_true(outside_may(&images, IMAGE_LOCK_READ));
+    replicas_guard(rs, &rel, false);
+    assert_true(outside_may(&images, IMAGE_LOCK_EXCLUSIVE));
+    replicas_guard(rs, &rel, true);
+    CHECK_OK(replicas_write(rs, &rel, true, 0, &use, &err), &err);
+    CHECK_OK(replica_release(replica_use_replica(use), &err), &err);
+    replica_use_end(use);
+    assert_true(outside_may(&images, IMAGE_LOCK_EXCLUSIVE)); /* it is no replica any more */
+    replicas_free(rs);
+}
+
+/* Somebody writes already: that is found by whoever looks next, and no use fails. */
+static void test_a_guard_comes_too_late(void **state)
+{
+    struct vr_vm images;
+    char hidden[VR_PATH_MAX + 16];
+    fresh(300);
+    CHECK_OK(replicas_images(rs, &rel, &images, &err), &err);
+    snprintf(hidden, sizeof hidden, "%s.unready", images.disks[0].path);
+    assert_int_equal(rename(hidden, images.disks[0].path), 0);
+    int fd = open(images.disks[0].path, O_RDWR | O_CLOEXEC);
+    CHECK_OK(image_lock(fd, IMAGE_LOCK_EXCLUSIVE, "image", &err), &err);
+    replicas_guard(rs, &rel, true);
+    close(fd);
+    assert_true(outside_may(&images, IMAGE_LOCK_EXCLUSIVE));
+    replicas_guard(rs, &rel, true);
+    assert_false(outside_may(&images, IMAGE_LOCK_EXCLUSIVE));
+    replicas_free(rs);
+}
+
 int main(void)
 {
     vr_assert(mkdtemp(dir));
-    const struct CMUnitTest tests[] = {T(test_locks_live_as_long_as_any_use), T(test_one_writer),
+    const struct CMUnitTest tests[] = {T(test_locks_live_as_long_as_any_use),
+                                       T(test_one_writer),
                                        T(test_commit_waits_for_readers),
-                                       T(test_commit_preempts_after_its_wait), T(test_refusals)};
+                                       T(test_commit_preempts_after_its_wait),
+                                       T(test_refusals),
+                                       T(test_a_guard_holds_between_uses),
+                                       T(test_a_guard_comes_too_late)};
     int r = RUN(tests);
     tmpdir_remove(dir);
     return r;

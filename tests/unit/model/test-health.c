@@ -83,6 +83,15 @@ static void test_cycles(void **state)
     assert_int_equal(vr_health_reasons(&rel, late + 1), B(MISSED));
 }
 
+static void test_a_replica_vm_that_is_not_defined(void **state)
+{
+    struct vr_rel rel = {.state = VR_REL_REPLICATING, .not_defined = true};
+    assert_int_equal(vr_health_reasons(&rel, 0), B(NOT_DEFINED));
+    assert_int_equal(vr_health_worst(B(NOT_DEFINED), NULL), VR_HEALTH_WARNING);
+    rel.is_source = true;
+    assert_int_equal(vr_health_reasons(&rel, 0), 0);
+}
+
 static void test_worst(void **state)
 {
     enum vr_health_reason why;
@@ -98,6 +107,6 @@ static void test_worst(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_table), T(test_states), T(test_cycles),
-                                       T(test_worst)};
+                                       T(test_a_replica_vm_that_is_not_defined), T(test_worst)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -251,6 +251,11 @@ static uint64_t cert_end(void *ctx, const struct vr_rel *rel)
     return 77;
 }
 
+static struct vr_defined defined(void *ctx, const struct vr_rel *rel)
+{
+    return (struct vr_defined){.state = VR_DEFINED_DONE};
+}
+
 static struct api_staging staging(void *ctx, const struct vr_rel *rel)
 {
     return (struct api_staging){true, 1, 2};
@@ -261,8 +266,11 @@ static struct api_limit limit(void *ctx, const struct vr_rel *rel)
     return (struct api_limit){.bytes_s = 7};
 }
 
-static const struct provider_api_env env = {
-    .vm_name = vm_name, .peer_cert_end_us = cert_end, .staging = staging, .limit = limit};
+static const struct provider_api_env env = {.vm_name = vm_name,
+                                            .peer_cert_end_us = cert_end,
+                                            .staging = staging,
+                                            .limit = limit,
+                                            .defined = defined};
 static struct provider_api api = {.host_name = "hv1", .env = &env};
 static int answers;
 
@@ -359,6 +367,7 @@ static void test_relationships(void **state)
     assert_int_equal(rel.peer_cert_end_us, 77);
     assert_int_equal(rel.staging.limit_bytes, 2);
     assert_int_equal(rel.limit.bytes_s, 7);
+    assert_int_equal(rel.defined.state, VR_DEFINED_DONE);
     assert_int_equal(rel.mode, VR_MODE_PRIMARY);
     assert_true(rel_at(&api, 1, NULL, &rel));
     assert_null(rel.job);
@@ -437,6 +446,7 @@ static void test_scope(void **state)
                                                       .peer_cert_end_us = cert_end,
                                                       .staging = staging,
                                                       .limit = limit,
+                                                      .defined = defined,
                                                       .vm_name = vm_name};
     const struct api_caller who = {
         .role = VR_ROLE_ADMIN, .user = "ann", .scope = {.limited = true, .n = 1, .vm = {{{8}}}}};

@@ -214,6 +214,16 @@ static void test_recovery(void **state)
     snprintf(next, sizeof next, "nvram-%s", name + 7);
     assert_false(stor_exists(stor, next));
     assert_int_equal(files(), 1);
+    bool promoted = true;
+    CHECK_OK(replica_was_promoted(stor, &promoted, &err), &err);
+    assert_false(promoted);
+    struct replica *r = open_replica(&f);
+    struct vr_generation g;
+    CHECK_OK(replica_promote(r, &g, &err), &err);
+    CHECK_OK(replica_release(r, &err), &err); /* which it still tells afterwards */
+    replica_close(r);
+    CHECK_OK(replica_was_promoted(stor, &promoted, &err), &err);
+    assert_true(promoted);
     stor_close(stor);
 }
 
