@@ -187,9 +187,12 @@ static void put_recovery(const json_t *rel, const struct status_view *view, FILE
     uint64_t state = json_u64(rel, "state");
     bool lives = state == VR_REL_RECOVERED || state == VR_REL_COMMITTED;
     if (json_time(t)) {
-        snprintf(text, sizeof(text), "%s%s (%s ago)",
+        const char *how = json_text(rel, "consistency"); /* of the replica's host */
+        snprintf(text, sizeof(text), "%s%s (%s ago%s%.40s)",
                  lives ? "was failed over; its last recovery point is of " : "failover goes to ",
-                 show_time(t, when), show_age(t, view->now_us, age));
+                 show_time(t, when), show_age(t, view->now_us, age),
+                 *how && strcmp(how, "not known") != 0 ? ", " : "",
+                 strcmp(how, "not known") != 0 ? how : "");
         put("safe now", text, view, f);
     } else {
         put("safe now", "nothing yet: there is no recovery point", view, f);

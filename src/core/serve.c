@@ -336,6 +336,7 @@ void core_on_target_end(struct core *c,
     }
     struct vr_rel next = rel->r;
     next.generation = res->generation;
+    next.consistency = (uint8_t)res->report.consistency;
     uint64_t now = core_now(c), instant = res->report.instant_us;
     next.last_sync_us = instant ? instant : now;
     stats_count(c, &next, VR_OUTCOME_SUCCESS, 0, instant && instant < now ? now - instant : 0);

@@ -331,8 +331,10 @@ static int open_source(struct lane *l, bool *ret_kept, struct vr_err *err)
     core_peer_request(&l->t.rel, &l->t.vm, VR_PEER_OPEN, &p.open);
     p.open.kind = l->t.kind;
     p.open.job = l->t.job_uuid;
-    p.open.instant = l->t.source_is_replica ? l->replica_rel.generation.uuid : vr_uuid_new();
-    p.open.instant_us = l->t.source_is_replica ? l->replica_rel.last_sync_us : vr_wall_us();
+    bool chain = l->t.source_is_replica;
+    p.open.instant = chain ? l->replica_rel.generation.uuid : vr_uuid_new();
+    p.open.instant_us = chain ? l->replica_rel.last_sync_us : vr_wall_us();
+    p.open.consistency = chain ? l->replica_rel.consistency : (uint8_t)l->disks.consistency;
     p.open.force = l->t.force;
     p.open.restart = l->t.restart;
     snprintf(p.host_name, sizeof p.host_name, "%s", l->d->host_name);
@@ -417,8 +419,7 @@ static int
 wait_lane(struct lane *l, uint32_t wait_ms, struct session_idle *idle, struct vr_err *err)
 {
     uint64_t n;
-    int timeout_ms = (int)(wait_ms < 1000 ? wait_ms : 1000);
-    int r = link_wait(l->link, l->wake, timeout_ms, err);
+    int r = link_wait(l->link, l->wake, (int)VR_MIN(wait_ms, 1000u), err);
     ssize_t ignored = read(l->wake, &n, sizeof n);
     (void)ignored;
     return r < 0 ? r : session_idle_check(idle, l->link, err);

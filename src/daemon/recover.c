@@ -22,6 +22,7 @@ static void settle(struct daemon *d, struct vr_rel *rel)
     if (replicas_write(d->replicas, rel, false, 0, &use, &err) == 0) {
         snprintf(rel->vm_name, sizeof rel->vm_name, "%s",
                  replica_vm(replica_use_replica(use))->name);
+        rel->consistency = replica_rel(replica_use_replica(use))->consistency;
         rel->released = replica_role(replica_use_replica(use)) == REPLICA_ROLE_RELEASED;
         replica_use_end(use);
         return;

@@ -99,8 +99,9 @@ struct vr_rel {
     char storage[VR_PATH_MAX];       /* directory of the replica's images; replica side only */
     /* replica side only, not stored: from its sidecar */
     char vm_name[VR_NAME_MAX];
-    bool released;    /* it belongs to no relationship any more: a removal was cut off */
-    bool not_defined; /* libvirt did not take the replica VM */
+    uint8_t consistency; /* enum vr_consistency, of its generation */
+    bool released;       /* it belongs to no relationship any more: a removal was cut off */
+    bool not_defined;    /* libvirt did not take the replica VM */
     /* replica side: the authorization entry that alone allows it; "": any that allows its peer */
     char auth_host[VR_HOST_MAX];
     char excluded[VR_DISKS_MAX][VR_NAME_MAX]; /* disk names; source side only */

@@ -46,9 +46,10 @@ struct vr_peer_request {
     enum vr_transfer_kind kind;
     struct vr_uuid job, instant;
     uint64_t instant_us;
-    bool force;   /* a person decided to overwrite a conflicting lineage */
-    bool restart; /* throw away what is staged */
-    bool hinted;  /* HINT frames follow, relative to history[0] */
+    bool force;          /* a person decided to overwrite a conflicting lineage */
+    bool restart;        /* throw away what is staged */
+    uint8_t consistency; /* enum vr_consistency, of the instant */
+    bool hinted;         /* HINT frames follow, relative to history[0] */
     uint8_t secret[32], nonce[32];
 };
 

@@ -69,6 +69,11 @@ void commit_set_definition(struct commit *c, const void *p, size_t n)
     c->definition_len = n;
 }
 
+void commit_set_consistency(struct commit *c, uint8_t consistency)
+{
+    c->consistency = consistency;
+}
+
 int commit_resume(struct replica *r, struct commit **ret, struct vr_err *err)
 {
     vr_assert(r->locked && r->sc.intent);
@@ -229,6 +234,7 @@ static int do_intent(struct commit *c, struct vr_err *err)
     sc.next = c->next;
     sc.nruns = (uint32_t)c->nruns;
     memcpy(sc.runs, c->runs, sizeof sc.runs);
+    sc.next_consistency = c->consistency;
     memcpy(sc.next_definition, c->definition_name, sizeof sc.next_definition);
     /* Whether a failed write became durable cannot be known: act as if it had. */
     c->begun = true;
@@ -281,6 +287,7 @@ static int do_done(struct commit *c, struct vr_err *err)
     sc.intent = false;
     sc.own_images = false;
     sc.nruns = 0;
+    sc.rel.consistency = sc.next_consistency;
     memcpy(sc.definition, sc.next_definition, sizeof sc.definition);
     sc.next_definition[0] = '\0';
     memset(sc.stamp, 0, sizeof sc.stamp);

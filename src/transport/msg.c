@@ -112,7 +112,8 @@ void msg_put_request(struct vr_buf *b, const struct vr_peer_request *m)
     put_uuid(b, &m->job);
     put_uuid(b, &m->instant);
     vr_buf_u64(b, m->instant_us);
-    vr_buf_u8(b, (uint8_t)((m->force ? 1 : 0) | (m->restart ? 2 : 0) | (m->hinted ? 4 : 0)));
+    vr_buf_u8(b, (uint8_t)((m->force ? 1 : 0) | (m->restart ? 2 : 0) | (m->hinted ? 4 : 0) |
+                           (m->consistency & 3u) << 4));
     vr_buf_bytes(b, m->secret, sizeof m->secret);
     vr_buf_bytes(b, m->nonce, sizeof m->nonce);
 }
@@ -166,6 +167,7 @@ int msg_get_request(const void *p, size_t n, struct vr_peer_request *ret, struct
     ret->force = flags & 1;
     ret->restart = flags & 2;
     ret->hinted = flags & 4;
+    ret->consistency = flags >> 4 & 3u;
     vr_rd_copy(&rd, ret->secret, sizeof ret->secret);
     vr_rd_copy(&rd, ret->nonce, sizeof ret->nonce);
     if (!vr_rd_done(&rd) || ret->rel_number > 1 || ret->op < VR_PEER_TEST ||

@@ -54,6 +54,7 @@ frozen() {
     await_agent good ready 1
     copy good $GOOD
     [ "$(consistency_of_last)" = file-system-consistent ]
+    [ "$(VM_ID=${GOOD^^} rel_get h2 .consistency)" = file-system-consistent ]
     check_records --frozen "$L/h2/replicas/${GOOD^^}"/vda.* "$L/h2/replicas/${GOOD^^}"/vdb.*
     for i in 1 2 3; do
         await_records a good 200

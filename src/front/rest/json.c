@@ -280,6 +280,8 @@ json_t *rest_json_rel(const struct api_rel *rel)
     set(o, "generation", generation(&r->generation));
     set_time(o, "created", r->created_us);
     set_time(o, "last_sync", r->last_sync_us);
+    set(o, "consistency",
+        r->is_source ? json_null() : json_string(vr_consistency_text((int)r->consistency)));
     set_time(o, "last_success", rel->stats.success_us);
     set_time(o, "next_run", rel->next_run_us);
     set_time(o, "verified", r->verified_us);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "resync/record.h"
 #include "resync/run.h"
 #include "resync/sidecar.h"
 #include "tests/lib/check.h"
@@ -509,6 +510,8 @@ static void sample_sidecar(struct sidecar *s)
         (struct vr_disk){.name = "vda", .path = "vda.raw", .format = "raw", .size_bytes = 512};
     s->stamp[0] = 0xfedcba9876543210u;
     s->rel.generation.uuid = vr_uuid_new();
+    s->rel.consistency = VR_CONSISTENCY_FILE_SYSTEM;
+    s->next_consistency = VR_CONSISTENCY_APPLICATION;
     s->intent = true;
     s->next.uuid = vr_uuid_new();
     s->nruns = 1;
@@ -538,6 +541,32 @@ static void test_sidecar_round_trip_and_every_flipped_byte(void **state)
     free(text);
 }
 
+/* One of before it was kept says that it is not known; one that says nonsense is refused. */
+static void test_sidecar_without_consistency(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct sidecar in, out;
+    const char *why;
+    char *text;
+    size_t n;
+    json_t *root;
+    sample_sidecar(&in);
+    CHECK_OK(sidecar_write(stor, &in, &err), &err);
+    CHECK_OK(stor_read(stor, REPLICA_SIDECAR, SIDECAR_MAX_BYTES, &text, &n, &err), &err);
+    CHECK_OK(record_parse(text, n, &root, &why, &err), &err);
+    free(text);
+    json_object_set_new(root, "consistency", json_integer(4));
+    CHECK_OK(record_write(stor, REPLICA_SIDECAR, root, SIDECAR_MAX_BYTES, &err), &err);
+    assert_int_equal(sidecar_read(stor, &out, NULL), -VR_E_CORRUPT);
+    assert_int_equal(json_object_del(root, "consistency"), 0);
+    assert_int_equal(json_object_del(json_object_get(root, "intent"), "consistency"), 0);
+    CHECK_OK(record_write(stor, REPLICA_SIDECAR, root, SIDECAR_MAX_BYTES, &err), &err);
+    json_decref(root);
+    CHECK_OK(sidecar_read(stor, &out, &err), &err);
+    in.rel.consistency = in.next_consistency = VR_CONSISTENCY_UNKNOWN;
+    assert_memory_equal(&in, &out, sizeof in);
+}
+
 int main(void)
 {
     struct vr_err err = VR_ERR_INIT;
@@ -557,7 +586,8 @@ int main(void)
                                        T(test_tags_of_the_latest_run_win),
                                        T(test_another_base_is_refused),
                                        T(test_records_must_ascend),
-                                       T(test_sidecar_round_trip_and_every_flipped_byte)};
+                                       T(test_sidecar_round_trip_and_every_flipped_byte),
+                                       T(test_sidecar_without_consistency)};
     int r = RUN(tests);
     stor_close(stor);
     char cmd[64];

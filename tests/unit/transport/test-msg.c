@@ -28,6 +28,7 @@ static void sample_request(struct vr_peer_request *m)
     m->instant = vr_uuid_new();
     m->instant_us = 123456789;
     m->force = true;
+    m->consistency = VR_CONSISTENCY_APPLICATION;
     m->secret[31] = 9;
     m->nonce[0] = 8;
 }
