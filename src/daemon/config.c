@@ -36,11 +36,15 @@ static const struct word levels[] = {{"error", VR_LOG_ERROR},   {"warning", VR_L
                                      {"debug", VR_LOG_DEBUG},   {NULL, 0}};
 static const struct word drivers[] = {
     {"static", CONFIG_STATIC}, {"libvirt", CONFIG_LIBVIRT}, {"both", CONFIG_BOTH}, {NULL, 0}};
+static const struct word formats[] = {
+    {"primary", CONFIG_AS_PRIMARY}, {"raw", CONFIG_RAW}, {"qcow2", CONFIG_QCOW2}, {NULL, 0}};
 enum {
     WORDS_LEVEL,
+    WORDS_FORMAT,
     WORDS_DRIVER
 };
-static const struct word *const words_of[] = {[WORDS_LEVEL] = levels, [WORDS_DRIVER] = drivers};
+static const struct word *const words_of[] = {
+    [WORDS_LEVEL] = levels, [WORDS_DRIVER] = drivers, [WORDS_FORMAT] = formats};
 
 #define K(section, name, type, member, min, max, fallback)                                         \
     {                                                                                              \
@@ -53,6 +57,7 @@ static const struct key keys[] = {
     K("daemon", "run_dir", KEY_PATH, run_dir, 0, 0, "/run/vmreplica"),
     K("daemon", "inventory", KEY_PATH, inventory, 0, 0, "/etc/vmreplica/inventory.conf"),
     K("daemon", "host_name", KEY_NAME, host_name, 0, 0, NULL),
+    K("daemon", "replica_format", KEY_WORD, replica_format, 0, WORDS_FORMAT, "primary"),
     K("daemon", "log_level", KEY_WORD, log_level, 0, WORDS_LEVEL, "info"),
     K("inventory", "driver", KEY_WORD, inventory_driver, 0, WORDS_DRIVER, "static"),
     K("inventory", "uri", KEY_URI, libvirt_uri, 0, 0, "qemu:///system"),

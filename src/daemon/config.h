@@ -21,10 +21,18 @@ enum config_driver {
     CONFIG_BOTH = CONFIG_STATIC | CONFIG_LIBVIRT
 };
 
+/* Of which format the images of a new replica are. */
+enum config_format {
+    CONFIG_AS_PRIMARY,
+    CONFIG_RAW,
+    CONFIG_QCOW2
+};
+
 struct daemon_config {
     /* [daemon] */
     char state_dir[VR_PATH_MAX], run_dir[VR_PATH_MAX], inventory[VR_PATH_MAX];
     char host_name[VR_HOST_MAX]; /* "": the certificate's first SAN dNSName */
+    uint32_t replica_format;     /* enum config_format */
     uint32_t log_level;          /* enum vr_log_level */
     /* [inventory] */
     uint32_t inventory_driver; /* enum config_driver */

@@ -283,7 +283,8 @@ static int make_replica(struct daemon *d,
         r = clear_released(d, rel, images, err);
     }
     if (r == 0) {
-        r = replica_create(stor, rel, req, NULL, images, err);
+        static const char *const formats[] = {[CONFIG_RAW] = "raw", [CONFIG_QCOW2] = "qcow2"};
+        r = replica_create(stor, rel, req, formats[d->config.replica_format], images, err);
     }
     stor_close(stor);
     return r;

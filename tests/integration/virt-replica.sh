@@ -269,6 +269,18 @@ failed_over() {
     vr h2 vms | grep $VM || die 'the inventory does not know it'
 }
 
+# The primary's are a qcow2 and a raw one.
+format_by_policy() {
+    local id=6d3c2f0e-7a6b-4b57-9d0e-1f6a2b3c4d5e
+    set_conf h2 daemon replica_format raw
+    host restart h2
+    define_guest a plain $id
+    vr h1 enable plain --to "$H2_PEER" --wait
+    await_definition '.state == 1' plain
+    [ "$(xml plain | grep -c "<driver name='qemu' type='raw'")" = 2 ] || die 'not two raw disks'
+    qemu-img compare -U -f qcow2 -F raw "$work/plain-a.qcow2" "$(replica vda.raw $id)"
+}
+
 scenario 'the replica VM is defined after the first copy' defined
 scenario 'a network that is missing is reported, and fails nothing' missing_network
 scenario 'it is shown once, as a replica' shown_once
@@ -282,4 +294,5 @@ scenario 'a foreign domain of its UUID is left alone' foreign
 scenario 'daemon and libvirt away meanwhile' restarts
 scenario 'started behind our back' started_alone
 scenario 'its user has it after a failover' failed_over
+scenario 'the images are of the format that the host wants' format_by_policy
 finish

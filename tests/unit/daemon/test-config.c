@@ -19,6 +19,7 @@ static void test_defaults(void **state)
     assert_string_equal(c.state_dir, "/var/lib/vmreplica");
     assert_string_equal(c.socket_path, "/run/vmreplica/vmreplicad.sock");
     assert_int_equal(c.inventory_driver, CONFIG_STATIC);
+    assert_int_equal(c.replica_format, CONFIG_AS_PRIMARY);
     assert_string_equal(c.libvirt_uri, "qemu:///system");
     assert_false(c.foreign || c.freeze);
     assert_string_equal(c.scratch_dir, "/var/lib/libvirt/qemu/vmreplica");
