@@ -158,8 +158,11 @@ bool core_is_self(const struct core *c, const char *name);
 void core_answer_code(
     core_done done, void *ctx, uint32_t code, uint64_t job_id, int kind, const char *text);
 void core_answer_err(core_done done, void *ctx, int r, const struct vr_err *err);
-/* The relationship a verb means; -1: by this host's part. NULL after answering. */
+/* The relationship a verb means, for a caller of that role at least; -1: by this host's part. NULL
+ * after answering. */
 struct rel_entry *core_want_rel(struct core *c,
+                                const struct core_caller *who,
+                                enum vr_role least,
                                 const struct vr_uuid *vm,
                                 int number,
                                 bool source_only,

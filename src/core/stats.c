@@ -144,10 +144,8 @@ void core_stats_reset(struct core *c,
                       void *ctx)
 {
     struct vr_err err = VR_ERR_INIT;
-    if (!core_allowed(who, VR_ROLE_OPERATOR, done, ctx)) {
-        return;
-    }
-    struct rel_entry *rel = core_want_rel(c, vm, rel_number, false, done, ctx);
+    struct rel_entry *rel =
+        core_want_rel(c, who, VR_ROLE_OPERATOR, vm, rel_number, false, done, ctx);
     if (!rel) {
         return;
     }

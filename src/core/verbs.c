@@ -10,12 +10,17 @@
 #include "util/vtime.h"
 
 struct rel_entry *core_want_rel(struct core *c,
+                                const struct core_caller *who,
+                                enum vr_role least,
                                 const struct vr_uuid *vm,
                                 int number,
                                 bool source_only,
                                 core_done done,
                                 void *ctx)
 {
+    if (!core_allowed(who, least, done, ctx)) {
+        return NULL;
+    }
     struct rel_entry *first = core_find_rel(c, vm, 0);
     struct rel_entry *second = core_find_rel(c, vm, 1);
     struct rel_entry *e = number == 0 ? first : number == 1 ? second : NULL;
@@ -74,10 +79,8 @@ static void compare(struct core *c,
     struct vr_vm v;
     struct vr_job job;
     struct job_entry *e;
-    if (!core_allowed(who, VR_ROLE_OPERATOR, done, ctx)) {
-        return;
-    }
-    struct rel_entry *rel = core_want_rel(c, vm, rel_number, true, done, ctx);
+    struct rel_entry *rel =
+        core_want_rel(c, who, VR_ROLE_OPERATOR, vm, rel_number, true, done, ctx);
     if (!rel) {
         return;
     }
@@ -208,7 +211,8 @@ void core_state_change(struct core *c,
         core_answer_code(done, ctx, VR_RC_INVALID_PARAMETER, 0, -VR_E_INVALID, text);
         return;
     }
-    struct rel_entry *rel = core_want_rel(c, vm, rel_number, true, done, ctx);
+    struct rel_entry *rel =
+        core_want_rel(c, who, VR_ROLE_OPERATOR, vm, rel_number, true, done, ctx);
     if (!rel) {
         return;
     }
@@ -416,10 +420,7 @@ void core_adopt(struct core *c,
                 void *ctx)
 {
     struct vr_err err = VR_ERR_INIT;
-    if (!core_allowed(who, VR_ROLE_ADMIN, done, ctx)) {
-        return;
-    }
-    struct rel_entry *rel = core_want_rel(c, vm, rel_number, true, done, ctx);
+    struct rel_entry *rel = core_want_rel(c, who, VR_ROLE_ADMIN, vm, rel_number, true, done, ctx);
     if (!rel) {
         return;
     }
@@ -503,10 +504,7 @@ void core_disable(struct core *c,
                   void *ctx)
 {
     struct vr_err err = VR_ERR_INIT;
-    if (!core_allowed(who, VR_ROLE_ADMIN, done, ctx)) {
-        return;
-    }
-    struct rel_entry *rel = core_want_rel(c, vm, rel_number, false, done, ctx);
+    struct rel_entry *rel = core_want_rel(c, who, VR_ROLE_ADMIN, vm, rel_number, false, done, ctx);
     if (!rel) {
         return;
     }
@@ -578,10 +576,8 @@ void core_bandwidth(struct core *c,
                     void *ctx)
 {
     struct vr_err err = VR_ERR_INIT;
-    if (!core_allowed(who, VR_ROLE_OPERATOR, done, ctx)) {
-        return;
-    }
-    struct rel_entry *rel = core_want_rel(c, vm, rel_number, true, done, ctx);
+    struct rel_entry *rel =
+        core_want_rel(c, who, VR_ROLE_OPERATOR, vm, rel_number, true, done, ctx);
     if (!rel) {
         return;
     }

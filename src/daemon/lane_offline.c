@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One thread for each export this host writes and each import it reads. As lane_source.c: the
- * control thread reaches it through flags, news go back as messages embedded in it.
+ * control thread reaches it through flags, news go back by lane_news.h.
  */
 #include <errno.h>
 #include <poll.h>
@@ -9,13 +9,13 @@
 
 #include "daemon/daemon.h"
 #include "daemon/disks.h"
+#include "daemon/lane_news.h"
 #include "daemon/session.h"
 #include "resync/export.h"
 #include "resync/import.h"
 #include "util/fdio.h"
 #include "util/vtime.h"
 
-#define PROGRESS_EVERY_US 250000
 #define WAIT_MS 50
 #define REPLICA_WAIT_MS 5000
 
@@ -35,13 +35,7 @@ struct carrier {
     struct replica_use *use;
     struct frozen_disks disks;
     struct stor *stor;
-    uint64_t progress_at_us;
-    /* to the control thread */
-    struct control_msg progress_msg, proposed_msg, end_msg;
-    pthread_mutex_t lock;
-    struct vr_progress progress; /* under lock */
-    bool progress_sent;          /* under lock: the message is on its way */
-    struct vr_uuid proposed;
+    struct lane_news news;
     struct core_transfer_result result;
 };
 
@@ -54,28 +48,8 @@ struct carriers {
 
 static void carrier_free(struct carrier *t)
 {
-    pthread_mutex_destroy(&t->lock);
+    lane_news_deinit(&t->news);
     free(t);
-}
-
-static void on_progress(void *arg)
-{
-    struct carrier *t = arg;
-    pthread_mutex_lock(&t->lock);
-    struct vr_progress p = t->progress;
-    t->progress_sent = false;
-    pthread_mutex_unlock(&t->lock);
-    if (!t->d->stopping) {
-        core_on_progress(t->d->core, t->o.job_id, &p);
-    }
-}
-
-static void on_proposed(void *arg)
-{
-    struct carrier *t = arg;
-    if (!t->d->stopping) {
-        core_on_proposed(t->d->core, t->o.job_id, &t->proposed);
-    }
 }
 
 static void on_end(void *arg)
@@ -244,19 +218,10 @@ int carriers_check(struct daemon *d, const struct core_offline *o, struct vr_err
 
 static void send_progress(struct carrier *t, const struct vr_progress *p, bool always)
 {
-    uint64_t now = vr_wall_us();
-    if (!always && now - t->progress_at_us < PROGRESS_EVERY_US) {
-        return;
-    }
-    t->progress_at_us = now;
-    pthread_mutex_lock(&t->lock);
-    t->progress = *p;
-    t->progress.updated_us = now;
-    bool send = !t->progress_sent;
-    t->progress_sent = true;
-    pthread_mutex_unlock(&t->lock);
-    if (send) {
-        control_send(t->d->control, &t->progress_msg);
+    struct vr_progress now = *p;
+    now.updated_us = vr_wall_us();
+    if (always || lane_news_is_due(&t->news, now.updated_us)) {
+        lane_news_progress(&t->news, &now, now.updated_us);
     }
 }
 
@@ -323,6 +288,7 @@ static int open_own_dir(struct carrier *t, struct vr_err *err)
 static int export_some(struct carrier *t, struct exporter *e, bool *ret_done, struct vr_err *err)
 {
     enum lane_status status;
+    struct vr_uuid proposed;
     int r = check_stop(t, err);
     if (r == 0 && atomic_load(&t->flags) & FLAG_SAVED) {
         export_generation_saved(e);
@@ -331,8 +297,8 @@ static int export_some(struct carrier *t, struct exporter *e, bool *ret_done, st
     if (r < 0) {
         return r;
     }
-    if (export_wants_saved(e, &t->proposed)) {
-        control_send(t->d->control, &t->proposed_msg);
+    if (export_wants_saved(e, &proposed)) {
+        lane_news_propose(&t->news, &proposed);
     }
     send_progress(t, export_progress(e), false);
     *ret_done = status == LANE_DONE;
@@ -423,7 +389,7 @@ static void *carrier_thread(void *arg)
     disks_thaw(&t->disks);
     replica_use_end(t->use);
     stor_close(t->stor);
-    control_send(t->d->control, &t->end_msg);
+    lane_news_end(&t->news);
     return NULL;
 }
 
@@ -439,17 +405,8 @@ int carriers_start(struct carriers *cs, const struct core_offline *o, struct vr_
     }
     t->d = d;
     t->o = *o;
-    pthread_mutex_init(&t->lock, NULL);
-    t->progress_msg = (struct control_msg){.fn = on_progress, .arg = t};
-    t->proposed_msg = (struct control_msg){.fn = on_proposed, .arg = t};
-    t->end_msg = (struct control_msg){.fn = on_end, .arg = t};
-    const struct vr_rel *replica = core_rel(d->core, &o->rel.vm_id, 0);
-    int r = 0;
-    if (o->source_is_replica && replica) {
-        t->replica_rel = *replica;
-    } else if (o->source_is_replica) {
-        r = vr_fail(err, VR_E_STATE, "this host holds no replica of the VM");
-    }
+    lane_news_init(&t->news, d, o->job_id, on_end, t);
+    int r = o->source_is_replica ? lane_replica_rel(d, &o->rel.vm_id, &t->replica_rel, err) : 0;
     t->next = cs->first;
     cs->first = t;
     r = r < 0 ? r : session_thread(carrier_thread, t, err);

@@ -2,8 +2,7 @@
 /*
  * One thread for each transfer this host sends. It owns its disks, its link and its step machine
  * (resync/lane.h); the control thread reaches it only through the flags below and a wake-up. News
- * go back as messages embedded in the lane, so that the end of a transfer cannot be lost to a full
- * mailbox.
+ * go back by lane_news.h.
  */
 #include <errno.h>
 #include <poll.h>
@@ -11,6 +10,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/disks.h"
+#include "daemon/lane_news.h"
 #include "daemon/session.h"
 #include "model/ease.h"
 #include "resync/forecast.h"
@@ -19,7 +19,6 @@
 #include "util/vtime.h"
 
 #define CONNECT_DEADLINE_MS 10000
-#define PROGRESS_EVERY_US 250000
 #define REST_MIN_US 2000
 #define REST_MAX_US 1000000
 
@@ -52,15 +51,9 @@ struct lane {
     struct link *link; /* from the start when a PREFLIGHT left one open */
     struct source *source;
     struct hint *sample; /* of a dry run: what is compared */
-    uint64_t progress_at_us;
-    uint64_t rest_us; /* owed to a guest whose writes take long */
-    bool asked_proposed, cancelled;
-    /* to the control thread */
-    struct control_msg progress_msg, proposed_msg, end_msg;
-    pthread_mutex_t lock;
-    struct vr_progress progress; /* under lock */
-    bool progress_sent;          /* under lock: the message is on its way */
-    struct vr_uuid proposed;
+    uint64_t rest_us;    /* owed to a guest whose writes take long */
+    bool cancelled;
+    struct lane_news news;
     struct core_transfer_result result;
 };
 
@@ -78,28 +71,8 @@ static void lane_free(struct lane *l)
     if (l->wake >= 0) {
         close(l->wake);
     }
-    pthread_mutex_destroy(&l->lock);
+    lane_news_deinit(&l->news);
     free(l);
-}
-
-static void on_progress(void *arg)
-{
-    struct lane *l = arg;
-    pthread_mutex_lock(&l->lock);
-    struct vr_progress p = l->progress;
-    l->progress_sent = false;
-    pthread_mutex_unlock(&l->lock);
-    if (!l->d->stopping) {
-        core_on_progress(l->d->core, l->t.job_id, &p);
-    }
-}
-
-static void on_proposed(void *arg)
-{
-    struct lane *l = arg;
-    if (!l->d->stopping) {
-        core_on_proposed(l->d->core, l->t.job_id, &l->proposed);
-    }
 }
 
 /* The last message of a lane: those before it were handled, and its thread touches it no more. */
@@ -365,17 +338,10 @@ static void keep_mark(struct lane *l)
 
 static void send_progress(struct lane *l, uint64_t now_us)
 {
-    l->progress_at_us = now_us;
-    pthread_mutex_lock(&l->lock);
-    l->progress = *source_progress(l->source);
-    l->progress.ease = disks_ease(&l->disks);
-    l->result.ease_times = VR_MAX(l->result.ease_times, l->progress.ease.times);
-    bool send = !l->progress_sent;
-    l->progress_sent = true;
-    pthread_mutex_unlock(&l->lock);
-    if (send) {
-        control_send(l->d->control, &l->progress_msg);
-    }
+    struct vr_progress p = *source_progress(l->source);
+    p.ease = disks_ease(&l->disks);
+    l->result.ease_times = VR_MAX(l->result.ease_times, p.ease.times);
+    lane_news_progress(&l->news, &p, now_us);
 }
 
 /* Does what the control thread asked for since the last step. */
@@ -407,14 +373,6 @@ static int obey(struct lane *l, struct vr_err *err)
     return of_instant(l, disks_look(&l->disks, err));
 }
 
-static void ask_proposed(struct lane *l)
-{
-    if (!l->asked_proposed && source_wants_proposed(l->source, &l->proposed)) {
-        l->asked_proposed = true;
-        control_send(l->d->control, &l->proposed_msg);
-    }
-}
-
 static int
 wait_lane(struct lane *l, uint32_t wait_ms, struct session_idle *idle, struct vr_err *err)
 {
@@ -439,6 +397,7 @@ static void rest(struct lane *l, uint64_t began_us)
 static int run_source(struct lane *l, struct vr_err *err)
 {
     struct session_idle idle = {0};
+    struct vr_uuid proposed;
     for (;;) {
         enum lane_status status = LANE_WAIT; /* what it is where obey refuses */
         uint32_t wait_ms = 1000;
@@ -454,8 +413,10 @@ static int run_source(struct lane *l, struct vr_err *err)
         if (r < 0 || status == LANE_DONE) {
             return r;
         }
-        ask_proposed(l);
-        if (now_us - l->progress_at_us >= PROGRESS_EVERY_US) {
+        if (source_wants_proposed(l->source, &proposed)) {
+            lane_news_propose(&l->news, &proposed);
+        }
+        if (lane_news_is_due(&l->news, now_us)) {
             send_progress(l, now_us);
         }
         if (status == LANE_WAIT) {
@@ -547,7 +508,7 @@ static void *lane_thread(void *arg)
     link_close(TAKE_PTR(l->link));
     disks_thaw(&l->disks);
     replica_use_end(l->use);
-    control_send(l->d->control, &l->end_msg);
+    lane_news_end(&l->news);
     return NULL;
 }
 
@@ -565,10 +526,7 @@ int lanes_start(struct lanes *ls, const struct core_transfer *t, struct vr_err *
     l->t = *t;
     l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     l->creds = daemon_creds(d);
-    pthread_mutex_init(&l->lock, NULL);
-    l->progress_msg = (struct control_msg){.fn = on_progress, .arg = l};
-    l->proposed_msg = (struct control_msg){.fn = on_proposed, .arg = l};
-    l->end_msg = (struct control_msg){.fn = on_end, .arg = l};
+    lane_news_init(&l->news, d, t->job_id, on_end, l);
     l->own_bandwidth = own_limit(d, t->rel.bandwidth_bytes_s);
     atomic_store(&l->bandwidth,
                  vr_bandwidth_share(window_now(ls), lanes_count(ls) + 1, l->own_bandwidth));
@@ -576,13 +534,7 @@ int lanes_start(struct lanes *ls, const struct core_transfer *t, struct vr_err *
     if (job) {
         memcpy(l->result.report.initiator, job->initiator, sizeof l->result.report.initiator);
     }
-    const struct vr_rel *replica = core_rel(d->core, &t->vm.id, 0);
-    int r = 0;
-    if (t->source_is_replica && replica) {
-        l->replica_rel = *replica;
-    } else if (t->source_is_replica) {
-        r = vr_fail(err, VR_E_STATE, "this host holds no replica of the VM");
-    }
+    int r = t->source_is_replica ? lane_replica_rel(d, &t->vm.id, &l->replica_rel, err) : 0;
     if (r == 0 && l->wake < 0) {
         r = vr_fail_errno(err, VR_E_IO, "eventfd");
     }

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the thread of a lane or carrier tells the control thread: how far it is, what it proposes,
+ * its end. The messages are embedded, so that none is lost to a full mailbox; the end is the last
+ * one, and after it the thread touches nothing.
+ */
+#pragma once
+#include "daemon/daemon.h"
+
+struct lane_news {
+    struct daemon *d;
+    uint64_t job_id;
+    struct control_msg progress_msg, proposed_msg, end_msg;
+    pthread_mutex_t lock;
+    struct vr_progress progress; /* under lock */
+    bool progress_sent;          /* under lock: the message is on its way */
+    /* the thread's own; `proposed` is the control thread's as soon as it was sent */
+    uint64_t progress_at_us;
+    bool proposed_sent;
+    struct vr_uuid proposed;
+};
+
+/* on_end(arg) is called on the control thread. */
+void lane_news_init(
+    struct lane_news *n, struct daemon *d, uint64_t job_id, void (*on_end)(void *arg), void *arg);
+void lane_news_deinit(struct lane_news *n);
+
+/* For the thread. Progress is told a few times a second: when it is due, and at the end. */
+bool lane_news_is_due(const struct lane_news *n, uint64_t now_us);
+void lane_news_progress(struct lane_news *n, const struct vr_progress *p, uint64_t now_us);
+/* Once. */
+void lane_news_propose(struct lane_news *n, const struct vr_uuid *proposed);
+void lane_news_end(struct lane_news *n);
+
+/* On the control thread, before a thread is started that reads a replica of this host. STATE: there
+ * is none. */
+VR_MUST_CHECK int lane_replica_rel(struct daemon *d,
+                                   const struct vr_uuid *vm,
+                                   struct vr_rel *ret,
+                                   struct vr_err *err);
