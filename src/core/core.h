@@ -167,9 +167,13 @@ uint32_t core_job_state_change(struct core *c,
 
 /* --- what the world tells --- */
 void core_on_progress(struct core *c, uint64_t job_id, const struct vr_progress *p);
-/* The lane proved both roots equal and wants to COMMIT as `proposed`; answered by
- * CORE_LANE_PROPOSED_SAVED, or by CORE_LANE_CANCEL when it cannot be saved. */
-void core_on_proposed(struct core *c, uint64_t job_id, const struct vr_uuid *proposed);
+/* The lane proved both roots equal and wants to COMMIT as `proposed`, whose contents are of
+ * instant_us; answered by CORE_LANE_PROPOSED_SAVED, or by CORE_LANE_CANCEL when it cannot be saved.
+ */
+void core_on_proposed(struct core *c,
+                      uint64_t job_id,
+                      const struct vr_uuid *proposed,
+                      uint64_t instant_us);
 void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_transfer_result *res);
 void core_on_peer_reply(struct core *c, uint64_t call_id, const struct vr_peer_reply *reply);
 /* Replica side: a request of an authenticated peer. For OPEN with result 0 the caller runs a target

@@ -113,9 +113,10 @@ void cycle_failed(struct core *c, struct rel_entry *e, struct vr_rel *next, cons
     stats_judge(next, now);
     /* Without automatic resynchronization it goes on trying: a compare makes up for any delay, and
      * state 9 would only wait for a person. With it, so much is made up for in its window. */
-    if (next->setting.auto_resync && now > next->last_sync_us + GIVE_UP_US) {
+    uint64_t sent_us = VR_MAX(next->last_sync_us, next->stats.success_us);
+    if (next->setting.auto_resync && now > sent_us + GIVE_UP_US) {
         core_text(reason, sizeof(reason), "nothing could be sent since %s: %.160s",
-                  vr_iso_time(next->last_sync_us, when, sizeof(when)), text);
+                  vr_iso_time(sent_us, when, sizeof(when)), text);
         (void)!core_rel_move(next, VR_REV_LOST_TRACK, reason, NULL);
     }
 }
@@ -146,8 +147,16 @@ static int look_at_disks(struct core *c, struct rel_entry *e, struct vr_vm *vm, 
     if (r == 0 && vm->ndisks == 0) {
         r = vr_fail(err, VR_E_UNSUPPORTED, "no disk takes part in replication");
     }
-    e->checked_us = core_now(c);
+    const struct rel_entry *held = replica ? core_find_rel(c, &e->r.vm_id, 0) : NULL;
+    e->checked_us = held ? held->r.last_sync_us : core_now(c); /* or later, for a replica */
     return r < 0 ? r : c->ops->peek_disks(c->ctx, vm, replica, e->stamp, err);
+}
+
+static bool is_unchanged(const struct rel_entry *e, const struct vr_rel *next)
+{
+    static const uint8_t unknown[VR_STAMP_BYTES];
+    return memcmp(e->stamp, unknown, sizeof(unknown)) != 0 &&
+           memcmp(e->stamp, next->stamp, sizeof(unknown)) == 0 && vr_uuid_is_nil(&next->proposed);
 }
 
 static void ask(struct core *c, struct rel_entry *e, const struct vr_vm *vm)
@@ -157,6 +166,7 @@ static void ask(struct core *c, struct rel_entry *e, const struct vr_vm *vm)
     struct call call = {.why = CALL_CYCLE, .vm = e->r.vm_id, .number = e->r.number};
     core_peer_request(&e->r, vm, VR_PEER_PREFLIGHT, &req);
     req.kind = VR_TRANSFER_RESYNC;
+    req.instant_us = is_unchanged(e, &e->r) ? e->checked_us : 0;
     e->asking = true;
     int r = core_call(c, &call, e->r.peer, e->r.peer_identity, &req, &err);
     if (r < 0) {
@@ -251,13 +261,6 @@ static const char *replica_moved(const struct vr_rel *rel, const struct vr_peer_
                : "the replica is at an earlier generation: somebody put an older copy back";
 }
 
-static bool is_unchanged(const struct rel_entry *e, const struct vr_rel *next)
-{
-    static const uint8_t unknown[VR_STAMP_BYTES];
-    return memcmp(e->stamp, unknown, sizeof(unknown)) != 0 &&
-           memcmp(e->stamp, next->stamp, sizeof(unknown)) == 0 && vr_uuid_is_nil(&next->proposed);
-}
-
 static void send_delta(struct core *c, struct rel_entry *e, struct vr_rel *next)
 {
     struct vr_err err = VR_ERR_INIT;
@@ -278,7 +281,6 @@ static void send_delta(struct core *c, struct rel_entry *e, struct vr_rel *next)
     }
     vr_assert(je);
     je->asked = true; /* the peer was, just now */
-    je->checked_us = e->checked_us;
     memcpy(je->stamp, e->stamp, sizeof(je->stamp));
     jobs_pump(c);
 }

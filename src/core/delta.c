@@ -112,8 +112,8 @@ static void sent(struct core *c,
     if (!vr_uuid_is_nil(&res->generation.uuid)) {
         core_rel_new_generation(&next, &res->generation);
     }
+    next.last_sync_us = transfer_instant(&next, res->result == 0 ? &res->report : NULL);
     next.proposed = (struct vr_uuid){0};
-    next.last_sync_us = res->result == 0 ? res->report.instant_us : from;
     memcpy(next.stamp, e->stamp, sizeof(next.stamp));
     stats_count(c, &next, VR_OUTCOME_SUCCESS, bytes, from < now ? now - from : 0);
     cycle_done(c, rel, &next);
@@ -221,7 +221,7 @@ void delta_interrupted(struct core *c, struct job_entry *e)
     if (e->j.state == VR_JOB_STARTING) {
         (void)!job_move(c, &e->j, VR_JEV_START, NULL);
     }
-    bool sent = rel && e->j.started_us && rel->r.last_sync_us >= e->j.started_us;
+    bool sent = rel && transfer_was_acknowledged(&rel->r, &e->j);
     job_finish(c, e, sent ? VR_JEV_COMPLETE : VR_JEV_CANCEL, 0,
                sent ? "completed" : "interrupted by a restart; the next cycle goes on");
 }

@@ -42,8 +42,8 @@ struct rel_entry {
     bool missing;                     /* cycles are being missed, and that was told */
     char compared_whole[VR_TEXT_MAX]; /* by the last delta, and told */
     bool refused;                     /* an automatic resynchronization was, and that was told */
-    uint64_t checked_us;              /* the disks were looked at, for the question under way: */
-    uint8_t stamp[VR_STAMP_BYTES];
+    uint64_t checked_us; /* for the question under way: of then are what the disks hold, */
+    uint8_t stamp[VR_STAMP_BYTES]; /* while they have this stamp */
 };
 
 struct job_entry {
@@ -61,13 +61,12 @@ struct job_entry {
     bool dirty;
     enum job_cmd cmd; /* what the lane was told */
     char abort_text[VR_TEXT_MAX];
-    uint32_t tries, in_use; /* of those since it got anywhere; that met disks in use */
-    uint64_t not_before_us; /* of the next try */
-    struct rank rank;       /* in the queue, while that is ordered */
-    uint64_t checked_us;    /* a delta's: when its disks had this stamp */
-    uint8_t stamp[VR_STAMP_BYTES];
-    struct parked *parked; /* a delta's: the call that waits for its end */
-    core_done done;        /* who waits for the lane to obey */
+    uint32_t tries, in_use;        /* of those since it got anywhere; that met disks in use */
+    uint64_t not_before_us;        /* of the next try */
+    struct rank rank;              /* in the queue, while that is ordered */
+    uint8_t stamp[VR_STAMP_BYTES]; /* a delta's, of its disks before it began */
+    struct parked *parked;         /* a delta's: the call that waits for its end */
+    core_done done;                /* who waits for the lane to obey */
     void *done_ctx;
     core_done sync_done; /* the call that made this job waits for its end */
     void *sync_ctx;

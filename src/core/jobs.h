@@ -142,6 +142,14 @@ int transfer_cancel(struct core *c, struct job_entry *e, bool *ret_pending, stru
 void transfer_lineage(struct core *c, struct rel_entry *rel, const char *text);
 /* proposed_done: the transfer whose acknowledgement was lost had completed. */
 void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer_reply *reply);
+/* Was it this job that sent the generation of which nobody knows if it was committed? An export
+ * proposes one, too, and may be imported while a later transfer is under way. A record of an older
+ * version does not say: then it is who was ever started. */
+bool transfer_proposed(const struct vr_rel *rel, const struct vr_job *job);
+/* Of when what was sent is: as the report says, or as was proposed where that was lost (NULL). */
+uint64_t transfer_instant(const struct vr_rel *rel, const struct vr_report *report);
+/* Did the replica say that it committed what this job sent, and has nothing happened since? */
+bool transfer_was_acknowledged(const struct vr_rel *rel, const struct vr_job *job);
 
 /* --- resync.c --- */
 struct verdict {

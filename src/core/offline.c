@@ -238,6 +238,7 @@ void offline_interrupted(struct core *c, struct job_entry *e)
         struct vr_peer_reply reply = {0};
         (void)!c->ops->inspect_replica(c->ctx, &rel->r, &req, &reply, NULL);
         res.generation = reply.generation;
+        res.report.instant_us = reply.instant_us;
         res.result = vr_uuid_is_nil(&res.generation.uuid) ? res.result : 0;
     }
     if (res.result == 0) {

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "core/internal.h"
+#include "util/num.h"
 #include "util/vtime.h"
 
 static int check_auth(struct core *c, const char *identity, struct vr_err *err)
@@ -44,19 +45,45 @@ static int find_ours(struct core *c,
     return 0;
 }
 
-/* What the sidecar says may be ahead of our record: a commit settled while nobody wrote it down. */
-static void follow_sidecar(struct core *c, struct rel_entry *rel, const struct vr_generation *gen)
+/* When the source's clock says it was, 0: it does not say. One that is ahead of ours makes no
+ * recovery point of the future. */
+static uint64_t instant_by_our_clock(struct core *c, uint64_t instant_us)
 {
+    uint64_t now = core_now(c);
+    return instant_us ? VR_MIN(instant_us, now) : now;
+}
+
+/* What the sidecar says may be ahead of our record: a commit settled while nobody wrote it down. */
+static void follow_sidecar(struct core *c, struct rel_entry *rel, const struct vr_peer_reply *reply)
+{
+    const struct vr_generation *gen = &reply->generation;
     if (vr_uuid_is_nil(&gen->uuid) || vr_uuid_eq(&gen->uuid, &rel->r.generation.uuid) ||
         rel->r.state == VR_REL_RECOVERED) {
         return;
     }
     struct vr_rel next = rel->r;
     next.generation = *gen;
+    next.last_sync_us = instant_by_our_clock(c, reply->instant_us);
+    next.consistency = reply->consistency;
     if (next.state == VR_REL_INITIAL) {
         (void)!core_rel_move(&next, VR_REV_RESYNC_DONE, "", NULL);
     }
     core_rel_put(c, rel, &next);
+}
+
+/* Nothing has changed at the source since our generation: it is as good as one of that moment. In
+ * memory alone, since every cycle of an idle virtual machine says so. */
+static void follow_instant(struct core *c,
+                           struct rel_entry *rel,
+                           const struct vr_peer_request *req,
+                           const struct vr_peer_reply *reply)
+{
+    bool same = req->op == VR_PEER_PREFLIGHT && req->instant_us && req->nhistory > 0 &&
+                vr_uuid_eq(&req->history[0], &reply->generation.uuid);
+    if (same && !reply->changed_alone && rel->r.state == VR_REL_REPLICATING) {
+        uint64_t instant = instant_by_our_clock(c, req->instant_us);
+        rel->r.last_sync_us = VR_MAX(rel->r.last_sync_us, instant);
+    }
 }
 
 static int inspect(struct core *c,
@@ -71,7 +98,8 @@ static int inspect(struct core *c,
     }
     int r = c->ops->inspect_replica(c->ctx, &rel->r, req, reply, err);
     if (r == 0) {
-        follow_sidecar(c, rel, &reply->generation);
+        follow_sidecar(c, rel, reply);
+        follow_instant(c, rel, req, reply);
     }
     return r;
 }
@@ -337,9 +365,8 @@ void core_on_target_end(struct core *c,
     struct vr_rel next = rel->r;
     next.generation = res->generation;
     next.consistency = (uint8_t)res->report.consistency;
-    uint64_t now = core_now(c), instant = res->report.instant_us;
-    next.last_sync_us = instant ? instant : now;
-    stats_count(c, &next, VR_OUTCOME_SUCCESS, 0, instant && instant < now ? now - instant : 0);
+    next.last_sync_us = instant_by_our_clock(c, res->report.instant_us);
+    stats_count(c, &next, VR_OUTCOME_SUCCESS, 0, core_now(c) - next.last_sync_us);
     if (next.state != VR_REL_REPLICATING) {
         (void)!core_rel_move(&next, VR_REV_RESYNC_DONE, "", NULL);
     }

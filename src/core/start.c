@@ -7,16 +7,11 @@
 #include "core/internal.h"
 #include "util/num.h"
 
-static bool has_completed(const struct vr_job *j, const struct vr_rel *rel)
-{
-    return rel->state == VR_REL_REPLICATING && rel->last_sync_us >= j->started_us;
-}
-
 /* Queued again after a lost link, and then the peer said that it had completed: a second transfer
  * would be one more than was asked for. */
 static bool was_settled(const struct vr_job *j, const struct vr_rel *rel)
 {
-    return j->state == VR_JOB_STARTING && j->started_us != 0 && has_completed(j, rel);
+    return j->state == VR_JOB_STARTING && j->started_us != 0 && transfer_was_acknowledged(rel, j);
 }
 
 /* What a transfer died of whose job was not saved any more. */
@@ -31,7 +26,7 @@ static int kind_of_end(const struct vr_rel *rel)
 /* The relationship says that it was over: only the job's last save is missing. */
 static void finish_ended(struct core *c, struct job_entry *e, const struct vr_rel *rel)
 {
-    bool completed = has_completed(&e->j, rel);
+    bool completed = transfer_was_acknowledged(rel, &e->j);
     if (e->j.state == VR_JOB_STARTING) {
         (void)!job_move(c, &e->j, VR_JEV_START, NULL);
     }

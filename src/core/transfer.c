@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Source transfers: start, the proposed generation, how each kind of end moves job and
- * relationship, retries. Pause, resume and cancel: transfer_wish.c.
+ * Source transfers: start, how each kind of end moves job and relationship, retries. The proposed
+ * generation: proposed.c. Pause, resume and cancel: transfer_wish.c.
  *
  *   end                          job                         relationship (verify: unchanged)
  *   0                            Completed                   3
@@ -67,69 +67,6 @@ void job_answer_waiter(struct job_entry *e, uint32_t code, int kind, const char 
     void *ctx = e->done_ctx;
     e->done = NULL;
     core_answer_code(done, ctx, code, 0, kind, text);
-}
-
-/* --- proposed generation --- */
-
-/* Was it this job that sent the generation of which nobody knows whether it was committed? An
- * export proposes one, too, and may be imported while a later transfer is under way. A record of an
- * older version does not say: then it is who was ever started. */
-static bool proposed_by(const struct vr_rel *rel, const struct vr_job *job)
-{
-    if (vr_uuid_is_nil(&rel->proposed) || job_is_verify(job)) {
-        return false;
-    }
-    return rel->proposed_job ? rel->proposed_job == job->id : job->started_us != 0;
-}
-
-void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer_reply *reply)
-{
-    if (vr_uuid_is_nil(&rel->r.proposed)) {
-        return;
-    }
-    struct vr_rel next = rel->r;
-    struct vr_generation gen = reply->generation;
-    if (!vr_uuid_eq(&gen.uuid, &next.proposed)) {
-        gen = (struct vr_generation){.uuid = next.proposed,
-                                     .parent = next.generation.uuid,
-                                     .sequence = next.generation.sequence + 1,
-                                     .epoch = next.generation.epoch};
-    }
-    core_rel_new_generation(&next, &gen);
-    next.proposed = (struct vr_uuid){0};
-    core_rel_put(c, rel, &next);
-    core_event(c, CORE_EV_SETTLED, &next.vm_id, NULL,
-               "a transfer whose acknowledgement was lost had completed on %s", next.peer);
-}
-
-void core_on_proposed(struct core *c, uint64_t job_id, const struct vr_uuid *proposed)
-{
-    struct job_entry *e = jobs_find(c, job_id);
-    if (!e || !e->lane) {
-        return;
-    }
-    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
-    struct vr_err err = VR_ERR_INIT;
-    int r = rel ? 0 : vr_fail(&err, VR_E_NOT_FOUND, "the relationship was removed");
-    if (r == 0) {
-        struct vr_rel next = rel->r;
-        if (!vr_uuid_is_nil(&next.proposed) && !vr_uuid_eq(&next.proposed, proposed)) {
-            /* Nobody knows whether the earlier one was committed; it was made from our disks, so it
-             * may count among the replica's former generations. */
-            core_rel_remember(&next, &next.proposed);
-        }
-        next.proposed = *proposed;
-        next.proposed_job = job_id;
-        r = core_rel_save(c, rel, &next, &err);
-    }
-    if (r < 0) {
-        e->cmd = CMD_ABORT;
-        core_text(e->abort_text, sizeof(e->abort_text), "the new generation could not be saved: %s",
-                  vr_err_text(&err));
-        c->ops->command_transfer(c->ctx, job_id, CORE_LANE_CANCEL, 0);
-        return;
-    }
-    c->ops->command_transfer(c->ctx, job_id, CORE_LANE_PROPOSED_SAVED, 0);
 }
 
 /* --- ends --- */
@@ -222,8 +159,8 @@ static void end_completed(struct core *c,
         if (!vr_uuid_is_nil(&gen->uuid)) {
             core_rel_new_generation(&next, gen);
         }
+        next.last_sync_us = transfer_instant(&next, report);
         next.proposed = (struct vr_uuid){0};
-        next.last_sync_us = report ? report->instant_us : core_now(c);
         next.needs_decision = false;
         if (next.verify == VR_VERIFY_DIFFERS) { /* that was repaired; nobody looked again */
             next.verify = VR_VERIFY_NONE;
@@ -431,8 +368,8 @@ void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_tra
         vr_stats_guest(&rel->r.stats, res->not_frozen, res->frozen_us, res->ease_times);
     }
     enum job_cmd cmd = e->cmd;
-    bool settled =
-        rel && proposed_by(&rel->r, &e->j) && vr_uuid_eq(&rel->r.proposed, &res->generation.uuid);
+    bool settled = rel && transfer_proposed(&rel->r, &e->j) &&
+                   vr_uuid_eq(&rel->r.proposed, &res->generation.uuid);
     e->lane = false;
     e->cmd = CMD_NONE;
     e->instant_ended = res->instant_ended;
@@ -585,7 +522,7 @@ void transfer_settle_reply(struct core *c,
     if (reply->result == 0 && reply->proposed_done) {
         struct vr_job next = e->j;
         /* One that did not send it was asked for a later instant, and goes on. */
-        bool done = proposed_by(&rel->r, &e->j);
+        bool done = transfer_proposed(&rel->r, &e->j);
         transfer_settle(c, rel, reply);
         if (done) {
             (void)!job_move(c, &next, VR_JEV_START, NULL);

@@ -452,6 +452,7 @@ static int adopt(struct core *c,
     }
     core_rel_new_generation(&next, &reply->generation);
     next.proposed = (struct vr_uuid){0};
+    next.proposed_job = 0;
     next.needs_decision = false;
     r = core_rel_save(c, rel, &next, err);
     if (r == 0) {

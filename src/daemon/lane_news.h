@@ -14,10 +14,11 @@ struct lane_news {
     pthread_mutex_t lock;
     struct vr_progress progress; /* under lock */
     bool progress_sent;          /* under lock: the message is on its way */
-    /* the thread's own; `proposed` is the control thread's as soon as it was sent */
+    /* the thread's own; what is proposed is the control thread's as soon as it was sent */
     uint64_t progress_at_us;
     bool proposed_sent;
     struct vr_uuid proposed;
+    uint64_t instant_us;
 };
 
 /* on_end(arg) is called on the control thread. */
@@ -28,8 +29,8 @@ void lane_news_deinit(struct lane_news *n);
 /* For the thread. Progress is told a few times a second: when it is due, and at the end. */
 bool lane_news_is_due(const struct lane_news *n, uint64_t now_us);
 void lane_news_progress(struct lane_news *n, const struct vr_progress *p, uint64_t now_us);
-/* Once. */
-void lane_news_propose(struct lane_news *n, const struct vr_uuid *proposed);
+/* As core_on_proposed; once. */
+void lane_news_propose(struct lane_news *n, const struct vr_uuid *proposed, uint64_t instant_us);
 void lane_news_end(struct lane_news *n);
 
 /* On the control thread, before a thread is started that reads a replica of this host. STATE: there

@@ -35,6 +35,7 @@ struct carrier {
     struct replica_use *use;
     struct frozen_disks disks;
     struct stor *stor;
+    uint64_t instant_us; /* of an export: of when the disks' contents are */
     struct lane_news news;
     struct core_transfer_result result;
 };
@@ -246,9 +247,13 @@ static void random_bytes(void *ctx, void *p, size_t n)
 static int freeze(struct carrier *t, struct vr_err *err)
 {
     struct vr_vm images;
+    t->instant_us = vr_wall_us(); /* or a little later */
     int r = t->o.source_is_replica
                 ? replicas_read(t->d->replicas, &t->replica_rel, &images, &t->use, err)
                 : 0;
+    if (t->o.source_is_replica) {
+        t->instant_us = t->replica_rel.last_sync_us;
+    }
     return r < 0 ? r : domains_freeze(t->d, &t->o.vm, t->o.source_is_replica, NULL, &t->disks, err);
 }
 
@@ -260,7 +265,7 @@ static void describe_export(struct carrier *t, struct export_params *p)
     m->vm_id = t->o.rel.vm_id;
     m->rel_number = t->o.rel.number;
     m->instant = replica ? t->replica_rel.generation.uuid : vr_uuid_new();
-    m->instant_us = replica ? t->replica_rel.last_sync_us : vr_wall_us();
+    m->instant_us = t->instant_us;
     m->generation.epoch = t->o.rel.generation.epoch;
     snprintf(m->vm_name, sizeof m->vm_name, "%s", vm->name);
     snprintf(m->host, sizeof m->host, "%s", t->d->host_name);
@@ -298,7 +303,7 @@ static int export_some(struct carrier *t, struct exporter *e, bool *ret_done, st
         return r;
     }
     if (export_wants_saved(e, &proposed)) {
-        lane_news_propose(&t->news, &proposed);
+        lane_news_propose(&t->news, &proposed, t->instant_us);
     }
     send_progress(t, export_progress(e), false);
     *ret_done = status == LANE_DONE;

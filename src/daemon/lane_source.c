@@ -44,6 +44,7 @@ struct lane {
     /* the thread's own */
     struct replica_use *use;
     struct frozen_disks disks;
+    uint64_t instant_us; /* of when the disks' contents are */
     struct instant_mark mark;
     struct hint *hint;   /* of a delta; NULL: everything is compared */
     uint8_t *definition; /* of the VM, as it is sent; NULL: none */
@@ -266,11 +267,13 @@ static int open_disks(struct lane *l, struct vr_err *err)
                                         .makes = vr_uuid_new(),
                                         .holds = rel->generation.uuid,
                                         .proposed = rel->proposed};
+        l->instant_us = vr_wall_us(); /* or a little later: never newer than it is */
         return domains_freeze(l->d, &l->t.vm, false, &l->mark, &l->disks, err);
     }
     /* Our daemon holds the replica's locks as long as the use lasts. */
     struct vr_vm images;
     int r = replicas_read(l->d->replicas, &l->replica_rel, &images, &l->use, err);
+    l->instant_us = l->replica_rel.last_sync_us;
     return r < 0 ? r : domains_freeze(l->d, &l->t.vm, true, NULL, &l->disks, err);
 }
 
@@ -306,7 +309,7 @@ static int open_source(struct lane *l, bool *ret_kept, struct vr_err *err)
     p.open.job = l->t.job_uuid;
     bool chain = l->t.source_is_replica;
     p.open.instant = chain ? l->replica_rel.generation.uuid : vr_uuid_new();
-    p.open.instant_us = chain ? l->replica_rel.last_sync_us : vr_wall_us();
+    p.open.instant_us = l->instant_us;
     p.open.consistency = chain ? l->replica_rel.consistency : (uint8_t)l->disks.consistency;
     p.open.force = l->t.force;
     p.open.restart = l->t.restart;
@@ -414,7 +417,7 @@ static int run_source(struct lane *l, struct vr_err *err)
             return r;
         }
         if (source_wants_proposed(l->source, &proposed)) {
-            lane_news_propose(&l->news, &proposed);
+            lane_news_propose(&l->news, &proposed, l->instant_us);
         }
         if (lane_news_is_due(&l->news, now_us)) {
             send_progress(l, now_us);

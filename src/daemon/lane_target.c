@@ -210,6 +210,7 @@ static void run_open(struct session *s)
         bool committed = false;
         s->result.generation = *target_outcome(t, &committed);
         s->result.result = committed ? 0 : r;
+        s->result.report.instant_us = s->req.instant_us;
         s->result.report.consistency = s->req.consistency;
         if (committed && target_commit_stats(t)) {
             log_commit(s, target_commit_stats(t));

@@ -22,7 +22,11 @@ static void settle(struct daemon *d, struct vr_rel *rel)
     if (replicas_write(d->replicas, rel, false, 0, &use, &err) == 0) {
         snprintf(rel->vm_name, sizeof rel->vm_name, "%s",
                  replica_vm(replica_use_replica(use))->name);
-        rel->consistency = replica_rel(replica_use_replica(use))->consistency;
+        struct vr_rel held = *rel;
+        replica_tell_held(replica_rel(replica_use_replica(use)), &held);
+        rel->last_sync_us = held.last_sync_us;
+        rel->consistency =
+            held.consistency; /* the generation is core's to follow, with the state */
         rel->released = replica_role(replica_use_replica(use)) == REPLICA_ROLE_RELEASED;
         replica_use_end(use);
         return;

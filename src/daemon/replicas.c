@@ -18,6 +18,7 @@ struct entry {
     uint8_t number;
     struct replica *replica;
     struct vr_vm images;
+    struct vr_rel held; /* as the sidecar says; of before, while a writer is there */
     bool writer, committing;
     unsigned readers, users;
     uint64_t gate_since_ms; /* the commit waits for readers since; 0: not */
@@ -258,6 +259,7 @@ static int get_locked(struct replicas *rs,
         return r;
     }
     replicas_vm(e->replica, rel->storage, &e->images);
+    e->held = *replica_rel(e->replica);
     e->next = rs->entries;
     rs->entries = e;
     *ret = e;
@@ -355,7 +357,7 @@ bool replicas_commit_gate(struct replica_use *use)
 }
 
 int replicas_read(struct replicas *rs,
-                  const struct vr_rel *rel,
+                  struct vr_rel *rel,
                   struct vr_vm *ret_vm,
                   struct replica_use **ret,
                   struct vr_err *err)
@@ -378,6 +380,7 @@ int replicas_read(struct replicas *rs,
         e->readers++;
         e->users++;
         *ret_vm = e->images;
+        replica_tell_held(&e->held, rel);
     }
     pthread_mutex_unlock(&rs->lock);
     if (r < 0) {
@@ -433,6 +436,7 @@ void replica_use_end(struct replica_use *use)
     pthread_mutex_lock(&rs->lock);
     if (use->writer) {
         e->writer = e->committing = e->preempted = false;
+        e->held = *replica_rel(e->replica);
         e->gate_since_ms = 0;
     } else {
         e->readers--;

@@ -42,9 +42,10 @@ struct replica *replica_use_replica(struct replica_use *use);
 /* For a writer: may the commit begin? True keeps new readers out until the use ends. */
 bool replicas_commit_gate(struct replica_use *use);
 
-/* Takes it for reading. BUSY: a commit is under way. *ret_vm: its images, with whole paths. */
+/* Takes it for reading. BUSY: a commit is under way. *ret_vm: its images, with whole paths. Of rel,
+ * generation, last_sync and consistency become those of what is read. */
 VR_MUST_CHECK int replicas_read(struct replicas *rs,
-                                const struct vr_rel *rel,
+                                struct vr_rel *rel,
                                 struct vr_vm *ret_vm,
                                 struct replica_use **ret,
                                 struct vr_err *err);

@@ -109,11 +109,12 @@ struct vr_rel {
     struct vr_generation generation; /* what the replica holds, as last known here */
     /* sent with COMMIT, not yet acknowledged; nil = none */
     struct vr_uuid proposed;
-    uint64_t proposed_job; /* the job that sent it, 0 = not known */
+    uint64_t proposed_job; /* the job that sent it, 0 = not known; stays when it is acknowledged */
+    uint64_t proposed_us;  /* of when its contents are, 0 = not known */
     /* source: former generations of the replica, newest first */
     struct vr_uuid history[VR_HISTORY_MAX];
     uint32_t nhistory;
-    uint64_t created_us, last_sync_us; /* last_sync: instant of the last committed transfer */
+    uint64_t created_us, last_sync_us; /* last_sync: of when the replica's contents are */
     uint64_t verified_us;              /* end of the last verification that compared both sides */
     enum vr_verify verify;             /* what the last one said, or could not say */
     uint64_t bandwidth_bytes_s;        /* 0 = no limit */

@@ -59,10 +59,14 @@ struct vr_peer_reply {
     char host[VR_HOST_MAX];          /* how the answering host calls itself */
     struct vr_generation generation; /* what the replica holds (uuid nil: nothing yet) */
     bool changed_alone;              /* the replica's disks changed without us */
-    bool released;                   /* its relationship was removed; does not cross the wire */
-    bool proposed_done;              /* the replica is at `proposed`: that transfer had completed */
-    uint64_t bytes_staged;           /* kept from an interrupted transfer */
-    uint64_t bytes_free;             /* for staging */
-    bool hinted;                     /* OPEN: only what the hint names is compared */
-    uint8_t nonce[32];               /* OPEN */
+    /* these do not cross the wire: when the generation's contents were so, 0: not known; enum
+     * vr_consistency; the relationship was removed */
+    uint64_t instant_us;
+    uint8_t consistency;
+    bool released;
+    bool proposed_done;    /* the replica is at `proposed`: that transfer had completed */
+    uint64_t bytes_staged; /* kept from an interrupted transfer */
+    uint64_t bytes_free;   /* for staging */
+    bool hinted;           /* OPEN: only what the hint names is compared */
+    uint8_t nonce[32];     /* OPEN */
 };

@@ -69,8 +69,9 @@ void commit_set_definition(struct commit *c, const void *p, size_t n)
     c->definition_len = n;
 }
 
-void commit_set_consistency(struct commit *c, uint8_t consistency)
+void commit_set_instant(struct commit *c, uint64_t instant_us, uint8_t consistency)
 {
+    c->instant_us = instant_us;
     c->consistency = consistency;
 }
 
@@ -234,6 +235,7 @@ static int do_intent(struct commit *c, struct vr_err *err)
     sc.next = c->next;
     sc.nruns = (uint32_t)c->nruns;
     memcpy(sc.runs, c->runs, sizeof sc.runs);
+    sc.next_instant_us = c->instant_us;
     sc.next_consistency = c->consistency;
     memcpy(sc.next_definition, c->definition_name, sizeof sc.next_definition);
     /* Whether a failed write became durable cannot be known: act as if it had. */
@@ -287,6 +289,7 @@ static int do_done(struct commit *c, struct vr_err *err)
     sc.intent = false;
     sc.own_images = false;
     sc.nruns = 0;
+    sc.rel.last_sync_us = sc.next_instant_us;
     sc.rel.consistency = sc.next_consistency;
     memcpy(sc.definition, sc.next_definition, sizeof sc.definition);
     sc.next_definition[0] = '\0';

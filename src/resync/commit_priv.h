@@ -37,6 +37,7 @@ struct commit {
     const void *definition; /* NULL: none */
     size_t definition_len;
     char definition_name[DEFINITION_NAME_MAX];
+    uint64_t instant_us;
     uint8_t consistency;
     struct walk *walk;
     struct run_writer *safety;

@@ -471,7 +471,11 @@ static int begin_commit(struct importer *i, struct vr_err *err)
     i->stage = COMMIT;
     i->progress.phase = VR_PHASE_COMMIT;
     i->progress.bytes_to_write = i->direct ? i->progress.bytes_written : i->staged;
-    return commit_new(i->p.replica, &i->m.generation, &run, n, false, &i->commit, err);
+    int r = commit_new(i->p.replica, &i->m.generation, &run, n, false, &i->commit, err);
+    if (r == 0) {
+        commit_set_instant(i->commit, i->m.instant_us, VR_CONSISTENCY_UNKNOWN);
+    }
+    return r;
 }
 
 static int do_readback(struct importer *i, struct vr_err *err)

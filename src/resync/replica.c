@@ -306,6 +306,15 @@ const struct vr_rel *replica_rel(const struct replica *r)
     return &r->sc.rel;
 }
 
+void replica_tell_held(const struct vr_rel *held, struct vr_rel *rel)
+{
+    bool same = vr_uuid_eq(&rel->generation.uuid, &held->generation.uuid);
+    uint64_t recorded_us = same || !held->last_sync_us ? rel->last_sync_us : 0;
+    rel->generation = held->generation;
+    rel->last_sync_us = VR_MAX(recorded_us, held->last_sync_us);
+    rel->consistency = held->consistency;
+}
+
 struct stor *replica_stor(struct replica *r)
 {
     return r->stor;
@@ -476,6 +485,8 @@ int replica_check(struct replica *r,
     struct run_name runs[RUNS_MAX];
     size_t n;
     reply->generation = r->sc.rel.generation;
+    reply->instant_us = r->sc.rel.last_sync_us;
+    reply->consistency = r->sc.rel.consistency;
     reply->released = r->sc.role == REPLICA_ROLE_RELEASED;
     if (reply->released) {
         return vr_fail(err, VR_E_STATE, "the replica's relationship was removed");

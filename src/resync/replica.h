@@ -60,6 +60,9 @@ const struct vr_vm *replica_vm(const struct replica *r);
 /* The relationship as the sidecar remembers it, for rebuilding a lost database (state and history
  * are not in it). */
 const struct vr_rel *replica_rel(const struct replica *r);
+/* Generation, consistency and last_sync of a record become what the sidecar says; but that nothing
+ * had changed at the source since, at a later time, only the record knows. */
+void replica_tell_held(const struct vr_rel *held, struct vr_rel *rel);
 struct stor *replica_stor(struct replica *r);
 /* Do size, mtime or ctime of an image differ from what the last commit left? */
 bool replica_changed_alone(struct replica *r);

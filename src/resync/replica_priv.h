@@ -73,8 +73,8 @@ VR_MUST_CHECK int commit_new(struct replica *r,
 /* The definition that comes with the generation; borrowed until the intent. Without, there is none.
  */
 void commit_set_definition(struct commit *c, const void *p, size_t n);
-/* enum vr_consistency of the generation; without, it is not known. */
-void commit_set_consistency(struct commit *c, uint8_t consistency);
+/* Of when the generation's contents are, and enum vr_consistency; without, neither is known. */
+void commit_set_instant(struct commit *c, uint64_t instant_us, uint8_t consistency);
 /* Goes on with the commit that the sidecar's intent names. */
 VR_MUST_CHECK int commit_resume(struct replica *r, struct commit **ret, struct vr_err *err);
 /* A bounded piece of work. *ret_done: the new generation is durable and the staging gone. now_us:

@@ -32,22 +32,24 @@ static json_t *intent_json(const struct sidecar *s)
         json_array_append_new(runs, json_pack("{s:s, s:I}", "file", s->runs[i].name, "bytes",
                                               (json_int_t)s->runs[i].bytes));
     }
-    return json_pack("{s:o, s:o, s:s, s:i}", "generation", record_generation(&s->next), "runs",
-                     runs, "definition", s->next_definition, "consistency",
-                     (int)s->next_consistency);
+    return json_pack("{s:o, s:o, s:s, s:I, s:i}", "generation", record_generation(&s->next), "runs",
+                     runs, "definition", s->next_definition, "instant_us",
+                     (json_int_t)s->next_instant_us, "consistency", (int)s->next_consistency);
 }
 
 int sidecar_write(struct stor *stor, const struct sidecar *s, struct vr_err *err)
 {
     _cleanup_(json_decrefp) json_t *root = json_pack(
-        "{s:s, s:i, s:o, s:s, s:i, s:i, s:I, s:s, s:s, s:o, s:I, s:b, s:b, s:o, s:s, s:i, s:o}",
+        "{s:s, s:i, s:o, s:s, s:i, s:i, s:I, s:s, s:s, s:o, s:I, s:b, s:b, s:o, s:s, s:I, s:i, "
+        "s:o}",
         "format", "vmreplica-sidecar", "version", SIDECAR_VERSION, "vm", record_uuid(&s->rel.vm_id),
         "vm_name", s->vm.name, "relationship", (int)s->rel.number, "role", (int)s->role,
         "promoted_us", (json_int_t)s->promoted_us, "peer", s->rel.peer, "peer_identity",
         s->rel.peer_identity, "generation", record_generation(&s->rel.generation), "created_us",
         (json_int_t)s->rel.created_us, "own_images", (int)s->own_images, "found_images",
-        (int)s->found_images, "disks", disks_json(s), "definition", s->definition, "consistency",
-        (int)s->rel.consistency, "intent", intent_json(s));
+        (int)s->found_images, "disks", disks_json(s), "definition", s->definition, "instant_us",
+        (json_int_t)s->rel.last_sync_us, "consistency", (int)s->rel.consistency, "intent",
+        intent_json(s));
     int r = record_write(stor, REPLICA_SIDECAR, root, SIDECAR_MAX_BYTES, err);
     return vr_wrap(err, r, "cannot write the sidecar");
 }
@@ -91,14 +93,16 @@ static bool get_definition(const json_t *o, char *ret)
                   (!ret[0] || definition_name_ok(ret)));
 }
 
-/* So have those of before it was kept: then it is not known. */
-static bool get_consistency(const json_t *o, uint8_t *ret)
+/* Nor these, those of before it was kept: then it is not known. */
+static bool get_instant(const json_t *o, uint64_t *ret_us, uint8_t *ret_consistency)
 {
     uint64_t v = VR_CONSISTENCY_UNKNOWN;
     bool ok = !json_object_get(o, "consistency") ||
               record_get_uint(o, "consistency", VR_CONSISTENCY_APPLICATION, &v);
-    *ret = (uint8_t)v;
-    return ok;
+    *ret_us = 0;
+    *ret_consistency = (uint8_t)v;
+    return ok && (!json_object_get(o, "instant_us") ||
+                  record_get_uint(o, "instant_us", INT64_MAX, ret_us));
 }
 
 static bool get_intent(const json_t *o, struct sidecar *s)
@@ -109,8 +113,9 @@ static bool get_intent(const json_t *o, struct sidecar *s)
     const json_t *runs = json_object_get(o, "runs");
     size_t n = json_array_size(runs);
     if (!record_get_generation(json_object_get(o, "generation"), &s->next) ||
-        !get_definition(o, s->next_definition) || !get_consistency(o, &s->next_consistency) ||
-        !json_is_array(runs) || n > RUNS_MAX) {
+        !get_definition(o, s->next_definition) ||
+        !get_instant(o, &s->next_instant_us, &s->next_consistency) || !json_is_array(runs) ||
+        n > RUNS_MAX) {
         return false;
     }
     s->intent = true;
@@ -140,7 +145,8 @@ static bool decode(const json_t *o, struct sidecar *s)
         !record_get_uint(o, "created_us", INT64_MAX, &s->rel.created_us) ||
         !record_get_generation(json_object_get(o, "generation"), &s->rel.generation) ||
         !get_disks(json_object_get(o, "disks"), s) || !get_definition(o, s->definition) ||
-        !get_consistency(o, &s->rel.consistency) || !get_intent(json_object_get(o, "intent"), s)) {
+        !get_instant(o, &s->rel.last_sync_us, &s->rel.consistency) ||
+        !get_intent(json_object_get(o, "intent"), s)) {
         return false;
     }
     s->rel.number = (uint8_t)number;

@@ -20,8 +20,8 @@
 
 struct sidecar {
     struct vr_rel
-        rel; /* vm_id, number, peer, peer_identity, generation (uuid nil: none yet), consistency,
-                created */
+        rel; /* vm_id, number, peer, peer_identity, generation (uuid nil: none yet), last_sync,
+                consistency, created */
     enum replica_role role;
     uint64_t promoted_us;
     struct vr_vm vm;              /* disks: name, format, size; path = public file name */
@@ -30,6 +30,7 @@ struct sidecar {
     bool found_images;            /* there before the relationship: only a seeded start uses them */
     char definition[DEFINITION_NAME_MAX]; /* the file with the VM's definition; "": none came */
     bool intent;
+    uint64_t next_instant_us;       /* with intent: as rel.last_sync */
     uint8_t next_consistency;       /* with intent: as rel.consistency */
     struct vr_generation next;      /* with intent: what the commit makes */
     struct run_name runs[RUNS_MAX]; /* with intent: what it is made from */

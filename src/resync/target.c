@@ -297,7 +297,7 @@ static int on_commit(struct target *t, const void *p, size_t n, struct vr_err *e
     r = commit_new(t->replica, &next, runs, nruns, overwrites_other_lineage(t), &t->commit, err);
     if (r == 0) {
         commit_set_definition(t->commit, t->definition.p, t->definition.n);
-        commit_set_consistency(t->commit, t->p.open.consistency);
+        commit_set_instant(t->commit, t->p.open.instant_us, t->p.open.consistency);
         t->state = TARGET_GATE;
         t->progress.phase = VR_PHASE_COMMIT;
         t->progress.bytes_to_write = t->staged_raw + t->p.reply.bytes_staged;

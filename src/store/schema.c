@@ -111,6 +111,8 @@ static const char *const steps[] = {
     "ALTER TABLE report ADD COLUMN forecast_wire_bytes INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE report ADD COLUMN forecast_limit_bytes_s INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE report ADD COLUMN forecast_time_us INTEGER NOT NULL DEFAULT 0;",
+    /* 14 */
+    "ALTER TABLE rel ADD COLUMN proposed_us INTEGER NOT NULL DEFAULT 0;",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

@@ -28,6 +28,7 @@ static const struct col rel_cols[] = {
     GENERATION_COLS(struct vr_rel),
     R(proposed, COL_UUID),
     R(proposed_job, COL_U64),
+    R(proposed_us, COL_U64),
     R(created_us, COL_U64),
     R(last_sync_us, COL_U64),
     R(verified_us, COL_U64),

@@ -171,7 +171,7 @@ int msg_get_request(const void *p, size_t n, struct vr_peer_request *ret, struct
     vr_rd_copy(&rd, ret->secret, sizeof ret->secret);
     vr_rd_copy(&rd, ret->nonce, sizeof ret->nonce);
     if (!vr_rd_done(&rd) || ret->rel_number > 1 || ret->op < VR_PEER_TEST ||
-        ret->op > VR_PEER_ADOPT ||
+        ret->op > VR_PEER_ADOPT || ret->instant_us > INT64_MAX ||
         (ret->op == VR_PEER_OPEN &&
          (ret->kind < VR_TRANSFER_INITIAL || ret->kind > VR_TRANSFER_VERIFY))) {
         return bad(err, "REQUEST");

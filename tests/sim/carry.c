@@ -79,7 +79,9 @@ static int begin_export(struct carrier *t, struct vr_err *err)
     m->vm_id = t->o.rel.vm_id;
     m->rel_number = t->o.rel.number;
     m->instant = vr_uuid_from_random(random);
-    m->instant_us = t->instant_us = t->host->w->now_us;
+    t->began_us = t->host->w->now_us;
+    t->instant_us = t->o.source_is_replica ? replica_instant(t->host) : t->began_us;
+    m->instant_us = t->instant_us;
     m->generation.epoch = t->o.rel.generation.epoch;
     snprintf(m->vm_name, sizeof m->vm_name, "%s", t->o.vm.name);
     snprintf(m->host, sizeof m->host, "%s", t->host->name);
@@ -240,8 +242,9 @@ static int step_export(struct carrier *t, enum lane_status *ret, struct vr_err *
         struct gen *g = gen_add(w, &u, t->snap);
         g->job_id = t->job_id;
         g->instant_us = t->instant_us;
+        g->began_us = t->began_us;
         g->source = t->host->id;
-        core_on_proposed(t->host->core, t->job_id, &u);
+        core_on_proposed(t->host->core, t->job_id, &u, t->instant_us);
         *ret = LANE_AGAIN; /* it may be saved already */
     }
     core_on_progress(t->host->core, t->job_id, export_progress(t->exporter));

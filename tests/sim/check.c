@@ -169,6 +169,9 @@ static void new_generation(struct host *h, const struct sidecar *sc, const char 
         world_fail(w, "%s: the replica is at a generation nobody proposed (%s)", h->name, when);
         return;
     }
+    if (sc->rel.last_sync_us != gen->instant_us) {
+        world_fail(w, "%s: the generation is said to be of another time (%s)", h->name, when);
+    }
     check_written(h, h->must, gen->snap);
     h->mixed = false;
     snapshot_unref(h->must);
@@ -346,7 +349,11 @@ void check_completed(struct host *h, const struct vr_job *job)
     if (w->lane_completed != job->id) {
         world_note(w, SIM_SETTLED_LATE);
     }
-    if (g->instant_us < job->submitted_us) {
+    if (rel->last_sync_us != g->instant_us) {
+        world_fail(w, "job %llu completed, and its generation is said to be of another time",
+                   (unsigned long long)job->id);
+    }
+    if (g->began_us < job->submitted_us) {
         world_fail(w, "job %llu completed with an instant older than its request",
                    (unsigned long long)job->id);
     }
@@ -417,6 +424,17 @@ static void check_acked(struct world *w)
     }
 }
 
+/* A replica's recovery point is of when its generation is, or later when nothing had changed. */
+static void check_recovery_point(struct host *h)
+{
+    const struct vr_rel *rel = h->up ? core_rel(h->core, &h->w->vm_id, h->id == 2) : NULL;
+    const struct gen *g = rel && !rel->is_source ? gen_find(h->w, &rel->generation.uuid) : NULL;
+    if (g && (rel->last_sync_us < g->instant_us || rel->last_sync_us > h->w->now_us)) {
+        world_fail(h->w, "%s: the recovery point is of %llu, its generation of %llu", h->name,
+                   (unsigned long long)rel->last_sync_us, (unsigned long long)g->instant_us);
+    }
+}
+
 /* Statistics count every transfer that completed, once; only a relationship that could not be saved
  * may have lost its count with what it was of, or be saved later, with something else, which hides
  * a cycle without a job from count_successes. */
@@ -433,6 +451,7 @@ void check_end(struct world *w)
 {
     for (int i = 0; i < HOSTS; i++) {
         check_statistics(&w->host[i]);
+        check_recovery_point(&w->host[i]);
         check_replica(&w->host[i], true, "at the end");
     }
     check_acked(w);

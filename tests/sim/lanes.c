@@ -73,6 +73,13 @@ static void define(struct lane *l)
     world_note(w, SIM_DEFINITION);
 }
 
+uint64_t replica_instant(struct host *h)
+{
+    struct vr_rel rel = *core_rel(h->core, &h->w->vm_id, 0);
+    replica_tell_held(replica_rel(h->replica), &rel);
+    return rel.last_sync_us;
+}
+
 static int connect_lane(struct lane *l, const struct core_transfer *t, struct vr_err *err)
 {
     struct world *w = l->host->w;
@@ -93,7 +100,8 @@ static int connect_lane(struct lane *l, const struct core_transfer *t, struct vr
     uint8_t random[16];
     rng_fill(&w->rng, random, sizeof random);
     p.open.instant = vr_uuid_from_random(random);
-    p.open.instant_us = l->instant_us = w->now_us;
+    l->began_us = w->now_us;
+    p.open.instant_us = l->instant_us = l->from_replica ? replica_instant(l->host) : w->now_us;
     p.open.force = t->force;
     p.open.restart = t->restart;
     snprintf(p.host_name, sizeof p.host_name, "%s", l->host->name);
@@ -288,8 +296,9 @@ static void lane_proposes(struct lane *l)
     g->job_id = l->job_id;
     g->definition = l->definition;
     g->instant_us = l->instant_us;
+    g->began_us = l->began_us;
     g->source = l->host->id;
-    core_on_proposed(l->host->core, l->job_id, &proposed);
+    core_on_proposed(l->host->core, l->job_id, &proposed, l->instant_us);
 }
 
 void lane_step(struct lane *l)

@@ -36,7 +36,7 @@ struct lane {
     struct snapshot *snap;
     struct sim_definition definition;
     struct hint *hint; /* NULL: everything is compared */
-    uint64_t instant_us, wake_us;
+    uint64_t instant_us, began_us, wake_us;
     bool eager;  /* has, or may have, something to do now */
     bool stop;   /* pause */
     bool broken; /* the guest wrote while it was being read */
@@ -74,7 +74,7 @@ struct carrier {
     struct snapshot *snap;
     struct core_offline o;
     struct vr_generation generation; /* of an import */
-    uint64_t instant_us, wake_us;
+    uint64_t instant_us, began_us, wake_us;
     bool broken, cancel, waits;
 };
 

@@ -43,7 +43,7 @@ struct gen {
     struct vr_uuid uuid;
     struct snapshot *snap;
     struct sim_definition definition;
-    uint64_t job_id, instant_us;
+    uint64_t job_id, instant_us, began_us; /* instant: of when its contents are */
     int source;
 };
 
@@ -138,6 +138,8 @@ int host_open_replica(struct host *h, struct vr_err *err);
 struct vr_job *host_job(struct host *h, uint64_t id);
 struct vr_rel *host_rel(struct host *h, uint8_t number);
 struct host *world_host(struct world *w, const char *name);
+/* Of when the contents are of the replica that this host sends on. */
+uint64_t replica_instant(struct host *h);
 
 /* --- env.c --- */
 extern const struct core_env_ops sim_env;

@@ -252,6 +252,8 @@ static int inspect_replica(void *ctx,
 {
     struct fake *f = ctx;
     reply->generation = f->replica_generation;
+    reply->instant_us = f->replica_instant_us;
+    reply->changed_alone = f->changed_alone;
     reply->released = f->released;
     return f->inspect_result < 0
                ? vr_fail(err, (enum vr_err_kind) - f->inspect_result, "the sidecar disagrees")

@@ -45,6 +45,8 @@ struct fake {
     int create_result, inspect_result;
     bool released; /* what the sidecar says */
     struct vr_generation replica_generation;
+    uint64_t replica_instant_us;
+    bool changed_alone; /* the replica here */
     unsigned ended_sessions;
     uint64_t sync_wait_us, retry_first_us; /* taken at the next fake_restart */
     /* the last verb's answer */

@@ -232,9 +232,55 @@ static void test_follows_sidecar(void **state)
 {
     struct fake *f = replica(VR_REL_INITIAL);
     f->replica_generation = (struct vr_generation){.uuid = uuid_of(0x41), .sequence = 5};
+    f->replica_instant_us = T0 - 7 * SEC;
     assert_int_equal(serve(f, "b.example", VR_PEER_PREFLIGHT), 0);
     assert_int_equal(fake_get(f, 0)->generation.sequence, 5);
+    assert_int_equal(fake_get(f, 0)->last_sync_us, T0 - 7 * SEC);
     assert_int_equal(fake_get(f, 0)->state, 3);
+    fake_free(f);
+}
+
+/* A recovery point is of when the replica's contents are, not of when they were committed. */
+static void test_instant(void **state)
+{
+    struct fake *f = replica(VR_REL_INITIAL);
+    struct core_transfer_result res = {.generation = {.uuid = uuid_of(0x31), .sequence = 2}};
+    struct core_stats s;
+    res.report.instant_us = T0 - 90 * SEC;
+    core_on_target_end(f->c, &f->vm.id, 0, &res);
+    assert_int_equal(fake_get(f, 0)->last_sync_us, T0 - 90 * SEC);
+    assert_true(core_stats(f->c, &f->vm.id, 0, &s));
+    assert_int_equal(s.stats.now.latency_us, 90 * SEC);
+    res.generation.uuid = uuid_of(0x32);
+    res.report.instant_us = T0 + 90 * SEC; /* a clock that is ahead */
+    core_on_target_end(f->c, &f->vm.id, 0, &res);
+    assert_int_equal(fake_get(f, 0)->last_sync_us, T0);
+    fake_free(f);
+}
+
+/* A source that asks and says that nothing has changed since our generation. */
+static void test_instant_of_an_unchanged_source(void **state)
+{
+    struct fake *f = replica(VR_REL_REPLICATING);
+    struct vr_peer_request req = {.op = VR_PEER_PREFLIGHT, .vm_id = f->vm.id, .nhistory = 1};
+    f->replica_generation = fake_get(f, 0)->generation;
+    req.history[0] = f->replica_generation.uuid;
+    uint64_t was = fake_get(f, 0)->last_sync_us;
+    f->now += 60 * SEC;
+    core_serve_peer(f->c, "b.example", &req, &reply, &rel); /* it may have changed */
+    assert_int_equal(reply.result, 0);
+    assert_int_equal(fake_get(f, 0)->last_sync_us, was);
+    req.instant_us = f->now - SEC;
+    core_serve_peer(f->c, "b.example", &req, &reply, &rel);
+    assert_int_equal(fake_get(f, 0)->last_sync_us, f->now - SEC);
+    req.instant_us = f->now;
+    req.history[0] = uuid_of(0x77); /* not of what we hold */
+    core_serve_peer(f->c, "b.example", &req, &reply, &rel);
+    assert_int_equal(fake_get(f, 0)->last_sync_us, f->now - SEC);
+    req.history[0] = f->replica_generation.uuid;
+    f->changed_alone = true;
+    core_serve_peer(f->c, "b.example", &req, &reply, &rel);
+    assert_int_equal(fake_get(f, 0)->last_sync_us, f->now - SEC);
     fake_free(f);
 }
 
@@ -265,6 +311,8 @@ int main(void)
         T(test_failed_over),
         T(test_target_end),
         T(test_follows_sidecar),
+        T(test_instant),
+        T(test_instant_of_an_unchanged_source),
         T(test_adopt_and_disable),
     };
     return RUN(tests);

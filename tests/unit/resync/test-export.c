@@ -119,6 +119,9 @@ static void check_imported(struct carry *c)
 {
     bool done;
     assert_true(memcmp(held(c).b, c->generation.uuid.b, 16) == 0);
+    struct replica *r = open_replica(&c->f);
+    assert_int_equal(replica_rel(r)->last_sync_us, 77); /* the export's instant */
+    replica_close(r);
     check_equal(&c->f);
     c->f.history[0] = c->generation.uuid;
     c->f.nhistory = 1;

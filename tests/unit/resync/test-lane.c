@@ -30,12 +30,14 @@ static void test_resync_repairs_blocks(void **state)
     damage(&f, "vdb", 0, "where the source has a hole");
     fill(f.src[1], 2 * VR_MIB + 65536, 8192, 9); /* new at the source, zero at the replica */
     f.req.consistency = VR_CONSISTENCY_FILE_SYSTEM;
+    f.req.instant_us = 4711;
     CHECK_OK(transfer(&f, VR_TRANSFER_RESYNC, 100000, &done, &err), &err);
     assert_true(done);
     assert_int_equal(f.differing, 4096 + 512 + 4096 + 8192);
     check_equal(&f);
     struct replica *r = open_replica(&f);
     assert_int_equal(replica_rel(r)->consistency, VR_CONSISTENCY_FILE_SYSTEM);
+    assert_int_equal(replica_rel(r)->last_sync_us, 4711);
     assert_int_equal(replica_generation(r)->sequence, 2);
     assert_false(replica_changed_alone(r));
     replica_close(r);

@@ -510,6 +510,8 @@ static void sample_sidecar(struct sidecar *s)
         (struct vr_disk){.name = "vda", .path = "vda.raw", .format = "raw", .size_bytes = 512};
     s->stamp[0] = 0xfedcba9876543210u;
     s->rel.generation.uuid = vr_uuid_new();
+    s->rel.last_sync_us = INT64_MAX;
+    s->next_instant_us = 5;
     s->rel.consistency = VR_CONSISTENCY_FILE_SYSTEM;
     s->next_consistency = VR_CONSISTENCY_APPLICATION;
     s->intent = true;
@@ -542,7 +544,7 @@ static void test_sidecar_round_trip_and_every_flipped_byte(void **state)
 }
 
 /* One of before it was kept says that it is not known; one that says nonsense is refused. */
-static void test_sidecar_without_consistency(void **state)
+static void test_sidecar_without_instant(void **state)
 {
     struct vr_err err = VR_ERR_INIT;
     struct sidecar in, out;
@@ -558,12 +560,20 @@ static void test_sidecar_without_consistency(void **state)
     json_object_set_new(root, "consistency", json_integer(4));
     CHECK_OK(record_write(stor, REPLICA_SIDECAR, root, SIDECAR_MAX_BYTES, &err), &err);
     assert_int_equal(sidecar_read(stor, &out, NULL), -VR_E_CORRUPT);
-    assert_int_equal(json_object_del(root, "consistency"), 0);
-    assert_int_equal(json_object_del(json_object_get(root, "intent"), "consistency"), 0);
+    json_object_set_new(root, "consistency", json_integer(3));
+    json_object_set_new(root, "instant_us", json_integer(-1));
+    CHECK_OK(record_write(stor, REPLICA_SIDECAR, root, SIDECAR_MAX_BYTES, &err), &err);
+    assert_int_equal(sidecar_read(stor, &out, NULL), -VR_E_CORRUPT);
+    static const char *const keys[] = {"consistency", "instant_us"};
+    for (size_t i = 0; i < VR_COUNT(keys); i++) {
+        assert_int_equal(json_object_del(root, keys[i]), 0);
+        assert_int_equal(json_object_del(json_object_get(root, "intent"), keys[i]), 0);
+    }
     CHECK_OK(record_write(stor, REPLICA_SIDECAR, root, SIDECAR_MAX_BYTES, &err), &err);
     json_decref(root);
     CHECK_OK(sidecar_read(stor, &out, &err), &err);
     in.rel.consistency = in.next_consistency = VR_CONSISTENCY_UNKNOWN;
+    in.rel.last_sync_us = in.next_instant_us = 0;
     assert_memory_equal(&in, &out, sizeof in);
 }
 
@@ -587,7 +597,7 @@ int main(void)
                                        T(test_another_base_is_refused),
                                        T(test_records_must_ascend),
                                        T(test_sidecar_round_trip_and_every_flipped_byte),
-                                       T(test_sidecar_without_consistency)};
+                                       T(test_sidecar_without_instant)};
     int r = RUN(tests);
     stor_close(stor);
     char cmd[64];

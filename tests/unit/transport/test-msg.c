@@ -82,6 +82,9 @@ static void test_requests_out_of_range(void **state)
     sample_request(&m);
     m.disks[0].size_bytes = UINT64_MAX;
     check_request_refused(&m);
+    sample_request(&m);
+    m.instant_us = (uint64_t)INT64_MAX + 1; /* it goes into a sidecar */
+    check_request_refused(&m);
 }
 
 static void test_too_many_disks(void **state)
