@@ -154,6 +154,24 @@ void block_prefetch(struct block_dev *dev, uint64_t off, uint64_t len)
     }
 }
 
+void block_be_gentle(struct block_dev *dev, bool gentle)
+{
+    vr_assert(dev && dev->ops);
+    if (dev->ops->be_gentle) {
+        dev->ops->be_gentle(dev, gentle);
+    }
+}
+
+int block_dirty(struct block_dev *dev,
+                void (*fn)(void *ctx, uint64_t off, uint64_t len),
+                void *ctx,
+                struct vr_err *err)
+{
+    vr_assert(dev && dev->ops);
+    return dev->ops->dirty ? dev->ops->dirty(dev, fn, ctx, err)
+                           : vr_fail(err, VR_E_UNSUPPORTED, "%s has no bitmap", dev->label);
+}
+
 const uint8_t *block_map(struct block_dev *dev, uint64_t off, size_t len)
 {
     vr_assert(dev && dev->ops);

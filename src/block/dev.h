@@ -70,6 +70,13 @@ struct block_ops {
     /* Forgets cached pages, so that the next read comes from the disk as far as that can be had.
      * NULL: ignored. */
     void (*drop_cache)(struct block_dev *dev);
+    /* Asks for little at a time, or again for as much as goes. NULL: ignored. */
+    void (*be_gentle)(struct block_dev *dev, bool gentle);
+    /* As block_dirty. NULL: there is no bitmap. */
+    int (*dirty)(struct block_dev *dev,
+                 void (*fn)(void *ctx, uint64_t off, uint64_t len),
+                 void *ctx,
+                 struct vr_err *err);
     /* Did the contents change under us since open, as far as can be seen? NULL: no. 1 yes, 0 no. */
     int (*changed)(struct block_dev *dev);
     void (*close)(struct block_dev *dev); /* frees the driver's struct */
@@ -112,6 +119,9 @@ VR_MUST_CHECK bool block_map_end(struct block_dev *dev, uint64_t off, size_t len
 /* Gives back what is kept mapped for the next view (some MiB). */
 void block_unmap(struct block_dev *dev);
 void block_drop_cache(struct block_dev *dev);
+/* For a device whose reads are served by what serves a guest's writes, too: each request of ours is
+ * short, and one of the guest's waits behind one of ours at most. Slower; changed at any time. */
+void block_be_gentle(struct block_dev *dev, bool gentle);
 bool block_changed(struct block_dev *dev);
 void block_close(struct block_dev *dev); /* NULL is fine */
 DEFINE_CLEANUP(struct block_dev *, block_close)
@@ -148,7 +158,7 @@ VR_MUST_CHECK int
 block_nbd_open(const char *uri, unsigned flags, struct block_dev **ret_dev, struct vr_err *err);
 
 /* The export with this name behind a Unix socket, for reading. bitmap: NULL, or a meta context of
- * it (at most 191 bytes), for block_nbd_dirty. */
+ * it (at most 191 bytes), for block_dirty. */
 VR_MUST_CHECK int block_nbd_open_export(const char *socket_path,
                                         const char *name,
                                         const char *bitmap,
@@ -156,11 +166,12 @@ VR_MUST_CHECK int block_nbd_open_export(const char *socket_path,
                                         struct vr_err *err);
 
 /* Calls fn for every range whose bit 0 is set in the export's bitmap, ascending. UNSUPPORTED: the
- * server does not tell that bitmap, or not all of it: what was called is then not all. */
-VR_MUST_CHECK int block_nbd_dirty(struct block_dev *dev,
-                                  void (*fn)(void *ctx, uint64_t off, uint64_t len),
-                                  void *ctx,
-                                  struct vr_err *err);
+ * server does not tell that bitmap, or not all of it: what was called is then not all; or the
+ * device is none of the NBD driver's. */
+VR_MUST_CHECK int block_dirty(struct block_dev *dev,
+                              void (*fn)(void *ctx, uint64_t off, uint64_t len),
+                              void *ctx,
+                              struct vr_err *err);
 
 /*
  * Any image: raw goes to block_file_open; other formats to a qemu-nbd of our own, started with the

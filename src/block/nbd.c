@@ -248,6 +248,8 @@ static const struct block_ops nbd_ops = {
     .map = conn_map,
     .map_end = conn_map_end,
     .drop_cache = conn_drop_cache,
+    .be_gentle = conn_be_gentle,
+    .dirty = conn_dirty,
     .close = nbd_dev_close,
 };
 

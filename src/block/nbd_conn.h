@@ -7,6 +7,7 @@
 #include "block/dev.h"
 
 #define PIECE_BYTES (512u << 10)
+#define GENTLE_BYTES (128u << 10)
 #define SLOTS 16u /* for each of read-ahead and writing */
 #define HINTS 64u
 #define BITMAP_MAX 192u
@@ -37,6 +38,7 @@ struct nbd_dev {
     char bitmap[BITMAP_MAX]; /* "": none was asked for */
     unsigned deadline_ms;
     bool dead, can_zero, can_status;
+    bool gentle;                       /* one request for reading at a time, of GENTLE_BYTES */
     struct vr_err dead_err, write_err; /* kind NONE: nothing happened */
     struct slot rd[SLOTS], wr[SLOTS];
     struct slot one; /* a request waited for at once; here, since libnbd may still know it after a
@@ -90,6 +92,12 @@ bool conn_write_in_flight(struct nbd_dev *d, uint64_t off, uint64_t len);
 /* Waits until no unanswered write touches the range. */
 int conn_settle_writes(struct nbd_dev *d, uint64_t off, uint64_t len, struct vr_err *err);
 
+/* nbd_dirty.c */
+int conn_dirty(struct block_dev *dev,
+               void (*fn)(void *ctx, uint64_t off, uint64_t len),
+               void *ctx,
+               struct vr_err *err);
+
 /* nbd_read.c */
 int conn_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct vr_err *err);
 void conn_prefetch(struct block_dev *dev, uint64_t off, uint64_t len);
@@ -97,5 +105,6 @@ void conn_prefetch(struct block_dev *dev, uint64_t off, uint64_t len);
 const uint8_t *conn_map(struct block_dev *dev, uint64_t off, size_t len);
 bool conn_map_end(struct block_dev *dev, uint64_t off, size_t len);
 void conn_drop_cache(struct block_dev *dev);
+void conn_be_gentle(struct block_dev *dev, bool gentle);
 /* What was read ahead or known of the range is no longer so. */
 void conn_forget(struct nbd_dev *d, uint64_t off, uint64_t len);

@@ -36,10 +36,10 @@ static int on_status(void *user_data,
     return 0;
 }
 
-int block_nbd_dirty(struct block_dev *dev,
-                    void (*fn)(void *ctx, uint64_t off, uint64_t len),
-                    void *ctx,
-                    struct vr_err *err)
+int conn_dirty(struct block_dev *dev,
+               void (*fn)(void *ctx, uint64_t off, uint64_t len),
+               void *ctx,
+               struct vr_err *err)
 {
     struct nbd_dev *d = nbd_of(dev);
     struct walk w = {.bitmap = d->bitmap, .size = dev->size_bytes, .fn = fn, .ctx = ctx};

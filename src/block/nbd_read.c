@@ -30,15 +30,18 @@ static int issue_read(
 static struct slot *unused_read_slot(struct nbd_dev *d)
 {
     struct slot *unused = NULL;
+    size_t used = 0;
     for (size_t i = 0; i < SLOTS; i++) {
         if (d->rd[i].state == SLOT_DONE && d->rd[i].stale) {
             slot_free(&d->rd[i]);
         }
         if (d->rd[i].state == SLOT_FREE) {
             unused = &d->rd[i];
+        } else {
+            used++;
         }
     }
-    return unused;
+    return d->gentle && used ? NULL : unused;
 }
 
 static void cut_hint(struct nbd_dev *d, uint64_t n)
@@ -61,7 +64,8 @@ static bool next_piece(struct nbd_dev *d, struct range *ret)
         uint64_t n = e ? VR_MIN(hint->len, e->off + e->len - hint->off) : hint->len;
         if (!e || e->kind == BLOCK_DATA) {
             /* Pieces end where a reader's own steps do, so that each step is in one piece. */
-            *ret = (struct range){hint->off, VR_MIN(n, PIECE_BYTES - hint->off % PIECE_BYTES)};
+            uint64_t piece = d->gentle ? GENTLE_BYTES : PIECE_BYTES;
+            *ret = (struct range){hint->off, VR_MIN(n, piece - hint->off % piece)};
             return true;
         }
         cut_hint(d, n);
@@ -190,11 +194,14 @@ static void drop_oldest_when_full(struct nbd_dev *d)
     if (!d->hint_count || unused_read_slot(d)) {
         return;
     }
-    struct slot *oldest = &d->rd[0];
-    for (size_t i = 1; i < SLOTS; i++) {
-        oldest = d->rd[i].order < oldest->order ? &d->rd[i] : oldest;
+    struct slot *oldest = NULL;
+    for (size_t i = 0; i < SLOTS; i++) {
+        bool older = !oldest || d->rd[i].order < oldest->order;
+        oldest = d->rd[i].state != SLOT_FREE && older ? &d->rd[i] : oldest;
     }
-    oldest->stale = true;
+    if (oldest) {
+        oldest->stale = true;
+    }
 }
 
 /* Up to where no slot has the bytes. */
@@ -231,6 +238,12 @@ int conn_read(struct block_dev *dev, void *buf, size_t len, uint64_t off, struct
         read_ahead(d);
     }
     return r;
+}
+
+/* What is on its way comes as it was asked for. */
+void conn_be_gentle(struct block_dev *dev, bool gentle)
+{
+    nbd_of(dev)->gentle = gentle;
 }
 
 const uint8_t *conn_map(struct block_dev *dev, uint64_t off, size_t len)

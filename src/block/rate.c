@@ -74,6 +74,19 @@ static int rate_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struc
     return block_reserve(rate_of(dev)->next, off, len, err);
 }
 
+static void rate_be_gentle(struct block_dev *dev, bool gentle)
+{
+    block_be_gentle(rate_of(dev)->next, gentle);
+}
+
+static int rate_dirty(struct block_dev *dev,
+                      void (*fn)(void *ctx, uint64_t off, uint64_t len),
+                      void *ctx,
+                      struct vr_err *err)
+{
+    return block_dirty(rate_of(dev)->next, fn, ctx, err);
+}
+
 static void rate_drop_cache(struct block_dev *dev)
 {
     block_drop_cache(rate_of(dev)->next);
@@ -100,6 +113,8 @@ static const struct block_ops rate_ops = {
     .extents = rate_extents,
     .reserve = rate_reserve,
     .drop_cache = rate_drop_cache,
+    .be_gentle = rate_be_gentle,
+    .dirty = rate_dirty,
     .changed = rate_changed,
     .close = rate_close,
 };

@@ -194,7 +194,7 @@ static int mark_changes(struct block_dev *dev, struct marking *m, uint64_t base,
     if (dev->size_bytes > base) {
         hint_mark(m->hint, m->disk, base, dev->size_bytes - base);
     }
-    return block_nbd_dirty(dev, mark_dirty, m, err);
+    return block_dirty(dev, mark_dirty, m, err);
 }
 
 static void add_why(char text[VR_TEXT_MAX], const char *disk, const char *why)

@@ -94,7 +94,7 @@ static void test_round_trip_and_extents(void **state)
     block_close(dev);
 }
 
-static void test_read_ahead_gives_the_same_bytes(void **state)
+static void read_ahead(bool gentle)
 {
     struct vr_err err;
     const char *tail[] = {"memory", "8M", NULL};
@@ -103,11 +103,14 @@ static void test_read_ahead_gives_the_same_bytes(void **state)
     uint8_t *all = malloc(8 * VR_MIB);
     assert_non_null(all);
     fill(all, 8 * VR_MIB, 7);
+    block_be_gentle(dev, gentle);
     CHECK_OK(block_write(dev, all, 8 * VR_MIB, 0, &err), &err);
     CHECK_OK(block_flush(dev, &err), &err);
     for (uint64_t off = 0; off < 8 * VR_MIB; off += VR_MIB) {
         block_prefetch(dev, off, VR_MIB);
     }
+    assert_int_equal(nbd_of(dev)->rd[0].state == SLOT_FREE, gentle); /* one request, not all */
+    assert_int_equal(nbd_of(dev)->rd[SLOTS - 1].len, gentle ? GENTLE_BYTES : PIECE_BYTES);
     block_prefetch(dev, 3 * VR_MIB + 5, 70000); /* twice, and one that is never read */
     uint64_t at = 0;
     for (size_t step = 1; at < 6 * VR_MIB; step = step * 7 + 1) {
@@ -124,6 +127,13 @@ static void test_read_ahead_gives_the_same_bytes(void **state)
     assert_memory_equal(buf, all, VR_MIB);
     free(all);
     block_close(dev);
+}
+
+static void test_read_ahead_gives_the_same_bytes(void **state)
+{
+    read_ahead(false);
+    (void)stop_server(state);
+    read_ahead(true);
 }
 
 static bool is_read_ahead(struct block_dev *dev, uint64_t off)
@@ -532,13 +542,14 @@ static void test_bitmap(void **state)
              path, path, path, path);
     assert_int_equal(system(cmd), 0);
     struct block_dev *dev = open_with_bitmap(path, "qemu:dirty-bitmap:b0");
-    CHECK_OK(block_nbd_dirty(dev, add_dirty, &seen, &err), &err);
+    CHECK_OK(block_rate_new(dev, VR_GIB, &dev, &err), &err); /* it is asked through filters */
+    CHECK_OK(block_dirty(dev, add_dirty, &seen, &err), &err);
     assert_int_equal(seen.off, 3 * VR_MIB);
     assert_int_equal(seen.off + seen.len, 41 * VR_MIB);
     block_close(dev);
     struct block_dev *other = NULL;
     CHECK_OK(block_nbd_open_export(sock, "", "qemu:dirty-bitmap:b1", &other, &err), &err);
-    CHECK_FAILS(block_nbd_dirty(other, add_dirty, &seen, &err), &err, VR_E_UNSUPPORTED, "bitmap");
+    CHECK_FAILS(block_dirty(other, add_dirty, &seen, &err), &err, VR_E_UNSUPPORTED, "bitmap");
     block_close(other);
     stop_server(state);
     CHECK_OK(block_image_drop_bitmap(path, "b0", &err), &err);
