@@ -88,7 +88,7 @@ static const struct key keys[] = {
     K("limits", "staging_reserve", KEY_SIZE, staging_reserve_bytes, 0, 1ull << 50, "1G"),
     K("limits", "commit_wait_s", KEY_U32, commit_wait_s, 0, 86400, "300"),
     K("limits", "read_rate", KEY_SIZE, read_rate_bytes_s, 0, 1ull << 40, "0"),
-    K("limits", "write_latency", KEY_U32, write_latency, 0, 100, "4"),
+    K("limits", "write_latency", KEY_U32, write_latency, 0, 100, "2"),
     K("limits", "sync_wait_s", KEY_U32, sync_wait_s, 0, 25, "0"),
     K("limits", "retry_first_s", KEY_U32, retry_first_s, 0, 3600, "5"),
     K("bandwidth", "window", KEY_WINDOW, windows, 0, 0, NULL),

@@ -3,13 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "block/lock.h"
+#include "model/ease.h"
 #include "resync/manifest.h"
 #include "util/cleanup.h"
+#include "util/num.h"
 #include "util/vtime.h"
+
+#define REST_MIN_US 2000
+#define REST_MAX_US 1000000
 
 static uint64_t ns_of(const struct timespec *t)
 {
@@ -120,6 +126,7 @@ static int open_exports(struct vr_vm *vm,
         r = block_nbd_open_export(socket, vm->disks[i].name, known ? bitmap : NULL, &f->dev, err);
         if (r == 0) {
             f->size = vm->disks[i].size_bytes = f->dev->size_bytes;
+            block_be_gentle(f->dev, instant_ease(instant).gentle);
         }
     }
     return r;
@@ -260,6 +267,21 @@ void disks_release(struct frozen_disks *d)
 struct vr_ease disks_ease(const struct frozen_disks *d)
 {
     return d->instant ? instant_ease(d->instant) : (struct vr_ease){0};
+}
+
+/* Short rests are gathered: a wait is a millisecond at least. */
+void disks_give_way(struct frozen_disks *d, uint64_t took_us, int wake)
+{
+    struct pollfd woken = {.fd = wake, .events = POLLIN};
+    struct vr_ease ease = disks_ease(d);
+    for (uint32_t i = 0; d->instant && i < d->n; i++) {
+        block_be_gentle(d->disk[i].dev, ease.gentle);
+    }
+    d->rest_us += ease_rest_us(ease.level, took_us);
+    if (d->rest_us >= REST_MIN_US) {
+        (void)poll(&woken, 1, (int)(VR_MIN(d->rest_us, (uint64_t)REST_MAX_US) / 1000));
+        d->rest_us = 0;
+    }
 }
 
 int disks_explain(const struct frozen_disks *d, int r, struct vr_err *err)

@@ -24,6 +24,7 @@ struct frozen_disks {
     enum vr_consistency consistency;
     char freeze_text[VR_TEXT_MAX]; /* as instant_freeze_text */
     uint64_t frozen_us;            /* as instant_frozen_us */
+    uint64_t rest_us;              /* owed to a guest whose writes take long */
 };
 
 /* Who keeps the images as they are. */
@@ -56,6 +57,9 @@ VR_MUST_CHECK int
 disks_check(const struct frozen_disks *d, const struct vr_vm *vm, struct vr_err *err);
 /* As instant_ease; zeroes without an instant. */
 struct vr_ease disks_ease(const struct frozen_disks *d);
+/* After each step of reading, which took took_us: reads as gently from here on as the guest needs,
+ * and rests, until wake (a descriptor) is readable at the longest. */
+void disks_give_way(struct frozen_disks *d, uint64_t took_us, int wake);
 /* As instant_explain. */
 int disks_explain(const struct frozen_disks *d, int r, struct vr_err *err);
 /*

@@ -5,22 +5,18 @@
  * go back by lane_news.h.
  */
 #include <errno.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 
 #include "daemon/daemon.h"
 #include "daemon/disks.h"
 #include "daemon/lane_news.h"
 #include "daemon/session.h"
-#include "model/ease.h"
 #include "resync/forecast.h"
 #include "resync/lane.h"
 #include "util/num.h"
 #include "util/vtime.h"
 
 #define CONNECT_DEADLINE_MS 10000
-#define REST_MIN_US 2000
-#define REST_MAX_US 1000000
 
 enum {
     FLAG_PAUSE = 1,
@@ -52,7 +48,6 @@ struct lane {
     struct link *link; /* from the start when a PREFLIGHT left one open */
     struct source *source;
     struct hint *sample; /* of a dry run: what is compared */
-    uint64_t rest_us;    /* owed to a guest whose writes take long */
     bool cancelled;
     struct lane_news news;
     struct core_transfer_result result;
@@ -386,17 +381,6 @@ wait_lane(struct lane *l, uint32_t wait_ms, struct session_idle *idle, struct vr
     return r < 0 ? r : session_idle_check(idle, l->link, err);
 }
 
-/* A step of reading is over. Short rests are gathered: a wait is a millisecond at least. */
-static void rest(struct lane *l, uint64_t began_us)
-{
-    struct pollfd woken = {.fd = l->wake, .events = POLLIN};
-    l->rest_us += ease_rest_us(disks_ease(&l->disks).level, vr_mono_us() - began_us);
-    if (l->rest_us >= REST_MIN_US) {
-        (void)poll(&woken, 1, (int)(VR_MIN(l->rest_us, (uint64_t)REST_MAX_US) / 1000));
-        l->rest_us = 0;
-    }
-}
-
 static int run_source(struct lane *l, struct vr_err *err)
 {
     struct session_idle idle = {0};
@@ -408,7 +392,7 @@ static int run_source(struct lane *l, struct vr_err *err)
         int r = obey(l, err);
         if (r == 0) {
             r = source_step(l->source, now_us, &status, &wait_ms, err);
-            rest(l, began_us);
+            disks_give_way(&l->disks, vr_mono_us() - began_us, l->wake);
         }
         if (r == 0) {
             r = link_flush(l->link, err);

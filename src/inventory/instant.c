@@ -24,7 +24,6 @@
 #include "inventory/writes.h"
 #include "util/vtime.h"
 
-#define WATCH_S 1
 #define EXPLAIN_MS 5000 /* QEMU closes its export before libvirt knows that it ends */
 #define EXPLAIN_POLL_MS 100
 #define ENDED "the VM ended while it was read"
@@ -205,7 +204,9 @@ static bool wait_for_stop(struct instant *i)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += WATCH_S;
+    until.tv_nsec += EASE_LOOK_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&i->lock);
     while (!i->stop && pthread_cond_timedwait(&i->cond, &i->lock, &until) == 0) {
     }
@@ -386,7 +387,11 @@ static int begin_live(struct instant *i, const struct vr_vm *vm, struct vr_err *
         writes_begin(&i->writes, i->dom, i->p.write_latency);
     }
     r = r < 0 ? r : begin_job(i, vm, err);
-    return r < 0 ? r : start_watch(i, err);
+    if (r == 0) {
+        writes_start(&i->writes, i->dom);
+        r = start_watch(i, err);
+    }
+    return r;
 }
 
 static int begin(struct instant *i, const struct vr_vm *vm, struct vr_err *err)

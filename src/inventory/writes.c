@@ -32,6 +32,28 @@ void writes_begin(struct writes *w, virDomainPtr dom, uint32_t factor)
     ease_begin(&w->ease, factor, w->n, w->time_us);
 }
 
+static void publish(struct writes *w)
+{
+    atomic_store(&w->level, w->ease.level);
+    atomic_store(&w->times, w->ease.times);
+    atomic_store(&w->latency_us, w->ease.latency_us);
+    atomic_store(&w->gentle, w->ease.gentle);
+}
+
+void writes_start(struct writes *w, virDomainPtr dom)
+{
+    uint64_t n, time_us;
+    if (!w->known || !read_counters(dom, &n, &time_us)) {
+        return;
+    }
+    if (n != w->n) {
+        ease_start_slow(&w->ease);
+    }
+    w->n = n;
+    w->time_us = time_us;
+    publish(w);
+}
+
 void writes_look(struct writes *w, virDomainPtr dom)
 {
     uint64_t n, time_us;
@@ -43,14 +65,13 @@ void writes_look(struct writes *w, virDomainPtr dom)
     }
     w->n = n;
     w->time_us = time_us;
-    atomic_store(&w->level, w->ease.level);
-    atomic_store(&w->times, w->ease.times);
-    atomic_store(&w->latency_us, w->ease.latency_us);
+    publish(w);
 }
 
 struct vr_ease writes_ease(const struct writes *w)
 {
     return (struct vr_ease){.level = atomic_load(&w->level),
                             .times = atomic_load(&w->times),
-                            .latency_us = atomic_load(&w->latency_us)};
+                            .latency_us = atomic_load(&w->latency_us),
+                            .gentle = atomic_load(&w->gentle)};
 }

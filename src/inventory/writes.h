@@ -13,11 +13,14 @@ struct writes {
     bool known;               /* this domain has them */
     atomic_uint level, times; /* of ease, for other threads */
     _Atomic uint64_t latency_us;
+    atomic_bool gentle;
 };
 
-/* Before its disks are read. factor as in struct ease. */
+/* Before its disks are read, and before what that needs is set up. factor as in struct ease. */
 void writes_begin(struct writes *w, virDomainPtr dom, uint32_t factor);
-/* Once a second. */
+/* Now they are. */
+void writes_start(struct writes *w, virDomainPtr dom);
+/* Every EASE_LOOK_MS. */
 void writes_look(struct writes *w, virDomainPtr dom);
 /* What came of it. Any thread. */
 struct vr_ease writes_ease(const struct writes *w);

@@ -9,32 +9,54 @@ void ease_begin(struct ease *e, uint32_t factor, uint64_t writes, uint64_t time_
                        .baseline_us = writes >= EASE_BASELINE_MIN ? time_us / writes : 0};
 }
 
+void ease_start_slow(struct ease *e)
+{
+    if (e->factor) {
+        e->level = EASE_LEVEL_FIRST;
+        e->gentle = true;
+    }
+}
+
 static uint64_t limit_us(const struct ease *e)
 {
     uint64_t us = e->baseline_us > UINT64_MAX / e->factor ? UINT64_MAX : e->baseline_us * e->factor;
     return VR_MAX(us, (uint64_t)EASE_FLOOR_US);
 }
 
-void ease_look(struct ease *e, uint64_t writes, uint64_t time_us)
+/* Three quarters of the limit are too long already, so that the limit holds while the level is
+ * found; between that and half of it the level is right. */
+static void judge(struct ease *e, bool says, uint32_t looks)
 {
-    bool says = writes >= EASE_WRITES_MIN;
-    e->latency_us = says ? time_us / writes : e->latency_us;
-    if (e->factor == 0) {
-        return;
-    }
-    if (says && e->latency_us > limit_us(e)) {
+    uint64_t limit = limit_us(e);
+    e->gentle = says;
+    if (says && e->latency_us > limit / 4 * 3) {
         e->times += e->level < EASE_LEVEL_MAX;
         e->level += e->level < EASE_LEVEL_MAX;
         e->calm = 0;
         return;
     }
-    /* Between that and three quarters of it the level is right. */
-    bool calm = !says || e->latency_us <= limit_us(e) / 4 * 3;
-    e->calm = calm ? e->calm + 1 : 0;
+    bool calm = !says || e->latency_us <= limit / 2;
+    e->calm = calm ? e->calm + looks : 0;
     if (e->calm >= EASE_CALM) {
         e->level -= e->level > 0;
         e->calm = 0;
     }
+}
+
+void ease_look(struct ease *e, uint64_t writes, uint64_t time_us)
+{
+    e->writes += writes;
+    e->time_us += time_us;
+    e->looks++;
+    if (e->writes < EASE_WRITES_MANY && e->looks < EASE_LOOKS) {
+        return;
+    }
+    bool says = e->writes >= EASE_WRITES_MIN;
+    e->latency_us = says ? e->time_us / e->writes : e->latency_us;
+    if (e->factor) {
+        judge(e, says, e->looks);
+    }
+    e->writes = e->time_us = e->looks = 0;
 }
 
 uint64_t ease_rest_us(uint32_t level, uint64_t took_us)

@@ -20,6 +20,7 @@ enum vr_consistency {
 struct vr_ease {
     uint32_t level, times; /* 0: reads as fast as it can; how often it had to slow down */
     uint64_t latency_us;   /* the guest's writes take so long, on average; 0: not known */
+    bool gentle;           /* it writes: little is read at a time */
 };
 
 /* What a sample says that a resynchronization would cost. */

@@ -78,7 +78,8 @@ EOF
     [ -d "$work/virt-cache" ] || { v "$1" domcapabilities >/dev/null && cp -r "$dir/cache" "$work/virt-cache"; }
 }
 
-# A host of the lab gets the VMs of a libvirt host.
+# A host of the lab gets the VMs of a libvirt host, and gives way to none of them: what these tests wait for is not to
+# depend on how busy the machine is.
 use_libvirt() { # HOST LIBVIRT-HOST
     cat >>"$L/$1/vmreplicad.conf" <<EOF
 [inventory]
@@ -87,6 +88,7 @@ uri = $(virt_uri "$2")
 scratch_dir = $work/virt-$2/backup
 scratch_reserve = 16M
 EOF
+    set_conf "$1" limits write_latency "${WRITE_LATENCY:-0}"
     host restart "$1"
 }
 

@@ -6,7 +6,7 @@
 
 #define MS 1000ull
 
-/* 1000 writes of 2 ms before; four times that is too long: 8 ms. */
+/* 1000 writes of 2 ms before; four times that is the limit: 8 ms, and 6 ms are too long already. */
 static struct ease begun(void)
 {
     struct ease e;
@@ -15,9 +15,9 @@ static struct ease begun(void)
     return e;
 }
 
-static void look(struct ease *e, unsigned seconds, uint64_t latency_us)
+static void look(struct ease *e, unsigned looks, uint64_t latency_us)
 {
-    for (unsigned i = 0; i < seconds; i++) {
+    for (unsigned i = 0; i < looks; i++) {
         ease_look(e, 50, 50 * latency_us);
     }
 }
@@ -25,9 +25,9 @@ static void look(struct ease *e, unsigned seconds, uint64_t latency_us)
 static void test_rises_at_once_and_falls_slowly(void **state)
 {
     struct ease e = begun();
-    look(&e, 10, 8 * MS);
+    look(&e, 10, 6 * MS);
     assert_int_equal(e.level, 0);
-    look(&e, 1, 8 * MS + 1);
+    look(&e, 1, 6 * MS + 1);
     assert_int_equal(e.level, 1);
     look(&e, 2, 20 * MS);
     assert_int_equal(e.level, 3);
@@ -44,15 +44,54 @@ static void test_rises_at_once_and_falls_slowly(void **state)
     assert_int_equal(e.times, 3); /* how often, not how far down */
 }
 
-/* Near the limit nothing swings: 7 ms of 8 is neither too long nor calm. */
+/* Near the limit nothing swings: 5 ms of 8 is neither too long nor calm. */
 static void test_holds_near_the_limit(void **state)
 {
     struct ease e = begun();
     look(&e, 1, 9 * MS);
-    look(&e, 100, 7 * MS);
+    look(&e, 100, 5 * MS);
     assert_int_equal(e.level, 1);
-    look(&e, EASE_CALM, 6 * MS);
+    look(&e, EASE_CALM, 4 * MS);
     assert_int_equal(e.level, 0);
+}
+
+/* Few writes are gathered for a second before they are judged. */
+static void test_few_writes_are_gathered(void **state)
+{
+    struct ease e = begun();
+    for (unsigned i = 0; i + 1 < EASE_LOOKS; i++) {
+        ease_look(&e, 2, 40 * MS);
+    }
+    assert_int_equal(e.level, 0);
+    assert_int_equal(e.latency_us, 0);
+    ease_look(&e, 2, 40 * MS);
+    assert_int_equal(e.level, 1);
+    assert_int_equal(e.latency_us, 20 * MS);
+    ease_look(&e, EASE_WRITES_MANY, EASE_WRITES_MANY * 30 * MS);
+    assert_int_equal(e.level, 2);
+    assert_int_equal(e.latency_us, 30 * MS);
+}
+
+static void test_begins_slow(void **state)
+{
+    struct ease e = begun();
+    assert_false(e.gentle);
+    ease_start_slow(&e);
+    assert_int_equal(e.level, EASE_LEVEL_FIRST);
+    assert_true(e.gentle);
+    look(&e, EASE_LEVEL_FIRST * EASE_CALM, 2 * MS);
+    assert_int_equal(e.level, 0);
+    assert_true(e.gentle); /* as long as it writes */
+    for (unsigned i = 0; i < EASE_LOOKS; i++) {
+        ease_look(&e, 0, 0);
+    }
+    assert_false(e.gentle);
+    assert_int_equal(e.times, 0);
+    ease_begin(&e, 0, 1000, 2000 * MS);
+    ease_start_slow(&e);
+    look(&e, 10, 1000 * MS);
+    assert_int_equal(e.level, 0);
+    assert_false(e.gentle);
 }
 
 static void test_bounded(void **state)
@@ -62,8 +101,11 @@ static void test_bounded(void **state)
     assert_int_equal(e.level, EASE_LEVEL_MAX);
     assert_int_equal(e.times, EASE_LEVEL_MAX);
     ease_look(&e, 1, UINT64_MAX); /* one write says nothing */
+    for (unsigned i = 1; i < EASE_LOOKS; i++) {
+        ease_look(&e, 0, 0);
+    }
     assert_int_equal(e.latency_us, 1000 * MS);
-    for (unsigned i = 0; i < 100; i++) {
+    for (unsigned i = 0; i < EASE_LEVEL_MAX * EASE_CALM; i++) {
         ease_look(&e, 0, 0); /* a guest that does not write is not slowed down */
     }
     assert_int_equal(e.level, 0);
@@ -73,9 +115,9 @@ static void test_floor_and_switch(void **state)
 {
     struct ease e;
     ease_begin(&e, 4, 1000, 10 * MS); /* 10 us: a cache. 40 would be too long for nobody */
-    look(&e, 10, EASE_FLOOR_US);
+    look(&e, 10, EASE_FLOOR_US / 4 * 3);
     assert_int_equal(e.level, 0);
-    look(&e, 1, EASE_FLOOR_US + 1);
+    look(&e, 1, EASE_FLOOR_US / 4 * 3 + 1);
     assert_int_equal(e.level, 1);
     ease_begin(&e, 4, EASE_BASELINE_MIN - 1, 1000 * 1000 * MS); /* too few to know */
     assert_int_equal(e.baseline_us, 0);
@@ -102,7 +144,11 @@ static void test_rest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_rises_at_once_and_falls_slowly),
-                                       T(test_holds_near_the_limit), T(test_bounded),
-                                       T(test_floor_and_switch), T(test_rest)};
+                                       T(test_holds_near_the_limit),
+                                       T(test_few_writes_are_gathered),
+                                       T(test_begins_slow),
+                                       T(test_bounded),
+                                       T(test_floor_and_switch),
+                                       T(test_rest)};
     return RUN(tests);
 }
