@@ -9,8 +9,8 @@
 """
 import importlib
 
-ORDER = ["lan", "cold", "qcow2", "wan", "memory", "storm", "idle", "management"]
-MORE = ["lan", "cold", "qcow2", "wan", "management"]  # have rows that no bar depends on
+ORDER = ["lan", "cold", "qcow2", "wan", "memory", "storm", "idle", "management", "guest"]
+MORE = ["lan", "cold", "qcow2", "wan", "management", "guest"]  # have rows that no bar depends on
 
 
 def load(name):

@@ -28,6 +28,9 @@ COLUMNS = [
     ("rate", "requests/s", 1, 0),
     ("p99", "ms, 99 of 100", 0.001, 1),
     ("grown", "MiB grown", MIB, 1),
+    ("p50", "ms, median", 0.001, 2),
+    ("longest", "ms, longest", 0.001, 1),
+    ("ratio", "ratio", 1, 2),
 ]
 
 

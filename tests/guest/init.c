@@ -5,6 +5,8 @@
  * now and then with the write latency of late, "WRITE ERROR". On the kernel's command line:
  *     vr.slots=N  slots of each disk (default: all)       vr.us=N  pause between records
  *     vr.agent=ok|hang  a guest agent that freezes the writer, or one that never answers a freeze
+ *     vr.hist=1   "HIST us:n ..." beside each "SEQ": how many writes took at least that long, and
+ *                 less than an eighth more
  * Static, and nothing else is in the guest but kernel modules in /m.
  */
 #include <dirent.h>
@@ -190,6 +192,38 @@ static void *run_agent(void *arg)
     }
 }
 
+/* --- how long each write took: eight classes for each doubling --- */
+
+#define CLASSES (8 * 32)
+
+static unsigned hist[CLASSES];
+
+static void count_write(uint64_t took_us)
+{
+    unsigned doublings = 0;
+    while (took_us >> doublings >= 16) {
+        doublings++;
+    }
+    unsigned class = doublings * 8 + (unsigned)(took_us >> doublings);
+    hist[class < CLASSES ? class : CLASSES - 1]++;
+}
+
+static void say_hist(void)
+{
+    char line[2048] = "HIST";
+    size_t n = 4;
+    for (unsigned c = 0; c < CLASSES && n < sizeof line - 40; c++) {
+        unsigned doublings = c < 16 ? 0 : c / 8 - 1;
+        uint64_t from = (uint64_t)(c - doublings * 8) << doublings;
+        if (hist[c]) {
+            n += (size_t)snprintf(line + n, sizeof line - n, " %llu:%u", (unsigned long long)from,
+                                  hist[c]);
+        }
+        hist[c] = 0;
+    }
+    puts(line);
+}
+
 /* --- writing --- */
 
 struct disk {
@@ -226,11 +260,13 @@ static uint64_t first_seq(const struct disk *d, uint64_t slots, struct record *r
 
 static void write_record(const struct disk *d, const struct record *r)
 {
+    uint64_t began = now_us();
     if (pwrite(d->fd, r, sizeof *r, (off_t)(r->slot * RECORD_BYTES)) != (ssize_t)sizeof *r) {
         printf("WRITE ERROR disk %d record %llu: %s\n", (int)r->disk, (unsigned long long)r->seq,
                strerror(errno));
         sleep(1);
     }
+    count_write(now_us() - began);
 }
 
 static int compare(const void *a, const void *b)
@@ -301,6 +337,7 @@ int main(void)
     useconds_t pause_us = (useconds_t)option("vr.us", 0);
     slots = slots && slots < room ? slots : room;
     printf("INIT slots=%llu\n", (unsigned long long)slots);
+    bool says_hist = option("vr.hist", 0);
     pthread_create(&agent, NULL, run_agent, NULL);
     /* A guest that was killed may have written its last record to the first disk only. */
     for (uint64_t seq = first_seq(&disks[1], slots, r);; seq++) {
@@ -313,6 +350,9 @@ int main(void)
         took_us[seq % SAY_EVERY] = now_us() - began;
         if (seq % SAY_EVERY == 0) {
             say(seq, took_us);
+            if (says_hist) {
+                say_hist();
+            }
         }
         if (is_power_pressed(buttons, nbuttons)) {
             printf("POWEROFF %llu\n", (unsigned long long)seq);
