@@ -11,10 +11,7 @@
 VM=web
 ID=8f3c2f0e-7a6b-4b57-9d0e-1f6a2b3c4d5e
 virt_host a
-BACKUP=$work/virt-a/backup
-# Behind the records lies what makes a transfer last.
-random_disk "$work/$VM-b.raw" 64
-head -c 8M /dev/zero | dd of="$work/$VM-b.raw" conv=notrunc status=none
+records_and_data "$work/$VM-b.raw" 64
 # The other disk has a backing file, with data behind the records, too.
 qemu-img create -q -f qcow2 "$work/$VM-base.qcow2" 64M
 qemu-io -f qcow2 -c 'write -q -P 0x61 32M 3M' "$work/$VM-base.qcow2"
@@ -23,46 +20,8 @@ define_guest a $VM $ID 'vr.us=2000'
 make_lab lab --no-replica
 use_libvirt h1 a
 
-replica() { # DISK
-    echo "$L"/h2/replicas/*/"$1"
-}
-
-good_replica() {
-    check_records "$@" "$(replica vda.qcow2)" "$(replica vdb.raw)"
-}
-
-nothing_left() {
-    local i
-    for ((i = 0; i < JOB_S * 2; i++)); do # a round takes longer than the pause
-        if ! v a backup-dumpxml $VM >/dev/null 2>&1 && [ -z "$(ls "$BACKUP")" ]; then
-            return 0
-        fi
-        sleep 0.1
-    done
-    v a backup-dumpxml $VM
-    ls -l "$BACKUP"
-    die 'a backup job or its files are left'
-}
-
-no_write_error() {
-    if grep -a 'WRITE ERROR' "$work/virt-a/$VM.console"; then
-        die 'the guest saw an error'
-    fi
-}
-
 runs() { # whatever a scenario before came to
     [ "$(v a domstate $VM)" = running ] || start_guest a $VM
-}
-
-# A transfer that is slow enough for something to happen meanwhile; then its job's id.
-slow_resync() {
-    vr h1 bandwidth $VM 300K >/dev/null
-    dd if=/dev/urandom of="$(replica vdb.raw)" bs=1M seek=16 count=16 conv=notrunc status=none # something to send
-    local job
-    job=$(vr h1 resync $VM --json | jq .job_id)
-    [ -n "$job" ] || die 'it was refused' >&2
-    await_job h1 "$job" '.progress.bytes_sent > 100000' >&2
-    echo "$job"
 }
 
 fast() {

@@ -18,24 +18,13 @@ mount -t tmpfs -o size=48m vrt-scratch "$BACKUP" 2>/dev/null || {
 }
 virt_host a # with mounts of its own, so after that one
 trap 'virt_cleanup; umount -l "$BACKUP"; cleanup' EXIT
-random_disk "$work/$VM-b.raw" 64
-head -c 8M /dev/zero | dd of="$work/$VM-b.raw" conv=notrunc status=none
+records_and_data "$work/$VM-b.raw" 64
 define_guest a $VM $ID 'vr.us=2000'
 make_lab lab --no-replica
 use_libvirt h1 a
 
-replica() { # DISK
-    echo "$L"/h2/replicas/*/"$1"
-}
-
 texts() {
     vr h1 events --json --limit 1000 | jq -r '.events[].text'
-}
-
-no_write_error() {
-    if grep -a 'WRITE ERROR' "$work/virt-a/$VM.console"; then
-        die 'the guest saw an error'
-    fi
 }
 
 use_up() { # MIB that stay free
@@ -49,15 +38,6 @@ first_copy() {
     vr h2 authorize add h1.localhost --storage "$L/h2/replicas"
     vr h1 enable $VM --to "$H2_PEER" --wait
     VM_ID=${ID^^} await_rel h1 '.state == 3 and .job == null'
-}
-
-slow_resync() {
-    vr h1 bandwidth $VM 300K >/dev/null
-    dd if=/dev/urandom of="$(replica vdb.raw)" bs=1M seek=16 count=16 conv=notrunc status=none
-    local job
-    job=$(vr h1 resync $VM --json | jq .job_id)
-    await_job h1 "$job" '.progress.bytes_sent > 100000' >&2
-    echo "$job"
 }
 
 ends_well() { # JOB

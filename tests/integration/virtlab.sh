@@ -196,3 +196,49 @@ check_records() { # [--frozen] A B
     qemu-img convert -U -f "$(format_of "$2")" -O raw "$2" "$work/check-b.raw"
     "$build/tests/guest/check-records" ${options[@]+"${options[@]}"} "$work/check-a.raw" "$work/check-b.raw"
 }
+
+# --- one guest, $VM of libvirt host a, that h1 replicates to h2 ---
+
+replica() { # DISK
+    echo "$L"/h2/replicas/*/"$1"
+}
+
+good_replica() { # [--frozen]
+    check_records "$@" "$(replica vda.qcow2)" "$(replica vdb.raw)"
+}
+
+# Records take the first 8 MiB of a disk; behind them is what makes a transfer last.
+records_and_data() { # FILE MIB
+    random_disk "$1" "$2"
+    head -c 8M /dev/zero | dd of="$1" conv=notrunc status=none
+}
+
+nothing_left() {
+    local i
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        if ! v a backup-dumpxml $VM >/dev/null 2>&1 && [ -z "$(ls "$work/virt-a/backup")" ]; then
+            return 0
+        fi
+        sleep 0.1
+    done
+    v a backup-dumpxml $VM
+    ls -l "$work/virt-a/backup"
+    die 'a backup job or its files are left'
+}
+
+no_write_error() {
+    if grep -a 'WRITE ERROR' "$work/virt-a/$VM.console"; then
+        die 'the guest saw an error'
+    fi
+}
+
+# A transfer that is slow enough for something to happen meanwhile; then its job's id.
+slow_resync() {
+    vr h1 bandwidth $VM 300K >/dev/null
+    dd if=/dev/urandom of="$(replica vdb.raw)" bs=1M seek=16 count=16 conv=notrunc status=none # something to send
+    local job
+    job=$(vr h1 resync $VM --json | jq .job_id)
+    [ -n "$job" ] || die 'it was refused' >&2
+    await_job h1 "$job" '.progress.bytes_sent > 100000' >&2
+    echo "$job"
+}
