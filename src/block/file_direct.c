@@ -55,6 +55,7 @@ struct direct {
     uint8_t *arena;
     uint64_t next_order;
     struct vr_err write_err; /* kind NONE: nothing happened */
+    uint64_t failed_at;      /* the lowest offset of writes that failed since the last flush */
     struct range hints[HINTS];
     size_t hint_first, hint_count;
     unsigned slots, writing;
@@ -99,9 +100,11 @@ static size_t find_align(int fd)
     return align <= ALIGN_MAX && (align & (align - 1)) == 0 ? align : 0;
 }
 
-/* By /proc it is the same file, whatever has its name by now. O_NONBLOCK would make requests fail
- * that have to wait. */
-int direct_fd_open(int fd, size_t *ret_align)
+/* Opens the file of fd once more with O_DIRECT. By /proc it is the same file, whatever has its name
+ * by now. O_NONBLOCK would make requests fail that have to wait. *ret_align: what offsets, lengths
+ * and memory must be multiples of; never below a page, so that no page is ever written both ways at
+ * once. -1: it has no direct I/O. */
+static int direct_fd_open(int fd, size_t *ret_align)
 {
     char path[40];
     int mode = fcntl(fd, F_GETFL);
@@ -157,6 +160,7 @@ int direct_new(int fd,
     d->slots = slots;
     d->piece = piece;
     d->next_order = 1;
+    d->failed_at = UINT64_MAX;
     int r = uring_new(slots, &d->ring, err);
     if (r == 0) {
         r = make_arena(d, err);
@@ -208,6 +212,7 @@ static void finish_write(struct direct *d, struct slot *s)
     if (r < 0 && d->write_err.kind == VR_E_NONE) {
         d->write_err = err;
     }
+    d->failed_at = r < 0 ? VR_MIN(d->failed_at, s->off) : d->failed_at;
     s->state = SLOT_FREE;
     d->writing--;
 }
@@ -548,12 +553,25 @@ int direct_write(struct direct *d, const void *buf, size_t len, uint64_t off, st
     return told_again(d, err);
 }
 
-int direct_flush(struct direct *d, struct vr_err *err)
+int direct_flush_from(struct direct *d, uint64_t *ret_failed_at, struct vr_err *err)
 {
     settle_writes(d, 0, UINT64_MAX);
     int r = told_again(d, err);
+    *ret_failed_at = d->failed_at;
     d->write_err = VR_ERR_INIT;
+    d->failed_at = UINT64_MAX;
     return r;
+}
+
+int direct_flush(struct direct *d, struct vr_err *err)
+{
+    uint64_t failed_at;
+    return direct_flush_from(d, &failed_at, err);
+}
+
+bool direct_is_aligned(const struct direct *d, uint64_t number)
+{
+    return (number & (d->align - 1)) == 0;
 }
 
 bool direct_was_refused(const struct direct *d)

@@ -28,11 +28,6 @@
 
 struct direct;
 
-/* Opens the file of fd once more with O_DIRECT. *ret_align: what offsets, lengths and memory must
- * be multiples of; never below a page, so that no page is ever written both ways at once. -1: it
- * has no direct I/O. */
-int direct_fd_open(int fd, size_t *ret_align);
-
 /* fd is borrowed and outlives it. size_bytes: reads end there. slots: requests in flight at most,
  * of `piece` bytes each, a power of two and at least 64 KiB. UNSUPPORTED: no direct I/O on that
  * file, or no io_uring. */
@@ -60,6 +55,10 @@ bool direct_holds(struct direct *d, uint64_t off, size_t len);
 /* Waits for all writes, and gives the error one of them had; the rest of the flush, fdatasync, is
  * the caller's. */
 VR_MUST_CHECK int direct_flush(struct direct *d, struct vr_err *err);
+/* As direct_flush; *ret_failed_at: the lowest offset of a write that failed, UINT64_MAX: none. */
+VR_MUST_CHECK int direct_flush_from(struct direct *d, uint64_t *ret_failed_at, struct vr_err *err);
+/* May it be an offset, or a length, of direct I/O? */
+bool direct_is_aligned(const struct direct *d, uint64_t number);
 /* Did the file system refuse a write when it was asked to do it, so that its pages are cached? */
 bool direct_was_refused(const struct direct *d);
 /* The caller changes this range through its own descriptor next, or asks about it: no write is in

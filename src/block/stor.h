@@ -44,6 +44,9 @@ struct stor_ops {
     int (*free_bytes)(struct stor *s, uint64_t *ret, struct vr_err *err);
     int (*open)(
         struct stor *s, const char *name, bool create, struct stor_file **ret, struct vr_err *err);
+    /* The bytes may still be on their way when it returns: an error of theirs is told by a later
+     * append, read, truncation or sync, at the latest by the next sync of this file (never by
+     * close). The file then ends before the first append that failed, or within it. */
     int (*file_append)(struct stor_file *f, const void *p, size_t n, struct vr_err *err);
     /* Reads up to n; *ret_n < n only at the end of the file. */
     int (*file_read)(

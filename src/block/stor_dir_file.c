@@ -3,7 +3,9 @@
  * An open file of a directory: a log that is appended to and read in order.
  *
  * Long appends pass the page cache by, when the end of the file and their length are aligned:
- * pages for data that nobody reads soon cost more than the disk. All other appends are buffered.
+ * pages for data that nobody reads soon cost more than the disk. They are posted: one that fails is
+ * told by a later append, or by the sync, and the file then ends where the failed one began.
+ * All other appends are buffered, while none is in flight.
  * One page is never written both ways: a direct append begins and ends at a page, and where a
  * buffered one has ended inside a page the next ones are buffered, too, until a page is full.
  * Reads of a file of some size go the same way, some pieces ahead of a reader that reads in order,
@@ -24,8 +26,8 @@
 #include "util/num.h"
 
 #define DIRECT_APPEND_MIN (64u << 10) /* below, the pages cost less than waiting for the disk */
-#define BOUNCE_BYTES (512u << 10)
-#define DIRECT_READ_MIN (1u << 20) /* files below are read through the page cache */
+#define WRITE_SLOTS 16u               /* of DIRECT_PIECE_BYTES */
+#define DIRECT_READ_MIN (1u << 20)    /* files below are read through the page cache */
 #define READ_SLOTS 16u
 #define READ_AHEAD (2u << 20)
 #define READ_STRIDES 8u /* ahead of a reader that leaves equal parts out: of indexes, for one */
@@ -35,11 +37,8 @@ struct dir_file {
     int fd;
     uint64_t size;
     bool torn; /* bytes of a failed append may still be behind size */
-    bool asked_direct, asked_reader;
-    int direct_fd; /* -1: none */
-    size_t align;
-    uint8_t *bounce; /* aligned, for callers whose memory is not */
-    struct direct *reader;
+    bool asked_writer, asked_reader;
+    struct direct *writer, *reader;
     uint64_t read_off, read_end, ahead_end; /* the last read; what was hinted ends before */
     uint64_t stride, next_stride;           /* between the last two reads; the next hint */
 };
@@ -97,7 +96,6 @@ int stor_dir_file_new(struct stor *s, int take_fd, struct stor_file **ret, struc
     f->f.stor = s;
     f->size = (uint64_t)st.st_size;
     f->fd = TAKE_FD(fd);
-    f->direct_fd = -1;
     *ret = &f->f;
     return 0;
 }
@@ -122,64 +120,48 @@ static void set_size(struct dir_file *f, uint64_t size)
     }
 }
 
-/* Whole blocks from off on; *ret_done are written when the rest must go the other way. */
-static int write_direct(struct dir_file *f,
-                        const uint8_t *p,
-                        size_t n,
-                        uint64_t off,
-                        size_t *ret_done,
-                        struct vr_err *err)
+static struct direct *writer_of(struct dir_file *f, size_t n)
 {
-    size_t done = 0;
-    while (done < n && done % f->align == 0) {
-        ssize_t r = pwrite(f->direct_fd, p + done, n - done, (off_t)(off + done));
-        if (r < 0 && errno == EINVAL) {
-            close(f->direct_fd); /* a file system may refuse only when it is asked to do it */
-            f->direct_fd = -1;
-            break;
+    if (!f->asked_writer && n >= DIRECT_APPEND_MIN) {
+        f->asked_writer = true;
+        if (direct_new(f->fd, 0, WRITE_SLOTS, DIRECT_PIECE_BYTES, &f->writer, NULL) < 0) {
+            return NULL; /* then through the page cache */
         }
-        if (r < 0 && errno != EINTR) {
-            return vr_fail_errno(err, VR_E_IO, "write of %zu bytes at %llu", n - done,
-                                 (unsigned long long)(off + done));
-        }
-        done += r < 0 ? 0 : (size_t)r;
     }
-    *ret_done = done;
-    return 0;
+    return f->writer;
 }
 
-static bool goes_direct(struct dir_file *f, uint64_t off, size_t n)
+/* Only when something is behind the end: a truncation also gives back the space reserved there. */
+static void note_torn(struct dir_file *f)
 {
-    if (n < DIRECT_APPEND_MIN) {
-        return false;
+    struct stat st;
+    f->torn = fstat(f->fd, &st) < 0 || (uint64_t)st.st_size != f->size;
+    (void)cut_torn(f, NULL);
+}
+
+/* Waits for the posted appends. When one failed the file ends where the first of those began. */
+static int settle(struct dir_file *f, struct vr_err *err)
+{
+    if (!f->writer) {
+        return 0;
     }
-    if (!f->asked_direct) {
-        f->asked_direct = true;
-        f->direct_fd = direct_fd_open(f->fd, &f->align);
+    uint64_t failed_at;
+    int r = direct_flush_from(f->writer, &failed_at, err);
+    if (r < 0) {
+        set_size(f, VR_MIN(f->size, failed_at));
+        note_torn(f);
     }
-    return f->direct_fd >= 0 && ((off | n) & (f->align - 1)) == 0;
+    return r;
 }
 
 static int write_bytes(struct dir_file *f, const uint8_t *p, size_t n, struct vr_err *err)
 {
-    uint64_t off = f->size;
-    int r = 0;
-    while (r == 0 && n && goes_direct(f, off, n)) {
-        size_t part = n, done = 0;
-        const uint8_t *from = p;
-        if ((uintptr_t)p & (f->align - 1)) {
-            if (!f->bounce && !(f->bounce = aligned_alloc(f->align, BOUNCE_BYTES))) {
-                return vr_fail_nomem(err);
-            }
-            part = VR_MIN(n, (size_t)BOUNCE_BYTES);
-            from = memcpy(f->bounce, p, part);
-        }
-        r = write_direct(f, from, part, off, &done, err);
-        p += done;
-        off += done;
-        n -= done;
+    struct direct *w = writer_of(f, n);
+    if (w && n >= DIRECT_APPEND_MIN && direct_is_aligned(w, f->size | n)) {
+        return direct_write(w, p, n, f->size, err);
     }
-    return r < 0 ? r : vr_pwrite_full(f->fd, p, n, off, err);
+    int r = settle(f, err);
+    return r < 0 ? r : vr_pwrite_full(f->fd, p, n, f->size, err);
 }
 
 int stor_dir_file_append(struct stor_file *sf, const void *p, size_t n, struct vr_err *err)
@@ -194,11 +176,8 @@ int stor_dir_file_append(struct stor_file *sf, const void *p, size_t n, struct v
         set_size(f, f->size + n);
         return 0;
     }
-    /* Only when something was written: a truncation also gives back the space reserved behind the
-     * end. */
-    struct stat st;
-    f->torn = fstat(f->fd, &st) < 0 || (uint64_t)st.st_size != f->size;
-    (void)cut_torn(f, NULL);
+    (void)settle(f, NULL); /* an append that failed is forgotten, whichever it was */
+    note_torn(f);
     return r;
 }
 
@@ -252,9 +231,10 @@ int stor_dir_file_read(
     struct stor_file *sf, void *p, size_t n, uint64_t off, size_t *ret_n, struct vr_err *err)
 {
     struct dir_file *f = file_of(sf);
-    if (off >= f->size) {
+    int r = settle(f, err);
+    if (r < 0 || off >= f->size) {
         *ret_n = 0;
-        return 0;
+        return r;
     }
     if (n > f->size - off) {
         n = (size_t)(f->size - off);
@@ -264,19 +244,21 @@ int stor_dir_file_read(
         return stor_dir_read_upto(f->fd, p, n, off, ret_n, err);
     }
     look_ahead(f, off, n);
-    int r = direct_read(reader, p, n, off, err);
+    r = direct_read(reader, p, n, off, err);
     *ret_n = r < 0 ? 0 : n;
     return r;
 }
 
 int stor_dir_file_sync(struct stor_file *sf, struct vr_err *err)
 {
-    while (fdatasync(file_of(sf)->fd) < 0) {
+    struct dir_file *f = file_of(sf);
+    int r = settle(f, err);
+    while (r == 0 && fdatasync(f->fd) < 0) {
         if (errno != EINTR) {
-            return vr_fail_errno(err, VR_E_IO, "fdatasync");
+            r = vr_fail_errno(err, VR_E_IO, "fdatasync");
         }
     }
-    return 0;
+    return r;
 }
 
 int stor_dir_file_truncate(struct stor_file *sf, uint64_t size, struct vr_err *err)
@@ -284,6 +266,10 @@ int stor_dir_file_truncate(struct stor_file *sf, uint64_t size, struct vr_err *e
     struct dir_file *f = file_of(sf);
     if (size > INT64_MAX) {
         return vr_fail(err, VR_E_INVALID, "size %llu", (unsigned long long)size);
+    }
+    int r = settle(f, err);
+    if (r < 0) {
+        return r;
     }
     if (ftruncate(f->fd, (off_t)size) < 0) {
         return vr_fail_errno(err, VR_E_IO, "truncation to %llu", (unsigned long long)size);
@@ -336,11 +322,8 @@ uint64_t stor_dir_file_size(struct stor_file *sf)
 void stor_dir_file_close(struct stor_file *sf)
 {
     struct dir_file *f = file_of(sf);
+    direct_free(f->writer);
     direct_free(f->reader);
-    if (f->direct_fd >= 0) {
-        close(f->direct_fd);
-    }
     close(f->fd);
-    free(f->bounce);
     free(f);
 }

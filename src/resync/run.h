@@ -49,8 +49,11 @@ DEFINE_CLEANUP(struct run_writer *, run_writer_free)
  * 4 KiB boundary. */
 VR_MUST_CHECK int
 run_writer_add(struct run_writer *w, const struct run_record *rec, struct vr_err *err);
-/* Buffered records to the file, as a segment that may be a small one (not yet durable). */
+/* Buffered records to the file, as a segment that may be a small one: neither durable nor
+ * sure to get there. */
 VR_MUST_CHECK int run_writer_flush(struct run_writer *w, struct vr_err *err);
+/* All of it is in the file, and durable; before a run is used it must be this, or known to be whole
+ * in another way. */
 VR_MUST_CHECK int run_writer_sync(struct run_writer *w, struct vr_err *err);
 uint64_t run_writer_bytes(const struct run_writer *w); /* file bytes, buffered ones included */
 const char *run_writer_name(const struct run_writer *w);

@@ -204,12 +204,15 @@ def system_calls(e):
 
 
 def ring(test, e):
-    e.restart(VMREPLICA_BUFFERED='0')
-    e.fails('staging past the page cache, a write gives EIO', e.h2, WRITES, 'error=EIO:when=1', *e.runs())
     e.injector = RingInjector
     e.restart(LD_PRELOAD=os.path.join(test.build, 'tests', 'integration', 'uringfault.so'),
               URING_FAULTS=os.path.join(test.work, 'uringfaults'))
-    unready = e.lab.disks_of('h2')[0][0] + '.unready'
+    staging, unready = e.path('run-000001'), e.lab.disks_of('h2')[0][0] + '.unready'
+    # What is staged last is on its way when COMMIT comes.
+    e.retries('staging in the ring, a write gives EIO', e.h2, 'write', 'eio 1 once', staging)
+    e.retries('staging in the ring, writes give EIO', e.h2, 'write', 'eio 2 on', staging)
+    e.fails('staging in the ring, a write is lost', e.h2, 'write', 'lost 2 once', staging,
+            text='what was staged cannot be committed')
     e.blocks('redo raw in the ring, a write gives EIO', e.h2, 'write', 'eio 2 once', unready)
     e.blocks('redo raw in the ring, writes give EIO', e.h2, 'write', 'eio 1 on', unready)
     e.blocks('redo raw in the ring, a write is lost', e.h2, 'write', 'lost 2 once', unready, text='gives back other bytes')

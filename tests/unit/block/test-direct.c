@@ -422,7 +422,7 @@ static void test_log_appended_and_read(void **state)
     CHECK_OK(stor_dir_open(dir, false, NULL, &stor, &err), &err);
     CHECK_OK(stor_open(stor, "run", true, &f, &err), &err);
     append_both(f, &at, 512 * VR_KIB, 0);
-    append_both(f, &at, 1536 * VR_KIB, 16); /* memory that is not aligned, twice the bounce */
+    append_both(f, &at, 1536 * VR_KIB, 16); /* memory that is not aligned, */
     check_log(f, at, 100000);
     append_both(f, &at, 1000, 0); /* now in the middle of a page */
     append_both(f, &at, 256 * VR_KIB, 0);
@@ -473,6 +473,7 @@ static void test_append_that_fails_half_way_leaves_nothing(void **state)
         low.rlim_cur = at + more * 65536 + more * 100;
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
         int r = stor_file_append(f, model, VR_MIB, &err);
+        r = r == 0 ? stor_file_sync(f, &err) : r;
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
         assert_int_equal(r, -VR_E_IO);
         assert_int_equal(stor_file_size(f), at);
@@ -480,6 +481,46 @@ static void test_append_that_fails_half_way_leaves_nothing(void **state)
         check_log(f, at, 512 * VR_KIB);
     }
     stor_file_close(f);
+    stor_close(stor);
+}
+
+/* Posted: what comes after it may be in the file already when it fails. */
+static void test_a_lost_append_ends_the_file(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct stor *stor = NULL;
+    struct stor_file *f = NULL;
+    size_t at = 0;
+    int r = 0;
+    if (!has_direct) {
+        skip();
+    }
+    CHECK_OK(stor_dir_open(dir, false, NULL, &stor, &err), &err);
+    for (int how = 0; how < 3; how++) {
+        CHECK_OK(stor_open(stor, how == 0 ? "a" : how == 1 ? "b" : "c", true, &f, &err), &err);
+        at = 0;
+        append_both(f, &at, 512 * VR_KIB, 0);
+        plan(true, 2, -ENOSPC, false);
+        for (int i = 0; r == 0 && i < 2; i++) {
+            r = stor_file_append(f, model + at + i * 512 * VR_KIB, 512 * VR_KIB, &err);
+        }
+        if (r == 0) { /* whoever needs the bytes is told */
+            size_t n;
+            r = how == 0   ? stor_file_sync(f, &err)
+                : how == 1 ? stor_file_read(f, buf, 10, 0, &n, &err)
+                           : stor_file_append(f, model, 10, &err);
+        }
+        assert_int_equal(r, -VR_E_NOSPACE);
+        assert_int_equal(fault.injected, 1);
+        uring_fault = NULL;
+        r = 0;
+        at += 256 * VR_KIB; /* the first piece got there */
+        assert_int_equal(stor_file_size(f), at);
+        append_both(f, &at, 300 * VR_KIB, 0);
+        CHECK_OK(stor_file_sync(f, &err), &err); /* told once */
+        check_log(f, at, 512 * VR_KIB);
+        stor_file_close(f);
+    }
     stor_close(stor);
 }
 
@@ -525,6 +566,7 @@ int main(void)
                                        F(test_a_file_that_became_shorter),
                                        F(test_log_appended_and_read),
                                        F(test_log_read_in_strides),
-                                       F(test_append_that_fails_half_way_leaves_nothing)};
+                                       F(test_append_that_fails_half_way_leaves_nothing),
+                                       F(test_a_lost_append_ends_the_file)};
     return RUN(tests);
 }
