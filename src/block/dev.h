@@ -193,6 +193,13 @@ void block_children_hold(int fd);
  * know. */
 VR_MUST_CHECK int
 block_image_create(const char *path, const char *format, uint64_t size_bytes, struct vr_err *err);
+/* Gives an image another size: what is beyond the smaller of both is gone, or reads as zeroes.
+ * Repeating it changes nothing. The caller holds the image's lock. UNSUPPORTED: not an image whose
+ * size can be changed. */
+VR_MUST_CHECK int
+block_image_resize(const char *path, const char *format, uint64_t size_bytes, struct vr_err *err);
+/* Formats whose images can be given another size. */
+bool block_format_resizes(const char *format);
 /* Makes a format's own tables consistent again after a writer of the image died or met an error;
  * what a guest reads stays the same. The caller holds the image's lock. Nothing for formats that
  * have no check. */
@@ -230,3 +237,10 @@ VR_MUST_CHECK int block_rate_new(struct block_dev *take_next,
                                  uint64_t bytes_s,
                                  struct block_dev **ret_dev,
                                  struct vr_err *err);
+
+/* take_next (NULL: nothing) seen as a device of size_bytes, not less than its own: zeroes beyond
+ * its end. For reading only. */
+VR_MUST_CHECK int block_pad_new(struct block_dev *take_next,
+                                uint64_t size_bytes,
+                                struct block_dev **ret_dev,
+                                struct vr_err *err);

@@ -383,6 +383,64 @@ int block_image_create(const char *path,
     return 0;
 }
 
+bool block_format_resizes(const char *format)
+{
+    return strcmp(format, "raw") == 0 || strcmp(format, "qcow2") == 0;
+}
+
+static int resize_raw(const char *path, uint64_t size_bytes, struct vr_err *err)
+{
+    struct stat st;
+    _cleanup_(vr_closep) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot open it");
+    }
+    if (!S_ISREG(st.st_mode) || size_bytes > INT64_MAX) {
+        return vr_fail(err, VR_E_UNSUPPORTED, "it is not a file, or the size is out of range");
+    }
+    if (ftruncate(fd, (off_t)size_bytes) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot make it %llu bytes long",
+                             (unsigned long long)size_bytes);
+    }
+    return vr_fsync(fd, err);
+}
+
+/* QEMU's sizes are whole sectors, as those of the images it makes. */
+static int resize_by_qemu(const char *path, uint64_t size_bytes, struct vr_err *err)
+{
+    struct vr_buf b;
+    vr_buf_init(&b, 16384);
+    add_options(&b, path, "qcow2");
+    int r = vr_buf_check(&b, err);
+    _cleanup_(vr_freep) char *options = vr_buf_steal(&b);
+    vr_buf_deinit(&b);
+    if (r < 0 || !options) {
+        return r < 0 ? r : vr_fail_nomem(err);
+    }
+    char size[24];
+    snprintf(size, sizeof size, "%llu", (unsigned long long)vr_round_up(size_bytes, 512));
+    char name[] = "qemu-img", verb[] = "resize", quiet[] = "-q", shrink[] = "--shrink";
+    char image_opts[] = "--image-opts";
+    char *argv[] = {name, verb, quiet, shrink, image_opts, options, size, NULL};
+    int status;
+    r = run_qemu_img(argv, REPAIR_DEADLINE_MS, &status, err);
+    return r < 0 ? r : status == 0 ? 0 : vr_fail(err, VR_E_IO, "qemu-img failed");
+}
+
+int block_image_resize(const char *path,
+                       const char *format,
+                       uint64_t size_bytes,
+                       struct vr_err *err)
+{
+    if (!block_format_resizes(format)) {
+        return vr_fail(err, VR_E_UNSUPPORTED,
+                       "disk image '%s': images of format '%s' keep their size", path, format);
+    }
+    int r = strcmp(format, "raw") == 0 ? resize_raw(path, size_bytes, err)
+                                       : resize_by_qemu(path, size_bytes, err);
+    return vr_wrap(err, r, "cannot resize disk image '%s'", path);
+}
+
 /* qemu-img check: 0 nothing left to repair, 2 damage is left, 3 only leaks are left (space, no
  * harm), 63 the format has no check. */
 static int judge_check(int status, struct vr_err *err)

@@ -150,6 +150,13 @@ int stor_create_image(
     return r < 0 ? r : s->ops->create_image(s, name, format, size, err);
 }
 
+int stor_resize_image(
+    struct stor *s, const char *name, const char *format, uint64_t size, struct vr_err *err)
+{
+    int r = check_name(name, err);
+    return r < 0 ? r : s->ops->resize_image(s, name, format, size, err);
+}
+
 int stor_repair_image(struct stor *s, const char *name, const char *format, struct vr_err *err)
 {
     int r = check_name(name, err);

@@ -74,6 +74,9 @@ struct stor_ops {
     void (*unlock_image)(struct stor_lock *lock);
     int (*create_image)(
         struct stor *s, const char *name, const char *format, uint64_t size, struct vr_err *err);
+    /* block_image_resize. */
+    int (*resize_image)(
+        struct stor *s, const char *name, const char *format, uint64_t size, struct vr_err *err);
     /* block_image_repair. NULL: images cannot be damaged here. */
     int (*repair_image)(struct stor *s, const char *name, const char *format, struct vr_err *err);
     /* Size, mtime and ctime folded into one number: differs when somebody else wrote the image. 0:
@@ -135,6 +138,8 @@ VR_MUST_CHECK int stor_lock_image(struct stor *s,
 void stor_unlock_image(struct stor_lock *lock);
 DEFINE_CLEANUP(struct stor_lock *, stor_unlock_image)
 VR_MUST_CHECK int stor_create_image(
+    struct stor *s, const char *name, const char *format, uint64_t size, struct vr_err *err);
+VR_MUST_CHECK int stor_resize_image(
     struct stor *s, const char *name, const char *format, uint64_t size, struct vr_err *err);
 VR_MUST_CHECK int
 stor_repair_image(struct stor *s, const char *name, const char *format, struct vr_err *err);

@@ -254,6 +254,14 @@ static int dir_create_image(
     return r < 0 ? r : block_image_create(path, format, size, err);
 }
 
+static int dir_resize_image(
+    struct stor *s, const char *name, const char *format, uint64_t size, struct vr_err *err)
+{
+    char path[PATH_MAX];
+    int r = image_path(s, name, path, sizeof path, err);
+    return r < 0 ? r : block_image_resize(path, format, size, err);
+}
+
 static int
 dir_repair_image(struct stor *s, const char *name, const char *format, struct vr_err *err)
 {
@@ -324,6 +332,7 @@ static const struct stor_ops dir_ops = {
     .lock_image = dir_lock_image,
     .unlock_image = dir_unlock_image,
     .create_image = dir_create_image,
+    .resize_image = dir_resize_image,
     .repair_image = dir_repair_image,
     .image_stamp = dir_image_stamp,
     .close = dir_close,

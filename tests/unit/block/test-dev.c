@@ -144,6 +144,35 @@ static void test_rate_is_not_exceeded(void **state)
     CHECK_FAILS(block_rate_new(mem(4096), 0, &dev, &err), &err, VR_E_INVALID, "rate of 0");
 }
 
+/* Zeroes beyond the end of what is there, which may be nothing. */
+static void test_a_device_seen_as_larger(void **state)
+{
+    struct vr_err err;
+    struct block_extent e[4];
+    struct block_dev *base = mem(5000), *dev;
+    size_t n;
+    memset(buf, 0xff, sizeof buf);
+    CHECK_OK(block_write(base, buf, 5000, 0, &err), &err);
+    CHECK_OK(block_pad_new(base, 20000, &dev, &err), &err);
+    assert_int_equal(dev->size_bytes, 20000);
+    CHECK_OK(block_read(dev, buf, 20000, 0, &err), &err);
+    assert_int_equal(buf[4999], 0xff);
+    assert_int_equal(buf[5000] | buf[19999], 0);
+    CHECK_OK(block_extents(dev, 0, 20000, e, 4, &n, &err), &err);
+    assert_true(e[n - 1].off + e[n - 1].len <= 5000);
+    CHECK_OK(block_extents(dev, 5000, 15000, e, 4, &n, &err), &err);
+    assert_int_equal(n, 1);
+    assert_int_equal(e[0].kind, BLOCK_ZERO);
+    assert_int_equal(e[0].len, 15000);
+    CHECK_FAILS(block_write(dev, buf, 1, 0, &err), &err, VR_E_DENIED, "reading only");
+    block_close(dev);
+    CHECK_OK(block_pad_new(NULL, 4096, &dev, &err), &err);
+    memset(buf, 0xff, 4096);
+    CHECK_OK(block_read(dev, buf, 4096, 0, &err), &err);
+    assert_int_equal(buf[0] | buf[4095], 0);
+    block_close(dev);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_ranges_are_checked),
@@ -152,6 +181,7 @@ int main(void)
                                        T(test_fault_hits_the_nth_call_once),
                                        T(test_fault_persistent_and_outside_are_prefixed_once),
                                        T(test_long_io_is_split),
-                                       T(test_rate_is_not_exceeded)};
+                                       T(test_rate_is_not_exceeded),
+                                       T(test_a_device_seen_as_larger)};
     return RUN(tests);
 }

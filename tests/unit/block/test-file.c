@@ -172,6 +172,12 @@ static void test_create_raw(void **state)
     CHECK_OK(block_image_create(other, "raw", 3 * VR_MIB + 1, &err), &err);
     CHECK_FAILS(block_image_create(other, "raw", 1, &err), &err, VR_E_EXISTS, other);
     CHECK_FAILS(block_image_create(other, "floppy", 1, &err), &err, VR_E_INVALID, "floppy");
+    CHECK_FAILS(block_image_resize(other, "vdi", 1, &err), &err, VR_E_UNSUPPORTED,
+                "keep their size");
+    CHECK_FAILS(block_image_resize("/dev/null", "raw", 1, &err), &err, VR_E_UNSUPPORTED,
+                "not a file");
+    CHECK_OK(block_image_resize(other, "raw", 4096, &err), &err);
+    CHECK_OK(block_image_resize(other, "raw", 3 * VR_MIB + 1, &err), &err);
     CHECK_OK(block_image_open(other, "raw", 0, NULL, &dev, &err), &err);
     assert_int_equal(dev->size_bytes, 3 * VR_MIB + 1);
     assert_int_equal(kind_at(dev, 3 * VR_MIB), BLOCK_ZERO);
