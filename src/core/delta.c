@@ -8,7 +8,7 @@
  *   0                       the new generation
  *   BUSY                    the cycle was missed: disks are in use, or were written
  *   PEER, TIMEOUT, NOSPACE, others: tried again after minutes (cycle_failed)
- *   INVALID                 9: the disks' sizes
+ *   INVALID                 9: the replica's disks cannot follow
  *   LINEAGE, CORRUPT        8
  */
 #include <string.h>

@@ -70,6 +70,9 @@
       "the replica VM of a removed relationship was undefined, or became a VM like any other")     \
     X(REPLICA_STARTED, 29353, 3, "replica-started",                                                \
       "somebody started a replica VM that was not failed over: its disks change without us")       \
+    X(DISKS_FOLLOWED, 29354, 5, "disks-followed",                                                  \
+      "the replica's disks became others with the primary's; the text says which, and under what " \
+      "name the image of a removed one is kept")                                                   \
     X(WINDOW_ENDED, 29174, 6, "statistics-window",                                                 \
       "a window of statistics ended in which something was counted; the text has the numbers")     \
     X(STATS_RESET, 29331, 5, "statistics-reset",                                                   \

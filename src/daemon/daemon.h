@@ -55,6 +55,8 @@ struct tls_creds *daemon_creds(struct daemon *d);
 
 /* env.c: what core asks of the world. ctx is the daemon. */
 extern const struct core_env_ops daemon_env_ops;
+/* Of the images that are made here; NULL: as on the primary. */
+const char *daemon_image_format(const struct daemon *d);
 /* Log and history. vm NULL: of no VM. */
 void daemon_event(struct daemon *d,
                   enum core_event ev,

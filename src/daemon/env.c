@@ -238,6 +238,12 @@ static int env_peer_call(void *ctx,
  * A replica whose relationship was removed lies in the way. Its sidecar goes, its images stay: they
  * seed the new relationship, when that was asked for or is still to be said.
  */
+const char *daemon_image_format(const struct daemon *d)
+{
+    static const char *const formats[] = {[CONFIG_RAW] = "raw", [CONFIG_QCOW2] = "qcow2"};
+    return formats[d->config.replica_format];
+}
+
 static int clear_released(struct daemon *d,
                           const struct vr_rel *rel,
                           enum replica_images images,
@@ -283,8 +289,7 @@ static int make_replica(struct daemon *d,
         r = clear_released(d, rel, images, err);
     }
     if (r == 0) {
-        static const char *const formats[] = {[CONFIG_RAW] = "raw", [CONFIG_QCOW2] = "qcow2"};
-        r = replica_create(stor, rel, req, formats[d->config.replica_format], images, err);
+        r = replica_create(stor, rel, req, daemon_image_format(d), images, err);
     }
     stor_close(stor);
     return r;

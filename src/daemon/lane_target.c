@@ -42,6 +42,7 @@ struct session {
     struct vr_rel rel;
     struct replica_use *use;
     struct core_transfer_result result;
+    char followed[VR_TEXT_MAX]; /* how the committed disks differ from those before; "": not */
 };
 
 struct targets {
@@ -71,8 +72,12 @@ static void serve(void *arg)
 static void tell_end(void *arg)
 {
     struct session *s = arg;
-    core_on_target_end(s->ts->d->core, &s->rel.vm_id, s->rel.number, &s->result);
-    definitions_due(s->ts->d->definitions, &s->rel.vm_id);
+    struct daemon *d = s->ts->d;
+    core_on_target_end(d->core, &s->rel.vm_id, s->rel.number, &s->result);
+    if (s->followed[0]) {
+        daemon_event(d, CORE_EV_DISKS_FOLLOWED, &s->rel.vm_id, s->req.vm_name, "%s", s->followed);
+    }
+    definitions_due(d->definitions, &s->rel.vm_id);
 }
 
 /* --- a session's thread --- */
@@ -163,6 +168,7 @@ static int open_target(struct session *s, struct target **ret, struct vr_err *er
                               .open = s->req,
                               .reply = s->reply,
                               .staging_reserve_bytes = d->config.staging_reserve_bytes,
+                              .image_format = daemon_image_format(d),
                               .commit_gate = commit_gate,
                               .random = random_bytes,
                               .ctx = s};
@@ -212,6 +218,9 @@ static void run_open(struct session *s)
         s->result.result = committed ? 0 : r;
         s->result.report.instant_us = s->req.instant_us;
         s->result.report.consistency = s->req.consistency;
+        if (committed) {
+            snprintf(s->followed, sizeof s->followed, "%s", target_followed(t));
+        }
         if (committed && target_commit_stats(t)) {
             log_commit(s, target_commit_stats(t));
         }

@@ -19,6 +19,7 @@ struct entry {
     struct replica *replica;
     struct vr_vm images;
     struct vr_rel held; /* as the sidecar says; of before, while a writer is there */
+    char storage[VR_PATH_MAX];
     bool writer, committing;
     unsigned readers, users;
     uint64_t gate_since_ms; /* the commit waits for readers since; 0: not */
@@ -258,7 +259,8 @@ static int get_locked(struct replicas *rs,
         free(e);
         return r;
     }
-    replicas_vm(e->replica, rel->storage, &e->images);
+    snprintf(e->storage, sizeof e->storage, "%s", rel->storage);
+    replicas_vm(e->replica, e->storage, &e->images);
     e->held = *replica_rel(e->replica);
     e->next = rs->entries;
     rs->entries = e;
@@ -435,6 +437,7 @@ void replica_use_end(struct replica_use *use)
     struct entry *e = use->entry;
     pthread_mutex_lock(&rs->lock);
     if (use->writer) {
+        replicas_vm(e->replica, e->storage, &e->images); /* its disks may be others now */
         e->writer = e->committing = e->preempted = false;
         e->held = *replica_rel(e->replica);
         e->gate_since_ms = 0;

@@ -53,8 +53,8 @@
     X(MISSED_LONG, 21, CRITICAL, true, "missed-too-long", \
       "nothing could be sent for a day", "resynchronize, or wait for the automatic window") \
     X(GEOMETRY, 22, CRITICAL, true, "geometry", \
-      "the disks of source and replica differ in size or number", \
-      "make them equal, then resynchronize") \
+      "the replica's disks cannot follow the primary's", \
+      "do what the reason says, then resynchronize") \
     X(HINT_LOST, 23, CRITICAL, true, "changes-unknown", \
       "it is not known what changed on the source", "resynchronize") \
     X(SOURCE_MOVED_ON, 24, CRITICAL, true, "source-moved-on", \

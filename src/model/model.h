@@ -16,13 +16,14 @@
 #include "util/scope.h"
 #include "util/uuid.h"
 
-#define VR_NAME_MAX 128   /* a VM's or disk's name, with NUL */
-#define VR_HOST_MAX 256   /* a connection point "name[:port]", with NUL */
-#define VR_PATH_MAX 1024  /* a file's path, with NUL */
-#define VR_FORMAT_MAX 16  /* "raw", "qcow2" ... with NUL */
-#define VR_TEXT_MAX 256   /* a reason for a person, with NUL */
-#define VR_DISKS_MAX 16   /* disks of one VM */
-#define VR_HISTORY_MAX 32 /* generations a source remembers of a relationship */
+#define VR_NAME_MAX 128                /* a VM's or disk's name, with NUL */
+#define VR_HOST_MAX 256                /* a connection point "name[:port]", with NUL */
+#define VR_PATH_MAX 1024               /* a file's path, with NUL */
+#define VR_FORMAT_MAX 16               /* "raw", "qcow2" ... with NUL */
+#define VR_TEXT_MAX 256                /* a reason for a person, with NUL */
+#define VR_DISKS_MAX 16                /* disks of one VM */
+#define VR_DISK_BYTES_MAX (1ull << 50) /* of one disk */
+#define VR_HISTORY_MAX 32              /* generations a source remembers of a relationship */
 #define VR_PEER_PORT 8650
 #define VR_STAMP_BYTES 32
 

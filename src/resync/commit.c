@@ -8,7 +8,8 @@
  *   CHECK    all that is staged is read and checked once more, since after the intent nothing else
  *            can make the images whole again
  *   INTENT   the sidecar names the runs and the next generation        <- only forward from here
- *   HIDE     images lose their public names
+ *   HIDE     images lose their public names; those of removed disks get their last ones
+ *   RESIZE   images get the sizes of the next generation's disks, new disks get theirs
  *   REDO     staged blocks are written; repeating this gives the same images
  *   FLUSH    every disk
  *   READBACK what was written is read again and compared; a disk that lies never becomes a
@@ -25,6 +26,21 @@
 #include <string.h>
 
 #include "resync/commit_priv.h"
+#include "resync/geometry.h"
+#include "util/num.h"
+
+const struct vr_disk *commit_disk(const struct commit *c, uint32_t disk)
+{
+    uint32_t n;
+    return &sidecar_next_disks(&c->r->sc, &n)[disk];
+}
+
+uint32_t commit_ndisks(const struct commit *c)
+{
+    uint32_t n;
+    (void)sidecar_next_disks(&c->r->sc, &n);
+    return n;
+}
 
 static int commit_alloc(struct replica *r, struct commit **ret, struct vr_err *err)
 {
@@ -35,6 +51,14 @@ static int commit_alloc(struct replica *r, struct commit **ret, struct vr_err *e
     }
     c->r = r;
     c->base = r->sc.rel.generation;
+    c->follows = r->sc.nplan > 0;
+    c->sized = !c->follows;
+    for (uint32_t i = 0; i < commit_ndisks(c); i++) {
+        uint32_t from = replica_disk_of(r, commit_disk(c, i)->name);
+        c->base_bytes[i] = from == VR_DISKS_MAX ? 0
+                                                : VR_MIN(r->sc.vm.disks[from].size_bytes,
+                                                         commit_disk(c, i)->size_bytes);
+    }
     *ret = c;
     return 0;
 }
@@ -102,6 +126,9 @@ void commit_free(struct commit *c)
     run_writer_free(c->safety);
     stor_file_close(c->ballast);
     commit_close_disks(c);
+    for (size_t i = 0; i < VR_DISKS_MAX; i++) {
+        stor_unlock_image(c->made[i]);
+    }
     free(c->buf);
     free(c);
 }
@@ -136,16 +163,31 @@ void commit_close_disks(struct commit *c)
     }
 }
 
+/* Before RESIZE: what is there of it, which for a new disk is nothing. */
+static int open_unsized(struct commit *c, uint32_t disk, unsigned flags, struct vr_err *err)
+{
+    uint32_t from = replica_disk_of(c->r, commit_disk(c, disk)->name);
+    if (from == VR_DISKS_MAX) {
+        return 0;
+    }
+    int x = replica_open_disk(c->r, &c->r->sc.vm.disks[from], flags, &c->dev[disk], err);
+    if (x == 0) {
+        c->dev[disk]->size_bytes = c->base_bytes[disk];
+    }
+    return x;
+}
+
 int commit_open_disks(struct commit *c, unsigned block_flags, struct vr_err *err)
 {
-    if (c->r->sc.vm.ndisks > COMMIT_FEW_DISKS) { /* 16 MiB each: they share what these may have */
+    if (commit_ndisks(c) > COMMIT_FEW_DISKS) { /* 16 MiB each: they share what these may have */
         block_flags |= BLOCK_ONE_OF_MANY;
     }
-    for (uint32_t i = 0; i < c->r->sc.vm.ndisks; i++) {
+    for (uint32_t i = 0; i < commit_ndisks(c); i++) {
         if (c->dev[i]) {
             continue;
         }
-        int x = replica_open_disk(c->r, i, block_flags, &c->dev[i], err);
+        int x = c->sized ? replica_open_disk(c->r, commit_disk(c, i), block_flags, &c->dev[i], err)
+                         : open_unsized(c, i, block_flags, err);
         if (x < 0) {
             return x;
         }
@@ -158,8 +200,8 @@ static int
 next_chunk(struct commit *c, unsigned overlay_flags, struct walk_chunk *ret, struct vr_err *err)
 {
     if (!c->walk) {
-        int x = walk_new(c->r->stor, c->runs, c->nruns, &c->base.uuid, overlay_flags, &c->r->sc.vm,
-                         &c->walk, err);
+        int x = walk_new(c->r->stor, c->runs, c->nruns, &c->base.uuid, overlay_flags,
+                         commit_disk(c, 0), commit_ndisks(c), &c->walk, err);
         if (x < 0) {
             return x;
         }
@@ -248,41 +290,24 @@ static int do_intent(struct commit *c, struct vr_err *err)
     return x;
 }
 
-int replica_repair_images(struct replica *r, struct vr_err *err)
+/* The disks become those of the next generation, and the locks of their images with them. */
+static void adopt_plan(struct commit *c, struct sidecar *sc)
 {
-    vr_assert(r->locked);
-    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
-        char name[VR_NAME_MAX + 16];
-        const struct vr_disk *d = &r->sc.vm.disks[i];
-        replica_image_name(r, i, name, sizeof name);
-        int x = stor_repair_image(r->stor, name, d->format, err);
-        if (x < 0) {
-            return vr_wrap(err, x, "replica disk '%s'", d->name);
-        }
+    struct stor_lock *locks[VR_DISKS_MAX] = {NULL};
+    for (uint32_t i = 0; i < sc->nplan; i++) {
+        uint32_t from = replica_disk_of(c->r, sc->plan[i].name);
+        locks[i] = from == VR_DISKS_MAX ? TAKE_PTR(c->made[i]) : TAKE_PTR(c->r->locks[from]);
     }
-    return 0;
-}
-
-static int do_hide(struct commit *c, struct vr_err *err)
-{
-    int x = c->nruns ? replica_hide_images(c->r, err) : 0;
-    /* Who wrote before us died, or met an error: a format's tables may be in between. After a
-     * failed flush a qcow2 can have clusters in use that count as free. */
-    if (x == 0 && c->resumed && c->nruns) {
-        x = replica_repair_images(c->r, err);
-    }
-    if (x == 0) {
-        x = commit_open_disks(c, BLOCK_DIRECT, err);
-    }
-    if (x == 0) {
-        c->stage = REDO;
-    }
-    return x;
+    replica_swap_locks(c->r, locks);
+    sc->vm.ndisks = sc->nplan;
+    memcpy(sc->vm.disks, sc->plan, sizeof sc->vm.disks);
+    sc->nplan = 0;
 }
 
 static int do_done(struct commit *c, struct vr_err *err)
 {
     struct sidecar sc = c->r->sc;
+    vr_assert(c->sized);
     commit_close_disks(c); /* a format writes its own metadata when it is closed */
     sc.rel.generation = c->next;
     sc.role = REPLICA_ROLE_REPLICA;
@@ -294,6 +319,9 @@ static int do_done(struct commit *c, struct vr_err *err)
     memcpy(sc.definition, sc.next_definition, sizeof sc.definition);
     sc.next_definition[0] = '\0';
     memset(sc.stamp, 0, sizeof sc.stamp);
+    if (sc.nplan) {
+        adopt_plan(c, &sc);
+    }
     int x = sidecar_write(c->r->stor, &sc, err);
     if (x == 0) {
         c->r->sc = sc;
@@ -357,7 +385,8 @@ int commit_step(struct commit *c, uint64_t now_us, bool *ret_done, struct vr_err
         [SYNC] = do_sync,
         [CHECK] = do_check,
         [INTENT] = do_intent,
-        [HIDE] = do_hide,
+        [HIDE] = commit_do_hide,
+        [RESIZE] = commit_do_resize,
         [REDO] = commit_do_redo,
         [FLUSH] = commit_do_flush,
         [READBACK] = commit_do_readback,

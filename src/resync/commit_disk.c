@@ -58,7 +58,7 @@ redo_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s, stru
     if (s->state == LEAF_ZERO) {
         return zero_later(c, disk, s, err);
     }
-    int x = commit_release_ballast(c, s->len, err);
+    int x = commit_needs_ballast(c, disk, s) ? commit_release_ballast(c, s->len, err) : 0;
     c->stats.writes++;
     return x < 0 ? x : block_write(c->dev[disk], s->data, s->len, s->off, err);
 }
@@ -86,10 +86,10 @@ int commit_do_redo(struct commit *c, struct vr_err *err)
  * what is read directly needs no empty cache. */
 int commit_do_flush(struct commit *c, struct vr_err *err)
 {
-    for (uint32_t i = 0; i < c->r->sc.vm.ndisks; i++) {
+    for (uint32_t i = 0; i < commit_ndisks(c); i++) {
         int x = block_flush(c->dev[i], err);
         if (x < 0) {
-            return vr_wrap(err, x, "replica disk '%s'", c->r->sc.vm.disks[i].name);
+            return vr_wrap(err, x, "replica disk '%s'", commit_disk(c, i)->name);
         }
         if (c->written[i] && !(c->dev[i]->flags & BLOCK_DIRECT)) {
             block_drop_cache(c->dev[i]);
@@ -238,7 +238,7 @@ static int compare_span(struct commit *c, const struct span *s, struct vr_err *e
                            "replica disk '%s' gives back other bytes than were written in %u bytes "
                            "at %llu: replace the device; the commit is repeated when the daemon "
                            "starts",
-                           c->r->sc.vm.disks[s->disk].name, (unsigned)n,
+                           commit_disk(c, s->disk)->name, (unsigned)n,
                            (unsigned long long)(s->off + at));
         }
     }
@@ -253,7 +253,7 @@ static int open_readback(struct commit *c, struct vr_err *err)
         return vr_fail_nomem(err);
     }
     return walk_new(c->r->stor, c->runs, c->nruns, &c->base.uuid, OVERLAY_STRICT | OVERLAY_INDEX,
-                    &c->r->sc.vm, &c->readback->walk, err);
+                    commit_disk(c, 0), commit_ndisks(c), &c->readback->walk, err);
 }
 
 int commit_do_readback(struct commit *c, struct vr_err *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside the commit only: commit.c (the stages and their order), commit_reserve.c (RESERVE),
- * commit_disk.c (REDO, FLUSH, READBACK). */
+ * commit_resize.c (HIDE, RESIZE), commit_disk.c (REDO, FLUSH, READBACK). Disks are numbered as the
+ * next generation's. */
 #pragma once
 #include "resync/lane.h"
 #include "resync/replica_priv.h"
@@ -12,6 +13,7 @@ enum stage {
     CHECK,
     INTENT,
     HIDE,
+    RESIZE,
     REDO,
     FLUSH,
     READBACK,
@@ -31,6 +33,8 @@ struct commit {
     struct replica *r;
     enum stage stage;
     bool begun, keep_old, resumed;
+    bool follows; /* the disks are not those of the generation before */
+    bool sized;   /* the images are what the next generation's disks are */
     struct vr_generation next, base;
     struct run_name runs[RUNS_MAX];
     size_t nruns;
@@ -41,7 +45,9 @@ struct commit {
     uint8_t consistency;
     struct walk *walk;
     struct run_writer *safety;
-    struct block_dev *dev[VR_DISKS_MAX];
+    struct block_dev *dev[VR_DISKS_MAX];     /* NULL until RESIZE: of a disk that is new */
+    struct stor_lock *made[VR_DISKS_MAX];    /* of images made for new disks */
+    uint64_t base_bytes[VR_DISKS_MAX];       /* what the image has of it before RESIZE */
     struct block_extent known[VR_DISKS_MAX]; /* around the last hole asked for; len 0: none */
     struct stor_file *ballast;
     uint64_t need[VR_DISKS_MAX]; /* bytes to write on formats that grow */
@@ -68,6 +74,8 @@ typedef int (*stretch_fn)(struct commit *c,
  * the walk is over. */
 VR_MUST_CHECK int
 commit_walk_some(struct commit *c, unsigned overlay_flags, stretch_fn fn, struct vr_err *err);
+const struct vr_disk *commit_disk(const struct commit *c, uint32_t disk);
+uint32_t commit_ndisks(const struct commit *c);
 VR_MUST_CHECK int commit_open_disks(struct commit *c, unsigned block_flags, struct vr_err *err);
 void commit_close_disks(struct commit *c);
 
@@ -77,6 +85,13 @@ void commit_close_disks(struct commit *c);
 VR_MUST_CHECK int commit_do_reserve(struct commit *c, struct vr_err *err);
 /* Gives space back that `bytes` more written ones no longer need; UINT64_MAX: all of it. */
 VR_MUST_CHECK int commit_release_ballast(struct commit *c, uint64_t bytes, struct vr_err *err);
+
+/* Does the stretch's space come from the ballast? */
+bool commit_needs_ballast(const struct commit *c, uint16_t disk, const struct walk_stretch *s);
+
+/* --- commit_resize.c --- */
+VR_MUST_CHECK int commit_do_hide(struct commit *c, struct vr_err *err);
+VR_MUST_CHECK int commit_do_resize(struct commit *c, struct vr_err *err);
 
 /* --- commit_disk.c --- */
 VR_MUST_CHECK int commit_do_redo(struct commit *c, struct vr_err *err);

@@ -13,7 +13,12 @@
 
 static bool is_raw(const struct commit *c, uint16_t disk)
 {
-    return strcmp(c->r->sc.vm.disks[disk].format, "raw") == 0;
+    return strcmp(commit_disk(c, disk)->format, "raw") == 0;
+}
+
+bool commit_needs_ballast(const struct commit *c, uint16_t disk, const struct walk_stretch *s)
+{
+    return !is_raw(c, disk) || s->off + s->len > c->base_bytes[disk];
 }
 
 static int
@@ -35,8 +40,9 @@ save_old(struct commit *c, uint16_t disk, const struct walk_stretch *s, struct v
             return x;
         }
     }
-    int x = block_read(c->dev[disk], c->buf, s->len, s->off, err);
-    struct run_record rec = {RUN_DATA, disk, s->off, s->len, c->buf};
+    uint32_t len = (uint32_t)VR_MIN((uint64_t)s->len, c->base_bytes[disk] - s->off);
+    int x = block_read(c->dev[disk], c->buf, len, s->off, err);
+    struct run_record rec = {RUN_DATA, disk, s->off, len, c->buf};
     return x < 0 ? x : run_writer_add(c->safety, &rec, err);
 }
 
@@ -67,7 +73,7 @@ reserve_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s, s
     if (s->state == LEAF_REVERT) {
         return 0;
     }
-    if (c->keep_old) {
+    if (c->keep_old && s->off < c->base_bytes[disk]) {
         int x = save_old(c, disk, s, err);
         if (x < 0) {
             return x;
@@ -76,11 +82,27 @@ reserve_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s, s
     if (s->state != LEAF_DATA) {
         return 0;
     }
-    if (is_raw(c, disk)) {
+    if (!commit_needs_ballast(c, disk, s)) {
         return reserve_raw(c, disk, s, err);
     }
-    c->need[disk] += vr_round_up(s->len, DIGEST_MID); /* a format allocates clusters */
+    /* A format allocates clusters; where a raw image has to grow there is nothing to take yet. */
+    c->need[disk] += vr_round_up(s->len, DIGEST_MID);
     return 0;
+}
+
+/* A file system has a largest file. */
+static int try_sizes(struct commit *c, struct vr_err *err)
+{
+    int x = 0;
+    for (uint32_t i = 0; x == 0 && i < commit_ndisks(c); i++) {
+        const struct vr_disk *d = commit_disk(c, i);
+        if (is_raw(c, (uint16_t)i) && d->size_bytes > c->base_bytes[i]) {
+            x = stor_file_truncate(c->ballast, d->size_bytes, err);
+            x = vr_wrap(err, x, "disk '%s' of %llu bytes", d->name,
+                        (unsigned long long)d->size_bytes);
+        }
+    }
+    return x < 0 ? x : stor_file_truncate(c->ballast, 0, err);
 }
 
 /* Formats that allocate while they are written cannot reserve: space is held in a file and given
@@ -88,14 +110,15 @@ reserve_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s, s
 static int take_ballast(struct commit *c, struct vr_err *err)
 {
     uint64_t need = 0;
-    for (uint32_t i = 0; i < c->r->sc.vm.ndisks; i++) {
-        need += c->need[i] ? VR_MIN(c->need[i], c->r->sc.vm.disks[i].size_bytes) + 4 * VR_MIB : 0;
+    for (uint32_t i = 0; i < commit_ndisks(c); i++) {
+        need += c->need[i] ? VR_MIN(c->need[i], commit_disk(c, i)->size_bytes) + 4 * VR_MIB : 0;
     }
-    if (need == 0) {
+    if (need == 0 && !c->follows) {
         return 0;
     }
     int x = stor_open(c->r->stor, BALLAST_NAME, true, &c->ballast, err);
-    if (x == 0) {
+    x = x < 0 || !c->follows ? x : try_sizes(c, err);
+    if (x == 0 && need) {
         x = stor_file_reserve(c->ballast, need, err);
     }
     c->ballast_bytes = need;

@@ -405,7 +405,8 @@ static int open_disk(struct importer *i, bool source, unsigned flags, struct vr_
                     (unsigned long long)d->size_bytes);
     }
     if (r == 0) {
-        r = replica_open_disk(i->p.replica, i->disk, flags, &i->to, err);
+        r = replica_open_disk(i->p.replica, &i->p.replica->sc.vm.disks[i->disk], flags, &i->to,
+                              err);
     }
     if (r == 0) {
         i->to_walk = (struct span_walk){.dev = i->to};

@@ -98,6 +98,7 @@ struct target_params {
     struct vr_peer_request open;    /* as received; op OPEN */
     struct vr_peer_reply reply;     /* nonce is filled by target_new; sent as the first frame */
     uint64_t staging_reserve_bytes; /* free space to leave */
+    const char *image_format;       /* of the images of new disks; NULL: as on the primary */
     /* May the commit begin now (nobody reads the replica's disks)? NULL: always. */
     bool (*commit_gate)(void *ctx);
     void (*random)(void *ctx, void *p, size_t n);
@@ -122,6 +123,8 @@ struct target_staging {
     uint64_t bytes, limit_bytes;
 };
 struct target_staging target_staging(const struct target *t);
+/* How the committed disks differ from those before, in words; "": they do not. Borrowed. */
+const char *target_followed(const struct target *t);
 /* NULL before COMMIT came. Borrowed. */
 const struct commit_stats *target_commit_stats(const struct target *t);
 /* What the replica holds now; *ret_committed: this session's generation was committed. */

@@ -4,47 +4,69 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "resync/replica_priv.h"
+#include "resync/geometry.h"
 #include "util/num.h"
 #include "util/vtime.h"
 
-static const char *hidden_name(const struct replica *r, uint32_t disk, char *buf, size_t cap)
+const char *replica_hidden_name(const struct vr_disk *d, char *buf, size_t cap)
 {
-    snprintf(buf, cap, "%s%s", r->sc.vm.disks[disk].path, HIDDEN_SUFFIX);
+    snprintf(buf, cap, "%s%s", d->path, HIDDEN_SUFFIX);
     return buf;
 }
 
-bool replica_is_hidden(struct replica *r, uint32_t disk)
+bool replica_is_hidden(struct replica *r, const struct vr_disk *d)
 {
     char name[VR_NAME_MAX + 16];
-    return !stor_exists(r->stor, r->sc.vm.disks[disk].path) &&
-           stor_exists(r->stor, hidden_name(r, disk, name, sizeof name));
+    return !stor_exists(r->stor, d->path) &&
+           stor_exists(r->stor, replica_hidden_name(d, name, sizeof name));
 }
 
-const char *replica_image_name(struct replica *r, uint32_t disk, char *buf, size_t cap)
+const char *replica_image_name(struct replica *r, const struct vr_disk *d, char *buf, size_t cap)
 {
-    if (replica_is_hidden(r, disk)) {
-        return hidden_name(r, disk, buf, cap);
+    if (replica_is_hidden(r, d)) {
+        return replica_hidden_name(d, buf, cap);
     }
-    snprintf(buf, cap, "%s", r->sc.vm.disks[disk].path);
+    snprintf(buf, cap, "%s", d->path);
     return buf;
+}
+
+/* The image of a disk that is no more: 1 renamed, 0 it was before. */
+static int retire(struct replica *r, const struct vr_disk *d, struct vr_err *err)
+{
+    char now[VR_NAME_MAX + 16], last[VR_NAME_MAX + 32];
+    replica_image_name(r, d, now, sizeof now);
+    if (!stor_exists(r->stor, now)) {
+        return 0;
+    }
+    int x = stor_rename(r->stor, now, replica_removed_name(r, d, last, sizeof last), err);
+    return x < 0 ? x : 1;
+}
+
+/* 1: it has another name now. */
+static int rename_image(struct replica *r, const struct vr_disk *d, bool hide, struct vr_err *err)
+{
+    char hidden[VR_NAME_MAX + 16];
+    if (hide && !replica_keeps(r, d)) {
+        return retire(r, d, err);
+    }
+    if (replica_is_hidden(r, d) == hide) {
+        return 0;
+    }
+    replica_hidden_name(d, hidden, sizeof hidden);
+    int x = stor_rename(r->stor, hide ? d->path : hidden, hide ? hidden : d->path, err);
+    return x < 0 ? x : 1;
 }
 
 static int rename_images(struct replica *r, bool hide, struct vr_err *err)
 {
     bool any = false;
     for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
-        if (replica_is_hidden(r, i) == hide) {
-            continue;
-        }
-        char hidden[VR_NAME_MAX + 16];
-        const char *shown = r->sc.vm.disks[i].path;
-        hidden_name(r, i, hidden, sizeof hidden);
-        int x = stor_rename(r->stor, hide ? shown : hidden, hide ? hidden : shown, err);
+        const struct vr_disk *d = &r->sc.vm.disks[i];
+        int x = rename_image(r, d, hide, err);
         if (x < 0) {
-            return vr_wrap(err, x, "image '%s'", shown);
+            return vr_wrap(err, x, "image '%s'", d->path);
         }
-        any = true;
+        any = any || x > 0;
     }
     /* Hidden already is not hidden durably: an earlier sync may have failed. */
     return any || hide ? stor_sync_dir(r->stor, err) : 0;
@@ -64,7 +86,7 @@ int replica_record_stamps(struct replica *r, struct vr_err *err)
 {
     for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
         char name[VR_NAME_MAX + 16];
-        replica_image_name(r, i, name, sizeof name);
+        replica_image_name(r, &r->sc.vm.disks[i], name, sizeof name);
         int x = stor_image_stamp(r->stor, name, &r->sc.stamp[i], err);
         if (x < 0) {
             return x;
@@ -73,12 +95,14 @@ int replica_record_stamps(struct replica *r, struct vr_err *err)
     return sidecar_write(r->stor, &r->sc, err);
 }
 
-int replica_open_disk(
-    struct replica *r, uint32_t disk, unsigned flags, struct block_dev **ret, struct vr_err *err)
+int replica_open_disk(struct replica *r,
+                      const struct vr_disk *d,
+                      unsigned flags,
+                      struct block_dev **ret,
+                      struct vr_err *err)
 {
     char name[VR_NAME_MAX + 16];
-    const struct vr_disk *d = &r->sc.vm.disks[disk];
-    replica_image_name(r, disk, name, sizeof name);
+    replica_image_name(r, d, name, sizeof name);
     _cleanup_(block_closep) struct block_dev *dev = NULL;
     int x = stor_open_image(r->stor, name, d->format, flags, &dev, err);
     if (x < 0) {
@@ -117,16 +141,10 @@ static int plan_sidecar(const struct vr_rel *rel,
     snprintf(sc->vm.name, sizeof sc->vm.name, "%s", req->vm_name);
     sc->vm.ndisks = req->ndisks;
     for (uint32_t i = 0; i < req->ndisks; i++) {
-        struct vr_disk *d = &sc->vm.disks[i];
-        *d = req->disks[i];
-        const char *form = format_override ? format_override : req->disks[i].format;
-        snprintf(d->format, sizeof d->format, "%s", form);
-        if (!vr_name_ok(d->name) || strlen(d->name) + 20 > VR_NAME_MAX ||
-            !block_format_known(d->format) || d->size_bytes == 0) {
-            return vr_fail(err, VR_E_INVALID, "disk %u: name, format or size cannot be used here",
-                           (unsigned)i);
+        int x = replica_name_disk(&req->disks[i], format_override, &sc->vm.disks[i], err);
+        if (x < 0) {
+            return x;
         }
-        snprintf(d->path, sizeof d->path, "%s.%s", req->disks[i].name, form);
     }
     return 0;
 }
@@ -139,7 +157,7 @@ static int make_images(struct replica *r, enum replica_images images, struct vr_
         bool there = stor_exists(r->stor, d->path);
         if (images == REPLICA_IMAGES_SEEDED) {
             _cleanup_(block_closep) struct block_dev *dev = NULL;
-            int x = replica_open_disk(r, i, BLOCK_READ_ONLY, &dev, err);
+            int x = replica_open_disk(r, d, BLOCK_READ_ONLY, &dev, err);
             if (x < 0) {
                 return vr_wrap(err, x, "seeded replica needs '%s' in its directory", d->path);
             }
@@ -151,7 +169,7 @@ static int make_images(struct replica *r, enum replica_images images, struct vr_
                            "compare with it, or remove it",
                            d->path);
         }
-        hidden_name(r, i, name, sizeof name);
+        replica_hidden_name(d, name, sizeof name);
         int x = stor_unlink(r->stor, name, err); /* of an enable that did not finish */
         if (there) {
             r->sc.own_images = false;
@@ -259,6 +277,13 @@ void replica_close(struct replica *r)
     free(r);
 }
 
+/* Images that are made when they are needed, and one whose disk a begun commit removes. */
+static bool may_be_missing(const struct replica *r, const struct vr_disk *d)
+{
+    bool blank = r->sc.own_images && vr_uuid_is_nil(&r->sc.rel.generation.uuid);
+    return blank || (r->sc.intent && !replica_keeps(r, d));
+}
+
 int replica_lock(struct replica *r, struct vr_err *err)
 {
     if (r->locked) {
@@ -267,7 +292,10 @@ int replica_lock(struct replica *r, struct vr_err *err)
     r->locked = true; /* replica_unlock frees what was taken when one fails */
     for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
         char name[VR_NAME_MAX + 16];
-        replica_image_name(r, i, name, sizeof name);
+        replica_image_name(r, &r->sc.vm.disks[i], name, sizeof name);
+        if (may_be_missing(r, &r->sc.vm.disks[i]) && !stor_exists(r->stor, name)) {
+            continue;
+        }
         int x = stor_lock_image(r->stor, name, IMAGE_LOCK_EXCLUSIVE, &r->locks[i], err);
         if (x < 0) {
             replica_unlock(r);
@@ -277,12 +305,18 @@ int replica_lock(struct replica *r, struct vr_err *err)
     return 0;
 }
 
+void replica_swap_locks(struct replica *r, struct stor_lock *const take_locks[VR_DISKS_MAX])
+{
+    for (uint32_t i = 0; i < VR_DISKS_MAX; i++) {
+        stor_unlock_image(r->locks[i]);
+        r->locks[i] = take_locks[i];
+    }
+}
+
 void replica_unlock(struct replica *r)
 {
-    for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
-        stor_unlock_image(r->locks[i]);
-        r->locks[i] = NULL;
-    }
+    static struct stor_lock *const none[VR_DISKS_MAX];
+    replica_swap_locks(r, none);
     r->locked = false;
 }
 
@@ -336,32 +370,6 @@ bool replica_changed_alone(struct replica *r)
 }
 
 /* --- may a transfer run here? --- */
-
-static int
-check_geometry(const struct replica *r, const struct vr_peer_request *req, struct vr_err *err)
-{
-    if (req->ndisks != r->sc.vm.ndisks) {
-        return vr_fail(err, VR_E_INVALID,
-                       "the primary sends %u disks, the replica has %u: "
-                       "disable and enable the VM",
-                       (unsigned)req->ndisks, (unsigned)r->sc.vm.ndisks);
-    }
-    for (uint32_t i = 0; i < req->ndisks; i++) {
-        const struct vr_disk *theirs = &req->disks[i], *ours = &r->sc.vm.disks[i];
-        if (strcmp(theirs->name, ours->name) != 0) {
-            return vr_fail(err, VR_E_INVALID, "disk %u is '%.60s' on the primary and '%.60s' here",
-                           (unsigned)i, theirs->name, ours->name);
-        }
-        if (theirs->size_bytes != ours->size_bytes) {
-            return vr_fail(err, VR_E_INVALID,
-                           "disk '%.60s' has %llu bytes on the primary and %llu here: make the "
-                           "sizes equal, or disable and enable the VM",
-                           ours->name, (unsigned long long)theirs->size_bytes,
-                           (unsigned long long)ours->size_bytes);
-        }
-    }
-    return 0;
-}
 
 static bool in_history(const struct vr_peer_request *req, const struct vr_uuid *u)
 {
@@ -424,7 +432,7 @@ int replica_check_seeds(struct replica *r, struct vr_err *err)
                            d->path);
         }
         _cleanup_(block_closep) struct block_dev *dev = NULL;
-        int x = replica_open_disk(r, i, BLOCK_READ_ONLY, &dev, err);
+        int x = replica_open_disk(r, d, BLOCK_READ_ONLY, &dev, err);
         if (x < 0) {
             return x;
         }
@@ -457,7 +465,8 @@ int replica_take_seeds(struct replica *r, struct vr_err *err)
     for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
         char name[VR_NAME_MAX + 16];
         int x = stor_exists(r->stor, r->sc.vm.disks[i].path)
-                    ? stor_unlink(r->stor, hidden_name(r, i, name, sizeof name), err)
+                    ? stor_unlink(r->stor,
+                                  replica_hidden_name(&r->sc.vm.disks[i], name, sizeof name), err)
                     : 0;
         if (x < 0) {
             return x;
@@ -477,6 +486,17 @@ int replica_check_found(const struct replica *r, struct vr_err *err)
                    "relationship, move them away and create it again");
 }
 
+/* An image whose disk the primary has no more need not be there. */
+static bool is_asked_for(const struct vr_peer_request *req, const struct vr_disk *d)
+{
+    for (uint32_t i = 0; i < req->ndisks; i++) {
+        if (strcmp(req->disks[i].name, d->name) == 0) {
+            return true;
+        }
+    }
+    return req->op == VR_PEER_ADOPT;
+}
+
 int replica_check(struct replica *r,
                   const struct vr_peer_request *req,
                   struct vr_peer_reply *reply,
@@ -492,7 +512,7 @@ int replica_check(struct replica *r,
         return vr_fail(err, VR_E_STATE, "the replica's relationship was removed");
     }
     /* ADOPT only asks which generation is here. */
-    int x = req->op == VR_PEER_ADOPT ? 0 : check_geometry(r, req, err);
+    int x = req->op == VR_PEER_ADOPT ? 0 : replica_check_disks(r, req, err);
     if (x == 0) {
         x = check_lineage(r, req, reply, err);
     }
@@ -505,7 +525,9 @@ int replica_check(struct replica *r,
     }
     for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
         char name[VR_NAME_MAX + 16];
-        if (!stor_exists(r->stor, replica_image_name(r, i, name, sizeof name))) {
+        const struct vr_disk *d = &r->sc.vm.disks[i];
+        if (is_asked_for(req, d) && !may_be_missing(r, d) &&
+            !stor_exists(r->stor, replica_image_name(r, d, name, sizeof name))) {
             return vr_fail(err, VR_E_NOT_FOUND, "the replica's image '%s' is missing", name);
         }
     }
@@ -540,6 +562,7 @@ int replica_promote(struct replica *r, struct vr_generation *ret, struct vr_err 
         return x;
     }
     next.role = REPLICA_ROLE_PROMOTED;
+    next.nplan = 0;
     next.promoted_us = vr_wall_us();
     next.rel.generation.parent = r->sc.rel.generation.uuid;
     next.rel.generation.uuid = vr_uuid_new();

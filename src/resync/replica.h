@@ -77,8 +77,9 @@ VR_MUST_CHECK int replica_take_seeds(struct replica *r, struct vr_err *err);
  * May this request's transfer run on this replica? Fills reply (generation, staged, free,
  * proposed_done, changed_alone). LINEAGE: the replica's generation is none the source remembers,
  * its epoch is newer, or it was promoted (req->force overrides all but a promoted one that is in
- * use). INVALID: disks of different number, name or size. STATE: relationship released, INITIAL
- * onto a replica that holds a generation, or anything but SEEDED onto images that were kept.
+ * use). INVALID, EXISTS: the replica's disks cannot follow the primary's. STATE: relationship
+ * released, INITIAL onto a replica that holds a generation, anything but SEEDED onto images that
+ * were kept, or a verify of other disks.
  */
 VR_MUST_CHECK int replica_check(struct replica *r,
                                 const struct vr_peer_request *req,

@@ -12,26 +12,34 @@ struct replica {
     bool locked;
 };
 
-#define HIDDEN_SUFFIX ".unready" /* an image nobody may start: see INV-3 */
+#define REMOVED_INFIX ".removed-" /* the image of a disk that the primary has no more */
+#define HIDDEN_SUFFIX ".unready"  /* an image nobody may start: see INV-3 */
 #define BALLAST_NAME "ballast"
 #define RUN_PREFIX "run-"
 #define SEALED_PREFIX "sealed-" /* a run that was to be synced for a commit: never resumed from */
 
+const char *replica_hidden_name(const struct vr_disk *d, char *buf, size_t cap);
 /* Is this disk's image out of reach under its hidden name? */
-bool replica_is_hidden(struct replica *r, uint32_t disk);
+bool replica_is_hidden(struct replica *r, const struct vr_disk *d);
 /* The name it has now, into buf. */
-const char *replica_image_name(struct replica *r, uint32_t disk, char *buf, size_t cap);
+const char *replica_image_name(struct replica *r, const struct vr_disk *d, char *buf, size_t cap);
+/* The locks of the present disks, in their order, in the place of those that are held. */
+void replica_swap_locks(struct replica *r, struct stor_lock *const take_locks[VR_DISKS_MAX]);
 /* STATE: there are images that were there before the relationship, and nobody asked for them. */
 VR_MUST_CHECK int replica_check_found(const struct replica *r, struct vr_err *err);
-/* Gives every image its hidden, or its public, name. Durable on return. */
+/* Gives every image its hidden, or its public, name; hidden, one whose disk the next generation has
+ * no more gets its last name. Durable on return. */
 VR_MUST_CHECK int replica_hide_images(struct replica *r, struct vr_err *err);
 VR_MUST_CHECK int replica_show_images(struct replica *r, struct vr_err *err);
 /* The formats' own tables, where a writer may have died. Contents stay; the lock is held. */
 VR_MUST_CHECK int replica_repair_images(struct replica *r, struct vr_err *err);
 /* Stamps of all images into the sidecar, which is written. */
 VR_MUST_CHECK int replica_record_stamps(struct replica *r, struct vr_err *err);
-VR_MUST_CHECK int replica_open_disk(
-    struct replica *r, uint32_t disk, unsigned flags, struct block_dev **ret, struct vr_err *err);
+VR_MUST_CHECK int replica_open_disk(struct replica *r,
+                                    const struct vr_disk *d,
+                                    unsigned flags,
+                                    struct block_dev **ret,
+                                    struct vr_err *err);
 /* --- definition.c --- */
 /* The NVRAM that came with the generation gets the name under which the replica VM uses it. */
 VR_MUST_CHECK int replica_show_nvram(struct replica *r, struct vr_err *err);

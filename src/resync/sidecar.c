@@ -22,6 +22,29 @@ static json_t *disks_json(const struct sidecar *s)
     return disks;
 }
 
+/* A sidecar without a plan is one of version 1. */
+static int put_plan(const struct sidecar *s, json_t *root, struct vr_err *err)
+{
+    json_t *disks = s->nplan ? json_array() : NULL;
+    for (uint32_t i = 0; i < s->nplan; i++) {
+        const struct vr_disk *d = &s->plan[i];
+        json_array_append_new(disks,
+                              json_pack("{s:s, s:s, s:s, s:I}", "name", d->name, "file", d->path,
+                                        "format", d->format, "size", (json_int_t)d->size_bytes));
+    }
+    if (s->nplan &&
+        (json_array_size(disks) != s->nplan || json_object_set_new(root, "plan", disks) < 0)) {
+        return vr_fail_nomem(err);
+    }
+    return 0;
+}
+
+const struct vr_disk *sidecar_next_disks(const struct sidecar *s, uint32_t *ret_n)
+{
+    *ret_n = s->nplan ? s->nplan : s->vm.ndisks;
+    return s->nplan ? s->plan : s->vm.disks;
+}
+
 static json_t *intent_json(const struct sidecar *s)
 {
     if (!s->intent) {
@@ -42,32 +65,37 @@ int sidecar_write(struct stor *stor, const struct sidecar *s, struct vr_err *err
     _cleanup_(json_decrefp) json_t *root = json_pack(
         "{s:s, s:i, s:o, s:s, s:i, s:i, s:I, s:s, s:s, s:o, s:I, s:b, s:b, s:o, s:s, s:I, s:i, "
         "s:o}",
-        "format", "vmreplica-sidecar", "version", SIDECAR_VERSION, "vm", record_uuid(&s->rel.vm_id),
-        "vm_name", s->vm.name, "relationship", (int)s->rel.number, "role", (int)s->role,
-        "promoted_us", (json_int_t)s->promoted_us, "peer", s->rel.peer, "peer_identity",
-        s->rel.peer_identity, "generation", record_generation(&s->rel.generation), "created_us",
-        (json_int_t)s->rel.created_us, "own_images", (int)s->own_images, "found_images",
-        (int)s->found_images, "disks", disks_json(s), "definition", s->definition, "instant_us",
-        (json_int_t)s->rel.last_sync_us, "consistency", (int)s->rel.consistency, "intent",
-        intent_json(s));
-    int r = record_write(stor, REPLICA_SIDECAR, root, SIDECAR_MAX_BYTES, err);
+        "format", "vmreplica-sidecar", "version", s->nplan ? SIDECAR_VERSION_PLAN : SIDECAR_VERSION,
+        "vm", record_uuid(&s->rel.vm_id), "vm_name", s->vm.name, "relationship", (int)s->rel.number,
+        "role", (int)s->role, "promoted_us", (json_int_t)s->promoted_us, "peer", s->rel.peer,
+        "peer_identity", s->rel.peer_identity, "generation", record_generation(&s->rel.generation),
+        "created_us", (json_int_t)s->rel.created_us, "own_images", (int)s->own_images,
+        "found_images", (int)s->found_images, "disks", disks_json(s), "definition", s->definition,
+        "instant_us", (json_int_t)s->rel.last_sync_us, "consistency", (int)s->rel.consistency,
+        "intent", intent_json(s));
+    int r = root ? put_plan(s, root, err) : 0;
+    r = r < 0 ? r : record_write(stor, REPLICA_SIDECAR, root, SIDECAR_MAX_BYTES, err);
     return vr_wrap(err, r, "cannot write the sidecar");
 }
 
 /* --- reading: every member must be there, of its type, within its limit --- */
 
 /* A file name within the directory: what vr_name_ok allows is never a path. */
-static bool get_disk(const json_t *o, struct vr_disk *d, uint64_t *stamp)
+static bool get_disk(const json_t *o, struct vr_disk *d)
+{
+    return record_get_text(o, "name", d->name, sizeof d->name) &&
+           record_get_text(o, "file", d->path, sizeof d->path) &&
+           record_get_text(o, "format", d->format, sizeof d->format) &&
+           record_get_uint(o, "size", INT64_MAX, &d->size_bytes) && vr_name_ok(d->name) &&
+           vr_name_ok(d->path) && block_format_known(d->format);
+}
+
+static bool get_stamp(const json_t *o, uint64_t *ret)
 {
     const char *hex = json_string_value(json_object_get(o, "stamp"));
-    if (!hex || strlen(hex) != 16 || !record_get_text(o, "name", d->name, sizeof d->name) ||
-        !record_get_text(o, "file", d->path, sizeof d->path) ||
-        !record_get_text(o, "format", d->format, sizeof d->format) ||
-        !record_get_uint(o, "size", INT64_MAX, &d->size_bytes)) {
-        return false;
-    }
-    *stamp = strtoull(hex, NULL, 16);
-    return vr_name_ok(d->name) && vr_name_ok(d->path) && block_format_known(d->format);
+    bool ok = hex && strlen(hex) == 16;
+    *ret = ok ? strtoull(hex, NULL, 16) : 0;
+    return ok;
 }
 
 static bool get_disks(const json_t *array, struct sidecar *s)
@@ -78,7 +106,26 @@ static bool get_disks(const json_t *array, struct sidecar *s)
     }
     s->vm.ndisks = (uint32_t)n;
     for (size_t i = 0; i < n; i++) {
-        if (!get_disk(json_array_get(array, i), &s->vm.disks[i], &s->stamp[i])) {
+        const json_t *o = json_array_get(array, i);
+        if (!get_disk(o, &s->vm.disks[i]) || !get_stamp(o, &s->stamp[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool get_plan(const json_t *array, struct sidecar *s)
+{
+    size_t n = json_array_size(array);
+    if (!array) {
+        return true;
+    }
+    if (!json_is_array(array) || n == 0 || n > VR_DISKS_MAX) {
+        return false;
+    }
+    s->nplan = (uint32_t)n;
+    for (size_t i = 0; i < n; i++) {
+        if (!get_disk(json_array_get(array, i), &s->plan[i]) || s->plan[i].size_bytes == 0) {
             return false;
         }
     }
@@ -144,7 +191,8 @@ static bool decode(const json_t *o, struct sidecar *s)
         !record_get_text(o, "peer_identity", s->rel.peer_identity, sizeof s->rel.peer_identity) ||
         !record_get_uint(o, "created_us", INT64_MAX, &s->rel.created_us) ||
         !record_get_generation(json_object_get(o, "generation"), &s->rel.generation) ||
-        !get_disks(json_object_get(o, "disks"), s) || !get_definition(o, s->definition) ||
+        !get_disks(json_object_get(o, "disks"), s) || !get_plan(json_object_get(o, "plan"), s) ||
+        !get_definition(o, s->definition) ||
         !get_instant(o, &s->rel.last_sync_us, &s->rel.consistency) ||
         !get_intent(json_object_get(o, "intent"), s)) {
         return false;
@@ -178,11 +226,11 @@ static int parse(char *text, size_t len, struct sidecar *ret, struct vr_err *err
     if (!record_get_uint(root, "version", INT32_MAX, &version)) {
         return damaged(err, "no JSON");
     }
-    if (version != SIDECAR_VERSION) {
+    if (version < SIDECAR_VERSION || version > SIDECAR_VERSION_PLAN) {
         return vr_fail(err, VR_E_CORRUPT,
                        "the sidecar is of version %llu, this program knows %d: use the newer "
                        "vmreplica",
-                       (unsigned long long)version, SIDECAR_VERSION);
+                       (unsigned long long)version, SIDECAR_VERSION_PLAN);
     }
     memset(ret, 0, sizeof *ret);
     return decode(root, ret) ? 0 : damaged(err, "a member is missing or out of range");

@@ -16,6 +16,8 @@
 #include "resync/run.h"
 
 #define SIDECAR_VERSION 1
+/* One with a plan, which a program that knows only version 1 must not leave out. */
+#define SIDECAR_VERSION_PLAN 2
 #define SIDECAR_MAX_BYTES (64u << 10)
 
 struct sidecar {
@@ -26,8 +28,12 @@ struct sidecar {
     uint64_t promoted_us;
     struct vr_vm vm;              /* disks: name, format, size; path = public file name */
     uint64_t stamp[VR_DISKS_MAX]; /* of the image after the last commit; 0: not known */
-    bool own_images;              /* allocated by us: an initial transfer may write them directly */
-    bool found_images;            /* there before the relationship: only a seeded start uses them */
+    /* The disks of the generation that is being staged or committed, when they are not those of vm:
+     * what the runs number. 0: they are. */
+    uint32_t nplan;
+    struct vr_disk plan[VR_DISKS_MAX];
+    bool own_images;   /* allocated by us: an initial transfer may write them directly */
+    bool found_images; /* there before the relationship: only a seeded start uses them */
     char definition[DEFINITION_NAME_MAX]; /* the file with the VM's definition; "": none came */
     bool intent;
     uint64_t next_instant_us;       /* with intent: as rel.last_sync */
@@ -41,3 +47,5 @@ struct sidecar {
 /* NOT_FOUND, CORRUPT (damaged; or of a newer version, and the text says so). */
 VR_MUST_CHECK int sidecar_read(struct stor *stor, struct sidecar *ret, struct vr_err *err);
 VR_MUST_CHECK int sidecar_write(struct stor *stor, const struct sidecar *s, struct vr_err *err);
+/* The disks that the next generation will have. */
+const struct vr_disk *sidecar_next_disks(const struct sidecar *s, uint32_t *ret_n);

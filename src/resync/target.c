@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resync/geometry.h"
 #include "resync/lane_common.h"
 #include "resync/target_priv.h"
 #include "resync/walk.h"
@@ -24,13 +25,15 @@ static int merge_runs(struct target *t, struct vr_err *err)
 {
     struct replica *rep = t->replica;
     const struct vr_uuid *base = &rep->sc.rel.generation.uuid;
+    uint32_t ndisks;
+    const struct vr_disk *disks = sidecar_next_disks(&rep->sc, &ndisks);
     _cleanup_(walk_freep) struct walk *w = NULL;
     _cleanup_(run_writer_freep) struct run_writer *out = NULL;
     char name[32];
     uint8_t key[32];
     t->p.random(t->p.ctx, key, sizeof key);
     replica_next_run_name(t->runs, t->nruns, name, sizeof name);
-    int r = walk_new(rep->stor, t->runs, t->nruns, base, 0, &rep->sc.vm, &w, err);
+    int r = walk_new(rep->stor, t->runs, t->nruns, base, 0, disks, ndisks, &w, err);
     if (r == 0) {
         r = run_writer_new(rep->stor, name, key, base, &out, err);
     }
@@ -66,9 +69,11 @@ static int open_staging(struct target *t, struct vr_err *err)
         return 0;
     }
     int r = replica_take_seeds(rep, err);
+    r = r < 0 ? r : replica_follow(rep, &t->p.open, t->p.image_format, err);
     if (r < 0) {
         return r;
     }
+    replica_tell_plan(rep, t->followed, sizeof t->followed);
     t->direct = rep->sc.own_images && vr_uuid_is_nil(&rep->sc.rel.generation.uuid);
     if (t->direct) {
         return 0;
@@ -81,29 +86,11 @@ static int open_staging(struct target *t, struct vr_err *err)
         r = merge_runs(t, err);
     }
     if (r < 0 || t->nruns == 0) {
+        t->p.reply.bytes_staged = 0;
         return r;
     }
     return overlay_open(rep->stor, t->runs, t->nruns, &rep->sc.rel.generation.uuid, 0, &t->overlay,
                         err);
-}
-
-static int open_disks(struct target *t, struct vr_err *err)
-{
-    /* A former initial transfer may have died while it wrote. */
-    int x = t->direct ? replica_repair_images(t->replica, err) : 0;
-    if (x < 0) {
-        return x;
-    }
-    for (uint32_t i = 0; i < t->p.open.ndisks; i++) {
-        int r = replica_open_disk(t->replica, i, t->direct ? 0 : BLOCK_READ_ONLY, &t->dev[i], err);
-        if (r < 0) {
-            return r;
-        }
-        if (t->direct) { /* an earlier flush may have failed: only what is on the disk counts */
-            block_drop_cache(t->dev[i]);
-        }
-    }
-    return 0;
 }
 
 static int send_reply(struct target *t, struct vr_err *err)
@@ -145,7 +132,7 @@ static int target_init(struct target *t, struct vr_err *err)
         r = target_open_hint(t, err);
     }
     if (r == 0) {
-        r = open_disks(t, err);
+        r = target_open_disks(t, err);
     }
     t->progress.phase = VR_PHASE_COMPARE;
     t->progress.bytes_total = layout_bytes(&t->layout, t->layout.nodes);
@@ -262,20 +249,6 @@ static int commit_runs(struct target *t, struct run_name *runs, size_t *ret_n, s
     return 0;
 }
 
-static bool overwrites_other_lineage(const struct target *t)
-{
-    const struct sidecar *sc = &t->replica->sc;
-    if (!t->p.open.force || vr_uuid_is_nil(&sc->rel.generation.uuid)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < t->p.open.nhistory; i++) {
-        if (vr_uuid_eq(&t->p.open.history[i], &sc->rel.generation.uuid)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static int on_commit(struct target *t, const void *p, size_t n, struct vr_err *err)
 {
     struct vr_uuid proposed;
@@ -294,7 +267,8 @@ static int on_commit(struct target *t, const void *p, size_t n, struct vr_err *e
                                  .sequence = old->sequence + 1,
                                  .epoch = VR_MAX(old->epoch, t->p.open.epoch)};
     next.epoch += t->replica->sc.role == REPLICA_ROLE_PROMOTED;
-    r = commit_new(t->replica, &next, runs, nruns, overwrites_other_lineage(t), &t->commit, err);
+    r = commit_new(t->replica, &next, runs, nruns, replica_overwrites(t->replica, &t->p.open),
+                   &t->commit, err);
     if (r == 0) {
         commit_set_definition(t->commit, t->definition.p, t->definition.n);
         commit_set_instant(t->commit, t->p.open.instant_us, t->p.open.consistency);
@@ -583,6 +557,11 @@ const struct vr_generation *target_outcome(struct target *t, bool *ret_committed
 {
     *ret_committed = t->committed;
     return &t->replica->sc.rel.generation;
+}
+
+const char *target_followed(const struct target *t)
+{
+    return t->followed;
 }
 
 const struct commit_stats *target_commit_stats(const struct target *t)

@@ -7,12 +7,54 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resync/geometry.h"
 #include "resync/target_priv.h"
 #include "util/num.h"
 
 #define LINK_FULL (1u << 20)
 #define YOUNG_NODES 64u       /* told as soon as they are read */
 #define GATHER_MAX_US 100000u /* a slow disk is told of before its batch is full */
+
+/* A disk as it is, seen with the size that it will have; one that is new is all zeroes. */
+static int open_disk(struct target *t, uint32_t disk, struct vr_err *err)
+{
+    struct replica *rep = t->replica;
+    uint64_t size = t->p.open.disks[disk].size_bytes;
+    uint32_t from = replica_disk_of(rep, t->p.open.disks[disk].name);
+    struct block_dev *dev = NULL;
+    int r = from == VR_DISKS_MAX ? 0
+                                 : replica_open_disk(rep, &rep->sc.vm.disks[from],
+                                                     t->direct ? 0 : BLOCK_READ_ONLY, &dev, err);
+    if (r < 0) {
+        return r;
+    }
+    t->base_bytes[disk] = dev ? VR_MIN(dev->size_bytes, size) : 0;
+    if (!dev || t->base_bytes[disk] < size) {
+        return block_pad_new(dev, size, &t->dev[disk], err);
+    }
+    dev->size_bytes = size;
+    t->dev[disk] = dev;
+    return 0;
+}
+
+int target_open_disks(struct target *t, struct vr_err *err)
+{
+    /* A former initial transfer may have died while it wrote. */
+    int x = t->direct ? replica_repair_images(t->replica, err) : 0;
+    if (x < 0) {
+        return x;
+    }
+    for (uint32_t i = 0; i < t->p.open.ndisks; i++) {
+        int r = open_disk(t, i, err);
+        if (r < 0) {
+            return r;
+        }
+        if (t->direct) { /* an earlier flush may have failed: only what is on the disk counts */
+            block_drop_cache(t->dev[i]);
+        }
+    }
+    return 0;
+}
 
 static uint32_t node_len(const struct target *t, uint64_t node)
 {
@@ -113,6 +155,10 @@ int target_on_hint(struct target *t, const void *p, size_t n, struct vr_err *err
     bool whole;
     int r = hint_take(t->hint, p, n, &whole, err);
     t->awaits_hint = r == 0 && !whole;
+    /* What the generation has not is changed whatever the source knows. */
+    for (uint32_t i = 0; r == 0 && whole && i < t->layout.ndisks; i++) {
+        hint_mark(t->hint, (uint16_t)i, t->base_bytes[i], t->layout.size[i] - t->base_bytes[i]);
+    }
     return r;
 }
 

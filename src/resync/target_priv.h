@@ -44,6 +44,7 @@ struct target {
     struct vr_buf msg, tagbuf;
 
     struct block_dev *dev[VR_DISKS_MAX]; /* read-only, but for a direct initial transfer */
+    uint64_t base_bytes[VR_DISKS_MAX];   /* what the replica has of it; beyond, zeroes are read */
     struct overlay *overlay;             /* earlier runs; NULL: none */
     struct run_name runs[RUNS_MAX];
     size_t nruns; /* earlier ones */
@@ -91,10 +92,13 @@ struct target {
     } definition;
     struct commit *commit;
     bool committed;
+    char followed[VR_TEXT_MAX];
     struct vr_progress progress;
 };
 
 /* --- target_digest.c --- */
+/* The replica's disks as the transfer sees them: with the sizes that they will have. */
+VR_MUST_CHECK int target_open_disks(struct target *t, struct vr_err *err);
 /* Reads and tells a bounded number of nodes. */
 VR_MUST_CHECK int target_digest_some(struct target *t, bool *ret_worked, struct vr_err *err);
 VR_MUST_CHECK int target_open_hint(struct target *t, struct vr_err *err);

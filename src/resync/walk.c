@@ -22,7 +22,8 @@ int walk_new(struct stor *stor,
              size_t n,
              const struct vr_uuid *base,
              unsigned flags,
-             const struct vr_vm *vm,
+             const struct vr_disk *disks,
+             uint32_t ndisks,
              struct walk **ret,
              struct vr_err *err)
 {
@@ -38,9 +39,9 @@ int walk_new(struct stor *stor,
     if (r < 0) {
         return r;
     }
-    w->ndisks = vm->ndisks;
-    for (uint32_t i = 0; i < vm->ndisks; i++) {
-        w->size[i] = vm->disks[i].size_bytes;
+    w->ndisks = ndisks;
+    for (uint32_t i = 0; i < ndisks; i++) {
+        w->size[i] = disks[i].size_bytes;
     }
     *ret = TAKE_PTR(w);
     return 0;

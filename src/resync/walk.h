@@ -22,13 +22,14 @@ struct walk_stretch {
     const uint8_t *data; /* NULL with OVERLAY_INDEX */
 };
 
-/* flags: OVERLAY_*. */
+/* Of these disks, of which the sizes are looked at. flags: OVERLAY_*. */
 VR_MUST_CHECK int walk_new(struct stor *stor,
                            const struct run_name *runs,
                            size_t n,
                            const struct vr_uuid *base,
                            unsigned flags,
-                           const struct vr_vm *vm,
+                           const struct vr_disk *disks,
+                           uint32_t ndisks,
                            struct walk **ret,
                            struct vr_err *err);
 void walk_free(struct walk *w);

@@ -164,7 +164,7 @@ void by_itself(struct world *w, int at, uint32_t interval_s, bool window)
 void forget(struct world *w, int at)
 {
     struct host *h = &w->host[at];
-    if (h->up) {
+    if (h->up && w->counts[SIM_RESHAPED] == 0) {
         world_note(w, SIM_REMOVED);
         if (rng_chance(&w->rng, 20)) { /* the peer dies while it forgets */
             struct fs *f = &w->host[at + 1].fs;
@@ -209,15 +209,14 @@ void stop_offline(struct world *w, int at)
 
 /* --- what the guest does --- */
 
-static struct fs_inode *source_disk(struct world *w, uint32_t i)
+struct fs_inode *source_disk(struct world *w, uint32_t i)
 {
-    char name[16];
-    snprintf(name, sizeof name, "vd%c.raw", 'a' + (int)i);
-    return fs_lookup(&w->host[0].fs, SRC_DIR, name);
+    char name[32];
+    return fs_lookup(&w->host[0].fs, SRC_DIR, image_name(w->letter[i], false, name));
 }
 
 /* What reads it now has no instant any more. */
-static void source_changed(struct world *w)
+void source_changed(struct world *w)
 {
     snapshot_unref(w->src_now);
     w->src_now = NULL;
@@ -278,6 +277,9 @@ bool source_locked(struct world *w)
 
 void guest_writes(struct world *w)
 {
+    if (rng_chance(&w->rng, 20)) {
+        reshape(w);
+    }
     bool during = source_locked(w);
     if (during && !rng_chance(&w->rng, 8)) {
         return;
@@ -294,9 +296,12 @@ void guest_writes(struct world *w)
 void damage(struct world *w)
 {
     struct host *h = &w->host[1 + rng_below(&w->rng, 2)];
-    uint32_t disk = (uint32_t)rng_below(&w->rng, w->ndisks);
+    if (!h->must) {
+        return;
+    }
+    uint32_t disk = (uint32_t)rng_below(&w->rng, h->must->ndisks);
     uint8_t buf[600];
-    uint64_t off = rng_below(&w->rng, w->size[disk] - sizeof buf);
+    uint64_t off = rng_below(&w->rng, h->must->size[disk] - sizeof buf);
     rng_fill(&w->rng, buf, sizeof buf);
     if (!host_reads_replica(h)) {
         damage_replica(h, disk, off, buf, 1 + rng_below(&w->rng, sizeof buf));

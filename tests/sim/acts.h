@@ -25,6 +25,10 @@ void change_state(struct world *w, int at, uint16_t to);
 void scribble(struct world *w);
 void scribble_much(struct world *w);
 bool source_locked(struct world *w);
+struct fs_inode *source_disk(struct world *w, uint32_t i);
+void source_changed(struct world *w); /* what reads it now has no instant any more */
+/* reshape.c: a disk grows, shrinks, comes or goes. */
+void reshape(struct world *w);
 void guest_writes(struct world *w);
 void damage(struct world *w);
 void cut_link(struct world *w);

@@ -88,7 +88,7 @@ static int begin_export(struct carrier *t, struct vr_err *err)
     m->ndisks = t->o.vm.ndisks;
     for (uint32_t i = 0; i < m->ndisks; i++) {
         snprintf(m->disks[i].name, sizeof m->disks[i].name, "%s", t->o.vm.disks[i].name);
-        m->disks[i].size_bytes = t->host->w->size[i];
+        m->disks[i].size_bytes = t->dev[i]->size_bytes;
         p->disks[i] = t->dev[i];
     }
     r = r < 0 ? r : export_new(p, &t->exporter, err);
@@ -326,13 +326,14 @@ void carry_from(struct world *w, int at)
 void put_seeds(struct world *w, int at)
 {
     struct host *h = &w->host[at + 1];
-    if (!h->replica_dir[0] || h->must || !h->up || host_session(h) || host_import(h)) {
+    if (!h->replica_dir[0] || h->must || !h->up || host_session(h) || host_import(h) ||
+        w->counts[SIM_RESHAPED]) {
         return;
     }
     struct snapshot *s = at == 0 ? snapshot_of_source(w) : w->host[1].must;
     for (uint32_t i = 0; s && i < w->ndisks; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "vd%c.raw", 'a' + (int)i);
+        char name[32];
+        image_name(w->letter[i], false, name);
         if (fs_lookup(&h->fs, h->replica_dir, name)) {
             continue;
         }

@@ -12,12 +12,14 @@
 
 /* --- snapshots and generations --- */
 
-static struct snapshot *snapshot_copy(uint32_t n, const uint8_t *const *data, const uint64_t *size)
+static struct snapshot *
+snapshot_copy(uint32_t n, const char *letter, const uint8_t *const *data, const uint64_t *size)
 {
     struct snapshot *s = calloc(1, sizeof *s);
     s->refs = 1;
     s->ndisks = n;
     for (uint32_t i = 0; i < n; i++) {
+        s->letter[i] = letter[i];
         s->size[i] = size[i];
         s->data[i] = malloc(size[i]);
         memcpy(s->data[i], data[i], size[i]);
@@ -42,10 +44,20 @@ void snapshot_unref(struct snapshot *s)
     free(s);
 }
 
-static const char *disk_name(uint32_t i, bool hidden, char buf[32])
+const char *image_name(char letter, bool hidden, char buf[32])
 {
-    snprintf(buf, 32, "vd%c.raw%s", 'a' + (int)i, hidden ? HIDDEN_SUFFIX : "");
+    snprintf(buf, 32, "vd%c.raw%s", letter, hidden ? HIDDEN_SUFFIX : "");
     return buf;
+}
+
+uint32_t snapshot_disk(const struct snapshot *s, char letter)
+{
+    for (uint32_t i = 0; s && i < s->ndisks; i++) {
+        if (s->letter[i] == letter) {
+            return i;
+        }
+    }
+    return NO_DISK;
 }
 
 struct snapshot *snapshot_of_source(struct world *w)
@@ -55,10 +67,11 @@ struct snapshot *snapshot_of_source(struct world *w)
         uint64_t size;
         char name[32];
         for (uint32_t i = 0; i < w->ndisks; i++) {
-            data[i] =
-                fs_bytes(fs_lookup(&w->host[0].fs, SRC_DIR, disk_name(i, false, name)), &size);
+            image_name(w->letter[i], false, name);
+            data[i] = fs_bytes(fs_lookup(&w->host[0].fs, SRC_DIR, name), &size);
+            vr_assert(size == w->size[i]);
         }
-        w->src_now = snapshot_copy(w->ndisks, data, w->size);
+        w->src_now = snapshot_copy(w->ndisks, w->letter, data, w->size);
     }
     return snapshot_ref(w->src_now);
 }
@@ -88,12 +101,12 @@ struct gen *gen_add(struct world *w, const struct vr_uuid *uuid, struct snapshot
 
 /* --- a replica's directory --- */
 
-static struct fs_inode *image(struct host *h, uint32_t disk, bool *ret_hidden)
+static struct fs_inode *image(struct host *h, char letter, bool *ret_hidden)
 {
     char name[32];
-    struct fs_inode *n = fs_lookup(&h->fs, h->replica_dir, disk_name(disk, false, name));
+    struct fs_inode *n = fs_lookup(&h->fs, h->replica_dir, image_name(letter, false, name));
     *ret_hidden = !n;
-    return n ? n : fs_lookup(&h->fs, h->replica_dir, disk_name(disk, true, name));
+    return n ? n : fs_lookup(&h->fs, h->replica_dir, image_name(letter, true, name));
 }
 
 static bool
@@ -105,7 +118,7 @@ same(const struct fs_inode *n, const struct snapshot *s, uint32_t disk, uint64_t
         return true;
     }
     *ret_at = 0;
-    while (*ret_at < size && p[*ret_at] == s->data[disk][*ret_at]) {
+    while (*ret_at < VR_MIN(size, s->size[disk]) && p[*ret_at] == s->data[disk][*ret_at]) {
         ++*ret_at;
     }
     return false;
@@ -116,7 +129,7 @@ bool replica_equals(struct host *h, const struct snapshot *snap)
     for (uint32_t i = 0; i < snap->ndisks; i++) {
         bool hidden;
         uint64_t at;
-        struct fs_inode *n = image(h, i, &hidden);
+        struct fs_inode *n = image(h, snap->letter[i], &hidden);
         if (!n || !same(n, snap, i, &at)) {
             return false;
         }
@@ -124,16 +137,30 @@ bool replica_equals(struct host *h, const struct snapshot *snap)
     return true;
 }
 
+/* Bytes of a disk as it was; beyond its end, and of one that was not there, zeroes. */
+static const uint8_t *
+as_it_was(const struct snapshot *old, char letter, uint64_t off, uint64_t len, uint8_t buf[BLOCK])
+{
+    uint32_t i = snapshot_disk(old, letter);
+    memset(buf, 0, BLOCK);
+    if (i != NO_DISK && off < old->size[i]) {
+        memcpy(buf, old->data[i] + off, VR_MIN(len, old->size[i] - off));
+    }
+    return buf;
+}
+
 /* Between two generations only what differs was written. */
 static void check_written(struct host *h, const struct snapshot *old, const struct snapshot *next)
 {
-    for (uint32_t i = 0; i < h->w->ndisks; i++) {
+    for (uint32_t i = 0; i < next->ndisks; i++) {
         bool hidden;
-        struct fs_inode *n = image(h, i, &hidden);
+        uint8_t was[BLOCK];
+        struct fs_inode *n = image(h, next->letter[i], &hidden);
         for (uint64_t b = 0; n && old && b < vr_div_up(next->size[i], BLOCK); b++) {
             uint64_t off = b * BLOCK, len = VR_MIN((uint64_t)BLOCK, next->size[i] - off);
             if (!h->mixed && fs_touched(n, b) &&
-                memcmp(old->data[i] + off, next->data[i] + off, len) == 0) {
+                memcmp(as_it_was(old, next->letter[i], off, len, was), next->data[i] + off, len) ==
+                    0) {
                 world_fail(h->w, "%s: disk %u block %llu was written and did not differ", h->name,
                            (unsigned)i, (unsigned long long)b);
                 return;
@@ -142,6 +169,17 @@ static void check_written(struct host *h, const struct snapshot *old, const stru
         if (n) {
             fs_forget_touched(n);
         }
+    }
+}
+
+static void note_followed(struct host *h, const struct snapshot *next)
+{
+    bool same = h->must && h->must->ndisks == next->ndisks;
+    for (uint32_t i = 0; same && i < next->ndisks; i++) {
+        same = h->must->letter[i] == next->letter[i] && h->must->size[i] == next->size[i];
+    }
+    if (h->must && !same) {
+        world_note(h->w, SIM_FOLLOWED);
     }
 }
 
@@ -173,22 +211,38 @@ static void new_generation(struct host *h, const struct sidecar *sc, const char 
         world_fail(w, "%s: the generation is said to be of another time (%s)", h->name, when);
     }
     check_written(h, h->must, gen->snap);
+    note_followed(h, gen->snap);
     h->mixed = false;
     snapshot_unref(h->must);
     h->must = snapshot_ref(gen->snap);
     h->at = g->uuid;
 }
 
+static bool is_planned(const struct sidecar *sc, char letter)
+{
+    uint32_t n;
+    const struct vr_disk *next = sidecar_next_disks(sc, &n);
+    bool found = false;
+    for (uint32_t i = 0; i < n; i++) {
+        found = found || next[i].name[2] == letter;
+    }
+    return found;
+}
+
 /*
  * INV-2: without an intent no byte of an image differs from its generation.
  * INV-3: with one, an image under its public name is whole.
  */
-static void check_contents(struct host *h, bool intent, bool settled, const char *when)
+static void check_contents(struct host *h, const struct sidecar *sc, bool settled, const char *when)
 {
-    for (uint32_t i = 0; i < h->w->ndisks && h->must; i++) {
+    bool intent = sc->intent;
+    for (uint32_t i = 0; h->must && i < h->must->ndisks; i++) {
         bool hidden;
         uint64_t at;
-        struct fs_inode *n = image(h, i, &hidden);
+        struct fs_inode *n = image(h, h->must->letter[i], &hidden);
+        if (!n && intent && !is_planned(sc, h->must->letter[i])) {
+            continue; /* removed, and has its last name */
+        }
         if (!n) {
             world_fail(h->w, "%s: image of disk %u is gone (%s)", h->name, (unsigned)i, when);
             return;
@@ -207,6 +261,24 @@ static void check_contents(struct host *h, bool intent, bool settled, const char
                        intent ? " under its public name while a commit is open" : "", when);
             return;
         }
+    }
+}
+
+/* An image of a disk that the generation has not is neither there under its public name nor left
+ * behind under the hidden one. */
+static void check_no_orphans(struct host *h, const struct sidecar *sc, const char *when)
+{
+    for (char letter = 'a'; letter <= 'z' && h->must; letter++) {
+        bool hidden;
+        bool ours = snapshot_disk(h->must, letter) != NO_DISK;
+        if (!ours && image(h, letter, &hidden) && (!hidden || !sc->intent)) {
+            world_fail(h->w, "%s: vd%c is no disk of the generation, and its image is there (%s)",
+                       h->name, letter, when);
+        }
+    }
+    if (h->must && sc->vm.ndisks != h->must->ndisks) {
+        world_fail(h->w, "%s: the sidecar has %u disks, the generation %u (%s)", h->name,
+                   (unsigned)sc->vm.ndisks, (unsigned)h->must->ndisks, when);
     }
 }
 
@@ -262,7 +334,8 @@ void check_replica(struct host *h, bool settled, const char *when)
         new_generation(h, sc, when);
     }
     if (r == 0) {
-        check_contents(h, sc->intent, settled, when);
+        check_contents(h, sc, settled, when);
+        check_no_orphans(h, sc, when);
         check_definition(h, stor, sc, settled);
     }
     stor_close(stor);
@@ -282,9 +355,11 @@ struct differ {
 static int differ_disk(struct differ *d, uint32_t disk)
 {
     bool hidden;
-    uint64_t size;
-    const uint8_t *p = fs_bytes(image(d->h, disk, &hidden), &size);
+    uint64_t had = 0, size = d->snap->size[disk];
+    const struct fs_inode *there = image(d->h, d->snap->letter[disk], &hidden);
+    const uint8_t *p = there ? fs_bytes(there, &had) : NULL;
     static const uint8_t zero[BLOCK];
+    uint8_t base[BLOCK];
     int r = 0;
     for (uint64_t off = 0; r == 0 && off < size; off += RUN_DATA_MAX) {
         uint8_t state[RUN_DATA_MAX / BLOCK] = {0};
@@ -294,9 +369,11 @@ static int differ_disk(struct differ *d, uint32_t disk)
         for (uint32_t at = 0; r == 0 && at < len; at += BLOCK) {
             uint32_t n = VR_MIN(BLOCK, len - at);
             enum leaf_state s = (enum leaf_state)state[at / BLOCK];
-            const uint8_t *view = s == LEAF_DATA   ? d->buf + at
-                                  : s == LEAF_ZERO ? zero
-                                                   : p + off + at;
+            memset(base, 0, sizeof base);
+            if (off + at < had) {
+                memcpy(base, p + off + at, VR_MIN((uint64_t)n, had - off - at));
+            }
+            const uint8_t *view = s == LEAF_DATA ? d->buf + at : s == LEAF_ZERO ? zero : base;
             d->bytes += memcmp(view, d->snap->data[disk] + off + at, n) ? n : 0;
         }
     }
@@ -473,14 +550,14 @@ static bool has_intent(struct host *h)
 void damage_replica(struct host *h, uint32_t disk, uint64_t off, const void *p, size_t len)
 {
     bool hidden;
-    struct fs_inode *n = image(h, disk, &hidden);
-    if (!n || hidden || !h->must || fs_locked(n) || has_intent(h)) {
+    struct fs_inode *n = image(h, h->must->letter[disk], &hidden);
+    if (!n || hidden || fs_locked(n) || has_intent(h)) {
         return;
     }
     if (h->must->refs > 1) {
         const uint8_t *data[VR_DISKS_MAX];
         memcpy(data, h->must->data, sizeof data);
-        struct snapshot *own = snapshot_copy(h->must->ndisks, data, h->must->size);
+        struct snapshot *own = snapshot_copy(h->must->ndisks, h->must->letter, data, h->must->size);
         snapshot_unref(h->must);
         h->must = own;
     }

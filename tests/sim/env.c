@@ -199,8 +199,8 @@ static int find_vm(void *ctx, const struct vr_uuid *id, struct vr_vm *ret, struc
     ret->ndisks = h->w->ndisks;
     for (uint32_t i = 0; i < ret->ndisks; i++) {
         struct vr_disk *d = &ret->disks[i];
-        snprintf(d->name, sizeof d->name, "vd%c", 'a' + (int)i);
-        snprintf(d->path, sizeof d->path, SRC_DIR "/vd%c.raw", 'a' + (int)i);
+        snprintf(d->name, sizeof d->name, "vd%c", h->w->letter[i]);
+        snprintf(d->path, sizeof d->path, SRC_DIR "/vd%c.raw", h->w->letter[i]);
         snprintf(d->format, sizeof d->format, "raw");
         d->size_bytes = h->w->size[i];
     }
@@ -249,7 +249,7 @@ static int check_disks(void *ctx, struct vr_vm *vm, bool source_is_replica, stru
         if (r < 0) {
             return r;
         }
-        vm->disks[i].size_bytes = h->w->size[i];
+        vm->disks[i].size_bytes = h->w->size[world_disk(h->w, vm->disks[i].name)];
     }
     return 0;
 }
@@ -269,7 +269,7 @@ static int peek_disks(void *ctx,
         uint64_t stamp;
         snprintf(name, sizeof name, "%s.raw", vm->disks[i].name);
         r = stor_image_stamp(stor, name, &stamp, err);
-        memcpy(ret_stamp + 8 * i, &stamp, 8); /* at most three disks: nothing is folded */
+        memcpy(ret_stamp + 8 * i, &stamp, 8); /* at most four disks: nothing is folded */
     }
     stor_close(stor);
     return r;
@@ -335,9 +335,8 @@ static bool holds_images(struct host *h, struct stor *stor)
 {
     bool any = false;
     for (uint32_t i = 0; i < h->w->ndisks; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "vd%c.raw", 'a' + (int)i);
-        any = any || stor_exists(stor, name);
+        char name[32];
+        any = any || stor_exists(stor, image_name(h->w->letter[i], false, name));
     }
     return any;
 }

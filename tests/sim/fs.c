@@ -129,6 +129,13 @@ static void make_room(struct fs_inode *n, uint64_t size)
     uint64_t room = VR_MAX(size, n->room * 2);
     n->data = fs_grow(n->data, room);
     memset(n->data + n->room, 0, room - n->room);
+    if (n->image) {
+        size_t had = vr_div_up(n->room, FS_BLOCK), has = vr_div_up(room, FS_BLOCK);
+        n->hole = fs_grow(n->hole, has);
+        n->touched = fs_grow(n->touched, has);
+        memset(n->hole + had, 1, has - had);
+        memset(n->touched + had, 0, has - had);
+    }
     n->room = room;
 }
 
@@ -437,6 +444,21 @@ void fs_poke(struct fs_inode *n, uint64_t off, const void *p, size_t len)
     n->version++;
 }
 
+void fs_set_size(struct fs_inode *n, uint64_t size)
+{
+    vr_assert(n->nlog == 0);
+    fs_resize(n, size);
+    fs_synced(n);
+}
+
+void fs_remove(struct fs *f, const char *path, const char *name)
+{
+    struct fs_dir *d = fs_dir_of(f, path, true);
+    dir_op(d, name, NULL, NULL);
+    d->dur = d->cur;
+    d->nops = 0;
+}
+
 void fs_punch(struct fs_inode *n, uint64_t off, uint64_t len)
 {
     memset(n->data + off, 0, len);
@@ -515,5 +537,5 @@ bool fs_touched(const struct fs_inode *n, uint64_t block)
 
 void fs_forget_touched(struct fs_inode *n)
 {
-    memset(n->touched, 0, vr_div_up(n->size, FS_BLOCK));
+    memset(n->touched, 0, vr_div_up(n->room, FS_BLOCK));
 }

@@ -84,6 +84,9 @@ const uint8_t *fs_bytes(const struct fs_inode *n, uint64_t *ret_size);
 void fs_poke(struct fs_inode *n, uint64_t off, const void *p, size_t len);
 /* Punches, as a guest's discard. off and len multiples of 4 KiB, or to the end. */
 void fs_punch(struct fs_inode *n, uint64_t off, uint64_t len);
+/* Somebody else's doing: durable at once. */
+void fs_set_size(struct fs_inode *n, uint64_t size);
+void fs_remove(struct fs *f, const char *path, const char *name);
 struct fs_inode *fs_make(struct fs *f, const char *path, const char *name, uint64_t size);
 /* All files of the directory as they are, durable, in place of what is at `to`; how many. */
 size_t fs_copy_dir(struct fs *from, struct fs *to, const char *path);

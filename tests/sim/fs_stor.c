@@ -335,6 +335,19 @@ static int sim_create_image(
     return r;
 }
 
+static int sim_resize_image(
+    struct stor *s, const char *name, const char *format, uint64_t size, struct vr_err *err)
+{
+    bool apply;
+    struct fs_inode *n;
+    int r = find(s, name, &n, err);
+    r = r < 0 ? r : fs_gate(n->fs, FS_TRUNCATE, &apply, err);
+    if (r == 0 && apply) {
+        fs_resize(n, size);
+    }
+    return r;
+}
+
 static int sim_image_stamp(struct stor *s, const char *name, uint64_t *ret, struct vr_err *err)
 {
     struct fs_inode *n = names_find(&dir_of(s)->cur, name);
@@ -370,6 +383,7 @@ static const struct stor_ops sim_ops = {
     .lock_image = sim_lock_image,
     .unlock_image = sim_unlock_image,
     .create_image = sim_create_image,
+    .resize_image = sim_resize_image,
     .image_stamp = sim_image_stamp,
     .close = sim_close,
 };

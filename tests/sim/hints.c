@@ -41,9 +41,12 @@ static void name_changes(struct world *w,
                          const struct snapshot *was,
                          const struct snapshot *is)
 {
-    for (uint64_t off = 0; off < is->size[disk]; off += PIECE) {
-        size_t len = VR_MIN(PIECE, is->size[disk] - off);
-        bool changed = memcmp(was->data[disk] + off, is->data[disk] + off, len) != 0;
+    uint32_t from = snapshot_disk(was, is->letter[disk]);
+    uint64_t known = from == NO_DISK ? 0 : VR_MIN(was->size[from], is->size[disk]);
+    /* A bitmap says nothing of what the disk has grown by. */
+    for (uint64_t off = 0; off < known; off += PIECE) {
+        size_t len = VR_MIN(PIECE, known - off);
+        bool changed = memcmp(was->data[from] + off, is->data[disk] + off, len) != 0;
         if (changed || rng_chance(&w->rng, 2)) { /* the guest wrote what was there */
             hint_mark(h, disk, off, len);
         }

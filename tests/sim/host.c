@@ -99,6 +99,9 @@ static void note_place(struct host *h, bool booting)
     h->fs.dead = false;
     if (h->replica_dir[0] && sidecar_read(stor, sc, NULL) == 0 && sc->intent) {
         world_note(h->w, SIM_CRASH_AFTER_INTENT);
+        if (h->fs.died_in == FS_TRUNCATE && sc->nplan) {
+            world_note(h->w, SIM_CRASH_IN_RESIZE);
+        }
         if (h->fs.died_in == FS_WRITE || h->fs.died_in == FS_ZERO) {
             world_note(h->w, SIM_CRASH_IN_REDO);
         }

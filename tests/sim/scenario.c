@@ -429,6 +429,9 @@ bool scenario_every_op(struct world *w, const struct every_op *e)
         if (!e->delta) { /* a cycle would leave it to a person */
             damage(w);
         }
+        for (unsigned i = 0; e->reshaped && i < 6; i++) {
+            reshape(w);
+        }
         before = h->fs.ops;
         by_itself(w, 0, e->delta ? 30 : 0, false);
         plan_at(h, e);

@@ -87,6 +87,23 @@ static int run_every_cycle_op(uint64_t *counts)
     return 0;
 }
 
+/* Faults at each of the replica's calls in a resync that follows other disks. */
+static int run_every_reshape_op(uint64_t *counts)
+{
+    static const enum fs_fault faults[] = {FS_DIE_BEFORE, FS_DIE_AFTER, FS_EIO, FS_NOSPACE};
+    for (unsigned v = 0; v < 16; v++) {
+        struct every_op e = {
+            .host = 1, .fault = faults[v % 4], .power = v / 4 % 2, .reshaped = true};
+        bool more = true;
+        for (e.k = 1; more; e.k++) {
+            if (run_op(&e, 401 + v, &more, counts) != 0) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
 /* A first transfer and a resync, with a fault at each call of primary and replica in turn. */
 static int run_every_op(uint64_t *counts)
 {
@@ -225,6 +242,7 @@ int main(int argc, char **argv)
     }
     int r = o.chain ? 0 : run_every_op(counts);
     r = r || o.chain ? r : run_every_cycle_op(counts);
+    r = r || o.chain ? r : run_every_reshape_op(counts);
     r = r ? r : o.jobs > 1 ? run_parts(&o, counts) : run_range(&o, o.first, o.seeds, counts);
     r = r ? r : tell_counts(&o, counts);
     return r || !o.chain ? r : counts[SIM_HINTED] == 0;

@@ -72,16 +72,27 @@ uint32_t world_day_s(const struct world *w, uint64_t time_us)
     return (uint32_t)((time_us / 1000000 + (summer ? 7200 : 3600)) % 86400);
 }
 
+uint32_t world_disk(const struct world *w, const char *name)
+{
+    uint32_t i = 0;
+    while (i < w->ndisks && w->letter[i] != name[2]) {
+        i++;
+    }
+    vr_assert(i < w->ndisks);
+    return i;
+}
+
 static void make_disks(struct world *w)
 {
     w->ndisks = rng_chance(&w->rng, 60) ? 1 : 1 + (uint32_t)rng_below(&w->rng, 3);
     for (uint32_t i = 0; i < w->ndisks; i++) {
-        char name[16];
+        char name[32];
         uint64_t max = i == 0 ? (rng_chance(&w->rng, 15) ? 6 : 2) * VR_MIB : VR_MIB + VR_MIB / 2;
         uint64_t size = VR_MIB / 2 + rng_below(&w->rng, max - VR_MIB / 2);
         uint64_t unit = rng_chance(&w->rng, 50) ? 512 : 65536;
         w->size[i] = size / unit * unit;
-        snprintf(name, sizeof name, "vd%c.raw", 'a' + (int)i);
+        w->letter[i] = w->last_letter = (char)('a' + i);
+        image_name(w->letter[i], false, name);
         struct fs_inode *n = fs_make(&w->host[0].fs, SRC_DIR, name, w->size[i]);
         uint8_t *buf = malloc(256 * VR_KIB);
         for (unsigned k = 0; k < 6; k++) {

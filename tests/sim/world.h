@@ -29,6 +29,7 @@
 /* The contents of all disks at one instant; shared. */
 struct snapshot {
     uint32_t refs, ndisks;
+    char letter[VR_DISKS_MAX]; /* vda, vdb ... */
     uint64_t size[VR_DISKS_MAX];
     uint8_t *data[VR_DISKS_MAX];
 };
@@ -89,6 +90,7 @@ struct world {
     struct host host[HOSTS];
     struct vr_uuid vm_id;
     uint32_t ndisks;
+    char letter[VR_DISKS_MAX], last_letter;
     uint64_t size[VR_DISKS_MAX];
     uint32_t definition;      /* changed so often */
     struct snapshot *src_now; /* of the source as it is; NULL: the guest wrote */
@@ -126,6 +128,9 @@ void world_settle(struct world *w);
 void world_note(struct world *w, enum sim_count what);
 /* Local time: UTC + 1 h, in summer + 2 h; the clocks change at 01:00 UTC on given days. */
 uint32_t world_day_s(const struct world *w, uint64_t time_us);
+
+/* The VM's disk of this name ("vda"). */
+uint32_t world_disk(const struct world *w, const char *name);
 
 /* --- host.c --- */
 void host_init(struct host *h, struct world *w, int id);
@@ -187,6 +192,10 @@ void carry_from(struct world *w, int at);
 void put_seeds(struct world *w, int at);
 
 /* --- check.c --- */
+#define NO_DISK VR_DISKS_MAX
+/* "vda.raw", and what the engine hides it by. */
+const char *image_name(char letter, bool hidden, char buf[32]);
+uint32_t snapshot_disk(const struct snapshot *s, char letter); /* NO_DISK: it has none */
 struct snapshot *snapshot_of_source(struct world *w);
 struct snapshot *snapshot_of_replica(struct host *h);
 struct snapshot *snapshot_ref(struct snapshot *s);
@@ -219,6 +228,7 @@ struct every_op {
     bool then_dies; /* a death soon after the fault */
     bool initial;   /* the fault comes in the first transfer */
     bool delta;     /* it comes in cycles */
+    bool reshaped;  /* disks grew, shrank, came and went */
 };
 /* False: there are fewer calls than k. */
 bool scenario_every_op(struct world *w, const struct every_op *e);

@@ -73,8 +73,9 @@ void setup_one(struct fixture *f, uint64_t size)
 void teardown(struct fixture *f)
 {
     char cmd[128];
-    block_close(f->src[0]);
-    block_close(f->src[1]);
+    for (size_t i = 0; i < VR_COUNT(f->src); i++) {
+        block_close(f->src[i]);
+    }
     snprintf(cmd, sizeof cmd, "rm -rf %s", f->dir);
     assert_int_equal(system(cmd), 0);
 }
@@ -251,8 +252,9 @@ int transfer(struct fixture *f,
     struct source *s;
     struct target *t = NULL;
     struct target_params tp = {.random = test_random};
-    struct source_params sp = {
-        .random = test_random, .ndisks = f->req.ndisks, .disks = {f->src[0], f->src[1]}};
+    struct source_params sp = {.random = test_random,
+                               .ndisks = f->req.ndisks,
+                               .disks = {f->src[0], f->src[1], f->src[2], f->src[3]}};
     f->req.op = VR_PEER_OPEN;
     f->req.kind = kind;
     f->req.job = vr_uuid_new();
@@ -315,7 +317,7 @@ void check_equal(struct fixture *f)
     struct vr_err err = VR_ERR_INIT;
     for (uint32_t d = 0; d < f->req.ndisks; d++) {
         char path[128];
-        snprintf(path, sizeof path, "%s/vd%c.raw", f->dir, 'a' + d);
+        snprintf(path, sizeof path, "%s/%.20s.raw", f->dir, f->req.disks[d].name);
         struct block_dev *dev;
         CHECK_OK(block_file_open(path, BLOCK_READ_ONLY, &dev, &err), &err);
         size_t n = f->src[d]->size_bytes;

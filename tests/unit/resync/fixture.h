@@ -20,7 +20,7 @@ struct fixture {
     char dir[64];
     struct vr_rel rel;
     struct vr_peer_request req;
-    struct block_dev *src[2];
+    struct block_dev *src[4]; /* of req.disks; more may be kept behind them */
     uint64_t now_us;
     uint64_t sent, differing;
     struct vr_report report; /* of the last one that completed */
