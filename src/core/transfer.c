@@ -3,7 +3,9 @@
  * Source transfers: start, how each kind of end moves job and relationship, retries. The proposed
  * generation: proposed.c. Pause, resume and cancel: transfer_wish.c.
  *
- *   end                          job                         relationship (verify: unchanged)
+ *   end                          job                         relationship (verify: unchanged,
+ *                                                            but 3 becomes 8 with LINEAGE, and 9
+ *                                                            with a difference)
  *   0                            Completed                   3
  *   PEER, TIMEOUT                Starting, tried again       10 (2)
  *   TIMEOUT, its instant ended   the same, but the network is not what failed
@@ -202,6 +204,22 @@ void transfer_lineage(struct core *c, struct rel_entry *rel, const char *text)
                text);
 }
 
+/* A verify changes nothing, but what it finds out is a fact, as a difference is: 3 says that all is
+ * well, and does not stay. A relationship that a person paused, or that is to be resynchronized,
+ * does: the next transfer finds out by itself. */
+static void end_lineage(struct core *c, struct job_entry *e, const char *text)
+{
+    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
+    bool looks = job_is_verify(&e->j);
+    bool told = e->j.type == VR_JOBTYPE_VERIFY && rel && rel->r.state == VR_REL_REPLICATING;
+    count_try(c, e, VR_OUTCOME_FAILURE);
+    not_verified(c, e);
+    if (rel && (!looks || told)) {
+        transfer_lineage(c, rel, text);
+    }
+    job_fail(c, e, VR_RC_STATUS_UNKNOWN, VR_E_LINEAGE, text);
+}
+
 static void end_requeue(struct core *c, struct job_entry *e, enum vr_outcome what, const char *text)
 {
     count_try(c, e, what);
@@ -284,7 +302,6 @@ static void end_told(struct core *c,
 
 static void end_error(struct core *c, struct job_entry *e, int r, const char *text)
 {
-    struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
     if (job_is_delta(&e->j)) {
         delta_failed(c, e, r, text);
         return;
@@ -298,12 +315,7 @@ static void end_error(struct core *c, struct job_entry *e, int r, const char *te
         end_suspended(c, e, false, text);
         break;
     case VR_E_LINEAGE:
-        count_try(c, e, VR_OUTCOME_FAILURE);
-        not_verified(c, e);
-        if (rel && !job_is_forecast(&e->j)) {
-            transfer_lineage(c, rel, text);
-        }
-        job_fail(c, e, VR_RC_STATUS_UNKNOWN, VR_E_LINEAGE, text);
+        end_lineage(c, e, text);
         break;
     case VR_E_CORRUPT:
         end_failed(c, e, VR_REV_PROOF_FAILED, r, text);

@@ -72,6 +72,32 @@ static void verify_end(struct fake *f, bool equal)
     assert_int_equal(fake_job(f, id)->state, VR_JOB_COMPLETED);
 }
 
+/* The other side was failed over, or is of another branch: what looked good in state 3 is not. */
+static void test_verify_meets_another_lineage(void **state)
+{
+    static const enum vr_rel_state states[] = {VR_REL_REPLICATING, VR_REL_SUSPENDED,
+                                               VR_REL_RESYNC_REQUIRED};
+    for (size_t i = 0; i < 2 * VR_COUNT(states); i++) {
+        bool forecast = i % 2;
+        enum vr_rel_state s = states[i / 2], then = s;
+        if (s == VR_REL_REPLICATING && !forecast) {
+            then = VR_REL_CRITICAL;
+        }
+        struct fake *f = in_state(s, true);
+        struct vr_generation was = fake_get(f, 0)->generation;
+        (forecast ? core_forecast : core_verify)(f->c, &operator_, &f->vm.id, -1, fake_done, f);
+        uint64_t id = f->answer.job_id;
+        fake_end(f, id, -VR_E_LINEAGE, "failed over");
+        assert_int_equal(fake_job(f, id)->state, VR_JOB_EXCEPTION);
+        assert_int_equal(fake_job(f, id)->error_kind, VR_E_LINEAGE);
+        assert_int_equal(fake_get(f, 0)->state, then);
+        assert_int_equal(fake_get(f, 0)->needs_decision, then == VR_REL_CRITICAL);
+        assert_int_equal(fake_get(f, 0)->verify, forecast ? VR_VERIFY_NONE : VR_VERIFY_FAILED);
+        assert_memory_equal(&fake_get(f, 0)->generation, &was, sizeof was);
+        fake_free(f);
+    }
+}
+
 static void test_verify(void **state)
 {
     for (int s = 0; s <= 11; s++) {
@@ -290,12 +316,19 @@ static void test_peer_test(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_state_table), T(test_state_refusals),
-        T(test_verify),      T(test_verify_ends),
-        T(test_forecast),    T(test_verify_repaired),
-        T(test_failover),    T(test_failover_of_nothing),
-        T(test_adopt),       T(test_disable),
-        T(test_bandwidth),   T(test_peer_test),
+        T(test_state_table),
+        T(test_state_refusals),
+        T(test_verify),
+        T(test_verify_meets_another_lineage),
+        T(test_verify_ends),
+        T(test_forecast),
+        T(test_verify_repaired),
+        T(test_failover),
+        T(test_failover_of_nothing),
+        T(test_adopt),
+        T(test_disable),
+        T(test_bandwidth),
+        T(test_peer_test),
     };
     return RUN(tests);
 }
