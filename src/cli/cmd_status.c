@@ -135,6 +135,23 @@ static const char *short_time(const json_t *iso, uint64_t now_us, char *buf)
     return buf;
 }
 
+/* The time, and what a guest that starts from it finds, where that is known. */
+static void set_recoverable(struct table *t, const json_t *rel, uint64_t now_us)
+{
+    static const char *const words[] = {[VR_CONSISTENCY_CRASH] = " crash",
+                                        [VR_CONSISTENCY_FILE_SYSTEM] = " fs",
+                                        [VR_CONSISTENCY_APPLICATION] = " app"};
+    char when[SHOW_MAX], cell[SHOW_MAX + 8];
+    const char *word = "";
+    for (size_t i = VR_CONSISTENCY_CRASH; i < VR_COUNT(words); i++) {
+        bool is = strcmp(json_text(rel, "consistency"), vr_consistency_text((int)i)) == 0;
+        word = is ? words[i] : word;
+    }
+    short_time(json_object_get(rel, "last_sync"), now_us, when);
+    snprintf(cell, sizeof(cell), "%s%s", when, word);
+    table_set(t, COL_RECOVERABLE, cell);
+}
+
 static void set_lag(struct table *t, const json_t *rel, uint64_t now_us)
 {
     char age[SHOW_MAX], rpo[SHOW_MAX], cell[2 * SHOW_MAX + 2];
@@ -255,7 +272,7 @@ static void add_rel(struct table *t, const json_t *rel, const struct status_view
     set_peer(t, rel);
     table_set(t, COL_STATE, short_state((int)json_u64(rel, "state")));
     table_set(t, COL_HEALTH, short_health(rel));
-    table_set(t, COL_RECOVERABLE, short_time(json_object_get(rel, "last_sync"), view->now_us, buf));
+    set_recoverable(t, rel, view->now_us);
     set_lag(t, rel, view->now_us);
     if (json_is_integer(pending)) {
         table_set(t, COL_PENDING, show_size(json_u64(rel, "pending_bytes"), buf));

@@ -96,6 +96,41 @@ static void put_commit(const json_t *p, const struct status_view *view, FILE *f)
     put("commit", text, view, f);
 }
 
+/* The instant that is read, and what is behind it already. */
+static void put_instant(const json_t *p, const struct status_view *view, FILE *f)
+{
+    char text[TEXT], when[SHOW_MAX];
+    const json_t *t = json_object_get(p, "instant");
+    const json_t *since = json_object_get(p, "written_since_instant");
+    uint64_t frozen_us = json_u64(p, "frozen_us");
+    if (!json_time(t)) {
+        return;
+    }
+    int n =
+        snprintf(text, sizeof(text), "%s, %.40s", show_time(t, when), json_text(p, "consistency"));
+    if (frozen_us) {
+        snprintf(text + n, sizeof(text) - (size_t)n, ", the guest was frozen for %.1f s",
+                 (double)frozen_us / 1000000);
+    }
+    put("instant", text, view, f);
+    snprintf(text, sizeof(text), "%s%s",
+             json_is_integer(since) ? show_size(json_u64(p, "written_since_instant"), when) : "?",
+             json_is_integer(since) ? " written by the guest" : " (its writes are not counted)");
+    put("since then", text, view, f);
+}
+
+/* What becomes of the work when the transfer is interrupted. */
+static void put_resume(const json_t *job, const struct status_view *view, FILE *f)
+{
+    uint64_t type = json_u64(job, "type");
+    bool compares = type == VR_JOBTYPE_VERIFY || type == VR_JOBTYPE_FORECAST;
+    put("resumes",
+        compares ? "no: interrupted, it begins anew"
+                 : "yes: interrupted, it compares anew and sends nothing twice; cancelled, it "
+                   "discards what is staged",
+        view, f);
+}
+
 void detail_progress(const json_t *job, const struct status_view *view, FILE *f)
 {
     const json_t *p = json_object_get(job, "progress");
@@ -107,6 +142,9 @@ void detail_progress(const json_t *job, const struct status_view *view, FILE *f)
         put("phase", json_text(p, "phase_text"), view, f);
     }
     struct gauge g = status_gauge(job, view);
+    if (runs) {
+        put_instant(p, view, f);
+    }
     put_compare(p, runs ? &g : NULL, view, f);
     if (runs) {
         put_backoff(p, view, f);
@@ -116,6 +154,27 @@ void detail_progress(const json_t *job, const struct status_view *view, FILE *f)
     if (type != VR_JOBTYPE_VERIFY && type != VR_JOBTYPE_FORECAST) {
         put_commit(p, view, f);
     }
+    if (runs && json_u64(p, "phase") < VR_PHASE_COMMIT) {
+        put_resume(job, view, f);
+    }
+}
+
+/* Who asked is told with the job; this is what for. */
+static void put_why(const json_t *job, const struct status_view *view, FILE *f)
+{
+    const char *why = json_text(job, "why");
+    switch (json_u64(job, "type")) {
+    case VR_JOBTYPE_VERIFY:
+    case VR_JOBTYPE_FORECAST:
+        why = "to know what differs";
+        break;
+    case VR_JOBTYPE_DELTA:
+        why = "the interval";
+        break;
+    default:
+        why = *why ? why : "because it was asked for: nothing was known to be wrong";
+    }
+    put("why", why, view, f);
 }
 
 static void put_job(const json_t *job, const struct status_view *view, FILE *f)
@@ -134,6 +193,7 @@ static void put_job(const json_t *job, const struct status_view *view, FILE *f)
                                   : "asked for",
              show_time(t, when), json_text(job, "initiator"));
     put("job", text, view, f);
+    put_why(job, view, f);
     if (json_u64(job, "state") != VR_JOB_RUNNING && !later) {
         put("status", json_text(job, "status"), view, f);
     }
@@ -187,7 +247,7 @@ static void put_recovery(const json_t *rel, const struct status_view *view, FILE
     uint64_t state = json_u64(rel, "state");
     bool lives = state == VR_REL_RECOVERED || state == VR_REL_COMMITTED;
     if (json_time(t)) {
-        const char *how = json_text(rel, "consistency"); /* of the replica's host */
+        const char *how = json_text(rel, "consistency");
         snprintf(text, sizeof(text), "%s%s (%s ago%s%.40s)",
                  lives ? "was failed over; its last recovery point is of " : "failover goes to ",
                  show_time(t, when), show_age(t, view->now_us, age),

@@ -150,6 +150,8 @@ void jobs_fill(struct core *c,
         .cancellable = true,
         .submitted_us = core_now(c),
     };
+    const struct rel_entry *rel = core_find_rel(c, &vm->id, number);
+    core_text(ret->why, sizeof(ret->why), "%s", rel ? rel->r.reason : "");
     ret->changed_us = ret->submitted_us;
     ret->progress.bytes_total = vr_vm_bytes(vm);
     core_text(ret->vm_name, sizeof(ret->vm_name), "%s", vm->name);

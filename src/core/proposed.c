@@ -42,6 +42,7 @@ void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer
     }
     core_rel_new_generation(&next, &gen);
     next.last_sync_us = transfer_instant(&next, NULL);
+    next.consistency = VR_CONSISTENCY_UNKNOWN;
     next.proposed = (struct vr_uuid){0};
     core_rel_put(c, rel, &next);
     core_event(c, CORE_EV_SETTLED, &next.vm_id, NULL,

@@ -266,7 +266,7 @@ void disks_release(struct frozen_disks *d)
 
 struct vr_ease disks_ease(const struct frozen_disks *d)
 {
-    return d->instant ? instant_ease(d->instant) : (struct vr_ease){0};
+    return d->instant ? instant_ease(d->instant) : (struct vr_ease){.counted = true};
 }
 
 /* Short rests are gathered: a wait is a millisecond at least. */

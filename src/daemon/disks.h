@@ -55,7 +55,7 @@ VR_MUST_CHECK int disks_look(const struct frozen_disks *d, struct vr_err *err);
  * lock. TIMEOUT, NOSPACE: as instant_look. */
 VR_MUST_CHECK int
 disks_check(const struct frozen_disks *d, const struct vr_vm *vm, struct vr_err *err);
-/* As instant_ease; zeroes without an instant. */
+/* As instant_ease; without an instant nobody can write them. */
 struct vr_ease disks_ease(const struct frozen_disks *d);
 /* After each step of reading, which took took_us: reads as gently from here on as the guest needs,
  * and rests, until wake (a descriptor) is readable at the longest. */

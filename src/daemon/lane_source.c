@@ -287,6 +287,11 @@ static int connect_peer(struct lane *l, bool *ret_kept, struct vr_err *err)
                            vr_mono_ms() + CONNECT_DEADLINE_MS, &l->link, err);
 }
 
+static uint8_t source_consistency(const struct lane *l)
+{
+    return l->t.source_is_replica ? l->replica_rel.consistency : (uint8_t)l->disks.consistency;
+}
+
 static int open_source(struct lane *l, bool *ret_kept, struct vr_err *err)
 {
     struct source_params p = {.job_id = l->t.job_id,
@@ -305,7 +310,7 @@ static int open_source(struct lane *l, bool *ret_kept, struct vr_err *err)
     bool chain = l->t.source_is_replica;
     p.open.instant = chain ? l->replica_rel.generation.uuid : vr_uuid_new();
     p.open.instant_us = l->instant_us;
-    p.open.consistency = chain ? l->replica_rel.consistency : (uint8_t)l->disks.consistency;
+    p.open.consistency = source_consistency(l);
     p.open.force = l->t.force;
     p.open.restart = l->t.restart;
     snprintf(p.host_name, sizeof p.host_name, "%s", l->d->host_name);
@@ -338,6 +343,9 @@ static void send_progress(struct lane *l, uint64_t now_us)
 {
     struct vr_progress p = *source_progress(l->source);
     p.ease = disks_ease(&l->disks);
+    p.taken = (struct vr_taken){.instant_us = l->instant_us,
+                                .frozen_us = l->disks.frozen_us,
+                                .consistency = source_consistency(l)};
     l->result.ease_times = VR_MAX(l->result.ease_times, p.ease.times);
     lane_news_progress(&l->news, &p, now_us);
 }
@@ -438,7 +446,7 @@ static void fill_result(struct lane *l, int r)
     res->discarded = o->cancelled;
     if (o->completed) {
         res->report = o->report;
-        res->report.consistency = l->disks.consistency;
+        res->report.consistency = source_consistency(l);
         tell_compared_whole(res);
         res->result = 0; /* whatever the link did afterwards */
     } else if (r == 0) {

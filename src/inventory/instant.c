@@ -498,7 +498,7 @@ void instant_keep_mark(struct instant *i)
 
 struct vr_ease instant_ease(const struct instant *i)
 {
-    return writes_ease(&i->writes);
+    return writes_ease(&i->writes, i->live);
 }
 
 int instant_look(struct instant *i, struct vr_err *err)

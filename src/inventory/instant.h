@@ -59,7 +59,8 @@ enum vr_consistency instant_consistency(const struct instant *i);
 const char *instant_freeze_text(const struct instant *i);
 /* How long the guest was frozen for it, from the agent's answer to the thaw; 0: not at all. */
 uint64_t instant_frozen_us(const struct instant *i);
-/* What reading does to the guest's writes; of a VM that is off, zeroes. Costs nothing. */
+/* What reading does to the guest's writes, and how much these are; of a VM that is off, zeroes.
+ * Costs nothing. */
 struct vr_ease instant_ease(const struct instant *i);
 /* Is it still that instant, as far as is known? Costs nothing. TIMEOUT, NOSPACE: no, begin another
  * one. */

@@ -14,6 +14,9 @@ struct writes {
     atomic_uint level, times; /* of ease, for other threads */
     _Atomic uint64_t latency_us;
     atomic_bool gentle;
+    uint64_t bytes; /* the counter at the last look */
+    atomic_bool counted;
+    _Atomic uint64_t written; /* since the beginning */
 };
 
 /* Before its disks are read, and before what that needs is set up. factor as in struct ease. */
@@ -22,5 +25,5 @@ void writes_begin(struct writes *w, virDomainPtr dom, uint32_t factor);
 void writes_start(struct writes *w, virDomainPtr dom);
 /* Every EASE_LOOK_MS. */
 void writes_look(struct writes *w, virDomainPtr dom);
-/* What came of it. Any thread. */
-struct vr_ease writes_ease(const struct writes *w);
+/* What came of it; a domain that does not run writes nothing. Any thread. */
+struct vr_ease writes_ease(const struct writes *w, bool runs);

@@ -100,9 +100,8 @@ struct vr_rel {
     char storage[VR_PATH_MAX];       /* directory of the replica's images; replica side only */
     /* replica side only, not stored: from its sidecar */
     char vm_name[VR_NAME_MAX];
-    uint8_t consistency; /* enum vr_consistency, of its generation */
-    bool released;       /* it belongs to no relationship any more: a removal was cut off */
-    bool not_defined;    /* libvirt did not take the replica VM */
+    bool released;    /* it belongs to no relationship any more: a removal was cut off */
+    bool not_defined; /* libvirt did not take the replica VM */
     /* replica side: the authorization entry that alone allows it; "": any that allows its peer */
     char auth_host[VR_HOST_MAX];
     char excluded[VR_DISKS_MAX][VR_NAME_MAX]; /* disk names; source side only */
@@ -116,6 +115,7 @@ struct vr_rel {
     struct vr_uuid history[VR_HISTORY_MAX];
     uint32_t nhistory;
     uint64_t created_us, last_sync_us; /* last_sync: of when the replica's contents are */
+    uint8_t consistency;               /* enum vr_consistency of these contents */
     uint64_t verified_us;              /* end of the last verification that compared both sides */
     enum vr_verify verify;             /* what the last one said, or could not say */
     uint64_t bandwidth_bytes_s;        /* 0 = no limit */
@@ -143,7 +143,8 @@ struct vr_progress {
     uint64_t bytes_staged;      /* kept from an earlier try */
     uint64_t wire_out, wire_in; /* bytes of the session, frames and TLS included */
     uint64_t started_us, updated_us;
-    struct vr_ease ease; /* not stored */
+    struct vr_ease ease; /* not stored, as what follows */
+    struct vr_taken taken;
 };
 
 struct vr_wait {
@@ -165,6 +166,7 @@ struct vr_job {
     uint8_t error_kind;       /* VR_E_x; 0 with an error_code: not known */
     char error_text[VR_TEXT_MAX];
     char initiator[VR_NAME_MAX]; /* user, or "schedule" */
+    char why[VR_TEXT_MAX]; /* the relationship's reason when it was asked for; "": it had none */
     uint64_t submitted_us, scheduled_us, started_us, finished_us, changed_us;
     bool force, restart, cancellable;
     bool automatic;      /* nobody asked: gives way to what people ask for */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What reports and progress are made of (model/model.h): plain data. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a guest that starts from an instant finds: X(name, number, text). Numbers are stored. */
@@ -21,6 +22,15 @@ struct vr_ease {
     uint32_t level, times; /* 0: reads as fast as it can; how often it had to slow down */
     uint64_t latency_us;   /* the guest's writes take so long, on average; 0: not known */
     bool gentle;           /* it writes: little is read at a time */
+    bool counted;          /* is it known what the guest wrote since the instant? */
+    uint64_t written_bytes;
+};
+
+/* The instant that a transfer reads. */
+struct vr_taken {
+    uint64_t instant_us;  /* of when the contents are; 0: none is taken yet */
+    uint64_t frozen_us;   /* the guest was frozen so long for it; 0: not at all */
+    uint32_t consistency; /* enum vr_consistency */
 };
 
 /* What a sample says that a resynchronization would cost. */

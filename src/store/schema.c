@@ -113,6 +113,9 @@ static const char *const steps[] = {
     "ALTER TABLE report ADD COLUMN forecast_time_us INTEGER NOT NULL DEFAULT 0;",
     /* 14 */
     "ALTER TABLE rel ADD COLUMN proposed_us INTEGER NOT NULL DEFAULT 0;",
+    /* 15 */
+    "ALTER TABLE rel ADD COLUMN consistency INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE job ADD COLUMN why TEXT NOT NULL DEFAULT '';",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

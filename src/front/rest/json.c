@@ -127,6 +127,14 @@ static json_t *progress(const struct vr_progress *p)
     set_time(o, "updated", p->updated_us);
     set_u64(o, "backoff_level", p->ease.level);
     set_u64(o, "guest_write_latency_us", p->ease.latency_us);
+    set_time(o, "instant", p->taken.instant_us);
+    set(o, "consistency",
+        p->taken.instant_us ? json_string(vr_consistency_text((int)p->taken.consistency))
+                            : json_null());
+    set_u64(o, "frozen_us", p->taken.frozen_us);
+    set(o, "written_since_instant",
+        p->taken.instant_us && p->ease.counted ? json_integer((json_int_t)p->ease.written_bytes)
+                                               : json_null());
     return o;
 }
 
@@ -146,6 +154,7 @@ json_t *rest_json_job(const struct vr_job *j)
     set(o, "error_kind", j->error_kind ? json_string(vr_kind_name(j->error_kind)) : json_null());
     set_text(o, "error_text", j->error_text);
     set_text(o, "initiator", j->initiator);
+    set_text(o, "why", j->why);
     set_time(o, "submitted", j->submitted_us);
     set_time(o, "scheduled", j->scheduled_us);
     set_time(o, "started", j->started_us);
@@ -281,7 +290,7 @@ json_t *rest_json_rel(const struct api_rel *rel)
     set_time(o, "created", r->created_us);
     set_time(o, "last_sync", r->last_sync_us);
     set(o, "consistency",
-        r->is_source ? json_null() : json_string(vr_consistency_text((int)r->consistency)));
+        r->last_sync_us ? json_string(vr_consistency_text((int)r->consistency)) : json_null());
     set_time(o, "last_success", rel->stats.success_us);
     set_time(o, "next_run", rel->next_run_us);
     set_time(o, "verified", r->verified_us);

@@ -237,6 +237,13 @@ static void test_detail(void **state)
 {
     struct status_view view = {.now_us = NOW};
     json_t *r = rel("db01", 10, 2, "{\"reason\":\"someone asked\"," RUNNING "}");
+    json_t *job = json_object_get(r, "job"), *p = json_object_get(job, "progress");
+    json_object_set_new(job, "why", json_string("the replica's disks changed without us"));
+    json_object_set_new(p, "instant", json_string("2025-12-31T23:58:59Z"));
+    json_object_set_new(p, "consistency", json_string("file-system-consistent"));
+    json_object_set_new(p, "frozen_us", json_integer(800000));
+    json_object_set_new(p, "written_since_instant", json_integer(1 << 20));
+    json_object_set_new(r, "consistency", json_string("crash-consistent"));
     setenv("TZ", "UTC", 1);
     begin();
     detail_rel(r, &view, out);
@@ -246,17 +253,39 @@ static void test_detail(void **state)
         "state           primary, resynchronizing\n"
         "health          warning: someone asked\n"
         "replicates      only when asked\n"
-        "safe now        failover goes to 2025-12-31 23:58:00 (2m ago)\n"
+        "safe now        failover goes to 2025-12-31 23:58:00 (2m ago, crash-consistent)\n"
         "job             7, Resynchronizing, running, started 2025-12-31 23:59:00 by alice\n"
+        "why             the replica's disks changed without us\n"
         "phase           comparing\n"
+        "instant         2025-12-31 23:58:59, file-system-consistent, the guest was frozen for "
+        "0.8 s\n"
+        "since then      1.0 MiB written by the guest\n"
         "compare         [##########..........] 50%  500 MiB of 1000 MiB  10.0 MiB/s  eta 50s\n"
         "differing       1.0 MiB so far\n"
         "sent            512 KiB of data, 586 KiB on the line\n"
         "staged          2.0 KiB kept from earlier tries, not sent again\n"
         "commit          when all is proven; until then the replica stays as it is\n"
+        "resumes         yes: interrupted, it compares anew and sends nothing twice; cancelled, it "
+        "discards what is staged\n"
         "do              nothing; vmreplica pause db01, vmreplica bandwidth db01 RATE and "
         "vmreplica cancel db01 are possible\n");
     drop();
+    json_object_set_new(job, "type", json_integer(113)); /* a verify of writes nobody counts */
+    json_object_set_new(p, "written_since_instant", json_null());
+    begin();
+    detail_rel(r, &view, out);
+    end();
+    assert_non_null(strstr(text, "why             to know what differs\n"));
+    assert_non_null(strstr(text, "since then      ? (its writes are not counted)\n"));
+    assert_non_null(strstr(text, "resumes         no: interrupted, it begins anew\n"));
+    drop();
+    begin();
+    status_print(r = json_pack("{s:[o]}", "relationships", r), &view, out);
+    assert_non_null(strstr(end(), "12-31 23:58 crash"));
+    drop();
+    job = json_incref(json_array_get(json_object_get(r, "relationships"), 0));
+    json_decref(r);
+    r = job;
     json_object_set_new(r, "job", json_null());
     json_object_set_new(r, "state", json_integer(9));
     json_object_set_new(r, "last_sync", json_null());

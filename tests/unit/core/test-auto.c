@@ -14,6 +14,7 @@ static struct fake *required(enum vr_health_reason cause, uint32_t start_s, uint
     struct fake *f = fake_new();
     fake_rel(f, 0, true, VR_REL_RESYNC_REQUIRED);
     f->rels[0].cause = cause;
+    snprintf(f->rels[0].reason, sizeof(f->rels[0].reason), "why");
     f->rels[0].setting.auto_resync = true;
     f->rels[0].setting.auto_start_s = start_s;
     f->rels[0].setting.auto_end_s = end_s;
@@ -90,6 +91,7 @@ static void test_window(void **state)
     assert_int_equal(j->type, 107);
     assert_true(j->automatic);
     assert_string_equal(j->initiator, "automatic");
+    assert_string_equal(j->why, "why"); /* what the relationship said when it was asked for */
     fake_end_done(f, j->id, uuid_of(0x11));
     assert_int_equal(fake_get(f, 0)->state, VR_REL_REPLICATING);
     assert_int_equal(fake_get(f, 0)->cause, VR_WHY_NONE);

@@ -63,6 +63,7 @@ static struct vr_rel some_rel(void)
         .exported = true,
         .proposed_job = 12,
         .proposed_us = 13,
+        .consistency = VR_CONSISTENCY_FILE_SYSTEM,
         .cause = VR_WHY_GEOMETRY,
         .cycle_us = 26,
         .stamp = {27, [VR_STAMP_BYTES - 1] = 28},
@@ -496,7 +497,8 @@ static void test_intervals_of_version_11(void **state)
             "ALTER TABLE report DROP COLUMN forecast_wire_bytes;"
             "ALTER TABLE report DROP COLUMN forecast_limit_bytes_s;"
             "ALTER TABLE report DROP COLUMN forecast_time_us;"
-            "ALTER TABLE rel DROP COLUMN proposed_us;"
+            "ALTER TABLE rel DROP COLUMN proposed_us; ALTER TABLE rel DROP COLUMN consistency;"
+            "ALTER TABLE job DROP COLUMN why;"
             "PRAGMA user_version=11");
         CHECK_OK(store_open(path, &s, &err), &err);
         CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
