@@ -80,9 +80,9 @@ struct core_env_ops {
     /* The replica's VM as its sidecar describes it (disks with paths below rel->storage). */
     int (*replica_vm)(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr_err *err);
     /* Are this side's disks there and free? NOT_FOUND (a missing image), BUSY (somebody writes),
-     * fills size_bytes. */
+     * CORRUPT (no image of its format); fills size_bytes. */
     int (*check_disks)(void *ctx, struct vr_vm *vm, bool source_is_replica, struct vr_err *err);
-    /* As check_disks, without opening the formats: cheap enough for every cycle. Fills a stamp:
+    /* As check_disks, and so cheap that every cycle asks. Fills a stamp:
      * while it is the same, no byte of these disks has changed; zeroes where that is not known. */
     int (*peek_disks)(void *ctx,
                       struct vr_vm *vm,

@@ -422,6 +422,10 @@ static int look_at(const struct vr_vm *vm,
         return vr_fail_errno(err, VR_E_IO, "cannot open disk image '%s'", d->path);
     }
     int r = stat_disk(fd, d, &f, err);
+    if (r == 0 && d->size_bytes == 0) {
+        r = vr_fail(err, VR_E_CORRUPT, "disk image '%s' is empty, or no %s image", d->path,
+                    d->format);
+    }
     if (r == 0 && lock) {
         r = check_quiesced(vm, d, &f, err);
     }
