@@ -290,18 +290,23 @@ static int do_intent(struct commit *c, struct vr_err *err)
     return x;
 }
 
-/* The disks become those of the next generation, and the locks of their images with them. */
-static void adopt_plan(struct commit *c, struct sidecar *sc)
+static void adopt_plan(struct sidecar *sc)
 {
-    struct stor_lock *locks[VR_DISKS_MAX] = {NULL};
-    for (uint32_t i = 0; i < sc->nplan; i++) {
-        uint32_t from = replica_disk_of(c->r, sc->plan[i].name);
-        locks[i] = from == VR_DISKS_MAX ? TAKE_PTR(c->made[i]) : TAKE_PTR(c->r->locks[from]);
-    }
-    replica_swap_locks(c->r, locks);
     sc->vm.ndisks = sc->nplan;
     memcpy(sc->vm.disks, sc->plan, sizeof sc->vm.disks);
     sc->nplan = 0;
+}
+
+/* The images' locks, which are kept in the order of the disks, in that of the planned ones. */
+static void adopt_locks(struct commit *c)
+{
+    const struct sidecar *old = &c->r->sc;
+    struct stor_lock *locks[VR_DISKS_MAX] = {NULL};
+    for (uint32_t i = 0; i < old->nplan; i++) {
+        uint32_t from = replica_disk_of(c->r, old->plan[i].name);
+        locks[i] = from == VR_DISKS_MAX ? TAKE_PTR(c->made[i]) : TAKE_PTR(c->r->locks[from]);
+    }
+    replica_swap_locks(c->r, locks);
 }
 
 static int do_done(struct commit *c, struct vr_err *err)
@@ -320,10 +325,13 @@ static int do_done(struct commit *c, struct vr_err *err)
     sc.next_definition[0] = '\0';
     memset(sc.stamp, 0, sizeof sc.stamp);
     if (sc.nplan) {
-        adopt_plan(c, &sc);
+        adopt_plan(&sc);
     }
     int x = sidecar_write(c->r->stor, &sc, err);
     if (x == 0) {
+        if (c->r->sc.nplan) { /* not before: a write that failed leaves the old disks */
+            adopt_locks(c);
+        }
         c->r->sc = sc;
         c->stage = SHOW;
     }
