@@ -88,6 +88,11 @@ int stor_file_read(
     return f->stor->ops->file_read(f, p, n, off, ret_n, err);
 }
 
+int stor_file_settle(struct stor_file *f, struct vr_err *err)
+{
+    return f->stor->ops->file_settle ? f->stor->ops->file_settle(f, err) : 0;
+}
+
 int stor_file_sync(struct stor_file *f, struct vr_err *err)
 {
     return f->stor->ops->file_sync(f, err);

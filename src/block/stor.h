@@ -45,12 +45,15 @@ struct stor_ops {
     int (*open)(
         struct stor *s, const char *name, bool create, struct stor_file **ret, struct vr_err *err);
     /* The bytes may still be on their way when it returns: an error of theirs is told by a later
-     * append, read, truncation or sync, at the latest by the next sync of this file (never by
-     * close). The file then ends before the first append that failed, or within it. */
+     * append, read, truncation or sync, at the latest by the next settle (never by close). The file
+     * then ends before the first append that failed, or within it. */
     int (*file_append)(struct stor_file *f, const void *p, size_t n, struct vr_err *err);
     /* Reads up to n; *ret_n < n only at the end of the file. */
     int (*file_read)(
         struct stor_file *f, void *p, size_t n, uint64_t off, size_t *ret_n, struct vr_err *err);
+    /* Waits for what was appended; NULL: nothing is ever on its way. Unlike a sync that fails, one
+     * that fails leaves a file that can be used: what cannot be kept is not in it. */
+    int (*file_settle)(struct stor_file *f, struct vr_err *err);
     int (*file_sync)(struct stor_file *f, struct vr_err *err);
     int (*file_truncate)(struct stor_file *f, uint64_t size, struct vr_err *err);
     /* Takes disk space up to size without changing what is read; NOSPACE when it is not there. */
@@ -118,6 +121,7 @@ VR_MUST_CHECK int
 stor_file_append(struct stor_file *f, const void *p, size_t n, struct vr_err *err);
 VR_MUST_CHECK int stor_file_read(
     struct stor_file *f, void *p, size_t n, uint64_t off, size_t *ret_n, struct vr_err *err);
+VR_MUST_CHECK int stor_file_settle(struct stor_file *f, struct vr_err *err);
 VR_MUST_CHECK int stor_file_sync(struct stor_file *f, struct vr_err *err);
 VR_MUST_CHECK int stor_file_truncate(struct stor_file *f, uint64_t size, struct vr_err *err);
 VR_MUST_CHECK int stor_file_reserve(struct stor_file *f, uint64_t size, struct vr_err *err);

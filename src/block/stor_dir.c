@@ -323,6 +323,7 @@ static const struct stor_ops dir_ops = {
     .open = dir_open,
     .file_append = stor_dir_file_append,
     .file_read = stor_dir_file_read,
+    .file_settle = stor_dir_file_settle,
     .file_sync = stor_dir_file_sync,
     .file_truncate = stor_dir_file_truncate,
     .file_reserve = stor_dir_file_reserve,

@@ -12,6 +12,7 @@ stor_dir_file_new(struct stor *s, int take_fd, struct stor_file **ret, struct vr
 int stor_dir_file_append(struct stor_file *sf, const void *p, size_t n, struct vr_err *err);
 int stor_dir_file_read(
     struct stor_file *sf, void *p, size_t n, uint64_t off, size_t *ret_n, struct vr_err *err);
+int stor_dir_file_settle(struct stor_file *sf, struct vr_err *err);
 int stor_dir_file_sync(struct stor_file *sf, struct vr_err *err);
 int stor_dir_file_truncate(struct stor_file *sf, uint64_t size, struct vr_err *err);
 int stor_dir_file_reserve(struct stor_file *sf, uint64_t size, struct vr_err *err);

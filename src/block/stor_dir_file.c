@@ -249,6 +249,11 @@ int stor_dir_file_read(
     return r;
 }
 
+int stor_dir_file_settle(struct stor_file *sf, struct vr_err *err)
+{
+    return settle(file_of(sf), err);
+}
+
 int stor_dir_file_sync(struct stor_file *sf, struct vr_err *err)
 {
     struct dir_file *f = file_of(sf);

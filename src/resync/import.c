@@ -453,7 +453,7 @@ static int do_copy(struct importer *i, struct vr_err *err)
 
 static int do_flush(struct importer *i, struct vr_err *err)
 {
-    int r = i->writer ? run_writer_sync(i->writer, err) : 0;
+    int r = i->writer ? run_writer_settle(i->writer, err) : 0;
     i->stage = GATE;
     i->progress.phase = VR_PHASE_PROVE;
     return r;

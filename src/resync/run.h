@@ -52,8 +52,10 @@ run_writer_add(struct run_writer *w, const struct run_record *rec, struct vr_err
 /* Buffered records to the file, as a segment that may be a small one: neither durable nor
  * sure to get there. */
 VR_MUST_CHECK int run_writer_flush(struct run_writer *w, struct vr_err *err);
-/* All of it is in the file, and durable; before a run is used it must be this, or known to be whole
- * in another way. */
+/* As flush, and all of it is in the file. When it fails the run can still be read up to some
+ * segment; what a failed sync leaves can not: it may look whole and be gone after a power cut. */
+VR_MUST_CHECK int run_writer_settle(struct run_writer *w, struct vr_err *err);
+/* All of it is durable. */
 VR_MUST_CHECK int run_writer_sync(struct run_writer *w, struct vr_err *err);
 uint64_t run_writer_bytes(const struct run_writer *w); /* file bytes, buffered ones included */
 const char *run_writer_name(const struct run_writer *w);

@@ -199,6 +199,12 @@ int run_writer_flush(struct run_writer *w, struct vr_err *err)
     return 0;
 }
 
+int run_writer_settle(struct run_writer *w, struct vr_err *err)
+{
+    int r = run_writer_flush(w, err);
+    return r < 0 ? r : stor_file_settle(w->file, err);
+}
+
 int run_writer_sync(struct run_writer *w, struct vr_err *err)
 {
     int r = run_writer_flush(w, err);

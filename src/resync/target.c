@@ -220,7 +220,7 @@ static int on_roots(struct target *t, const void *p, size_t n, struct vr_err *er
     }
     t->state = TARGET_PROVED;
     t->progress.phase = VR_PHASE_PROVE;
-    return t->writer ? run_writer_sync(t->writer, err) : 0;
+    return t->writer ? run_writer_settle(t->writer, err) : 0;
 }
 
 /* All runs with the lengths up to which they were read, or written. */
