@@ -15,6 +15,7 @@ enum key_type {
     KEY_SIZE,
     KEY_BOOL,
     KEY_URI,
+    KEY_PATHS,
     KEY_WORD,
     KEY_WINDOW /* may be there many times */
 };
@@ -61,6 +62,7 @@ static const struct key keys[] = {
     K("daemon", "log_level", KEY_WORD, log_level, 0, WORDS_LEVEL, "info"),
     K("inventory", "driver", KEY_WORD, inventory_driver, 0, WORDS_DRIVER, "static"),
     K("inventory", "uri", KEY_URI, libvirt_uri, 0, 0, "qemu:///system"),
+    K("inventory", "definition_dirs", KEY_PATHS, definition_dirs, 0, 0, "/usr/share:/boot"),
     K("inventory", "foreign", KEY_BOOL, foreign, 0, 0, "no"),
     K("inventory", "scratch_dir", KEY_PATH, scratch_dir, 0, 0, "/var/lib/libvirt/qemu/vmreplica"),
     K("inventory", "scratch_reserve", KEY_SIZE, scratch_reserve_bytes, 0, 1ull << 50, "1G"),
@@ -186,6 +188,26 @@ static int set_uri(const struct key *k, char *p, const char *value, struct vr_er
     return 0;
 }
 
+/* Directories with colons between them. */
+static int set_paths(const struct key *k, char *p, const char *value, struct vr_err *err)
+{
+    bool ok = strlen(value) < k->cap;
+    for (const char *c = value; ok; c += strcspn(c, ":") + 1) {
+        ok = c[0] == '/' && c[1] != ':' && c[1] != '\0';
+        if (!strchr(c, ':')) {
+            break;
+        }
+    }
+    if (!ok) {
+        return vr_fail(err, VR_E_INVALID,
+                       "%s = '%.100s' is not one or more absolute directories with colons between "
+                       "them",
+                       k->name, value);
+    }
+    memcpy(p, value, strlen(value) + 1);
+    return 0;
+}
+
 static int
 set_key(struct daemon_config *c, const struct key *k, const char *value, struct vr_err *err)
 {
@@ -202,6 +224,8 @@ set_key(struct daemon_config *c, const struct key *k, const char *value, struct 
         return set_number(k, p, value, err);
     case KEY_BOOL:
         return vr_wrap(err, ini_bool(value, p, err), "%s", k->name);
+    case KEY_PATHS:
+        return set_paths(k, p, value, err);
     case KEY_URI:
         return set_uri(k, p, value, err);
     case KEY_WORD:

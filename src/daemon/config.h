@@ -36,7 +36,7 @@ struct daemon_config {
     uint32_t log_level;          /* enum vr_log_level */
     /* [inventory] */
     uint32_t inventory_driver; /* enum config_driver */
-    char libvirt_uri[VR_PATH_MAX];
+    char libvirt_uri[VR_PATH_MAX], definition_dirs[VR_PATH_MAX];
     bool foreign, freeze;
     char scratch_dir[INSTANT_DIR_MAX], qemu_user[VR_NAME_MAX];
     uint64_t scratch_reserve_bytes;

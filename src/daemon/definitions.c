@@ -330,7 +330,8 @@ static int work(struct definitions *ds, const struct vr_uuid *vm, struct vr_err 
     e->ds = ds;
     e->vm = *vm;
     if (!ds->definer) {
-        int r = definer_open(ds->d->config.libvirt_uri, &ds->definer, err);
+        int r = definer_open(ds->d->config.libvirt_uri, ds->d->config.definition_dirs, &ds->definer,
+                             err);
         if (r < 0) {
             return r;
         }

@@ -117,6 +117,7 @@ int definition_read(const char *uri,
 
 struct definer {
     virConnectPtr conn;
+    char dirs[VR_PATH_MAX]; /* colons between them */
 };
 
 static bool has_network(void *ctx, const char *name)
@@ -139,6 +140,24 @@ static bool has_device(void *ctx, const char *name)
 static bool has_file(void *ctx, const char *path)
 {
     return path[0] == '/' && access(path, F_OK) == 0;
+}
+
+/* Below one of the directories. Links in them are this host's own. */
+static bool is_allowed(void *ctx, const char *path)
+{
+    const struct definer *d = ctx;
+    size_t n;
+    size_t len = strlen(path);
+    if (path[0] != '/' || strstr(path, "/../") || (len > 2 && strcmp(path + len - 3, "/..") == 0)) {
+        return false;
+    }
+    for (const char *dir = d->dirs; *dir; dir += n + (dir[n] == ':')) {
+        n = strcspn(dir, ":");
+        if (n > 1 && strncmp(path, dir, n) == 0 && path[n] == '/' && path[n + 1]) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* What a driver cannot tell is not missing. */
@@ -167,12 +186,13 @@ static bool has_cpu(void *ctx, const struct replica_machine *m, const char *cpu_
 
 /* --- defining --- */
 
-int definer_open(const char *uri, struct definer **ret, struct vr_err *err)
+int definer_open(const char *uri, const char *dirs, struct definer **ret, struct vr_err *err)
 {
     struct definer *d = calloc(1, sizeof *d);
     if (!d) {
         return vr_fail_nomem(err);
     }
+    snprintf(d->dirs, sizeof d->dirs, "%s", dirs);
     int r = virt_connect(uri, &d->conn, err);
     if (r < 0) {
         free(d);
@@ -278,6 +298,7 @@ int definer_define(struct definer *d,
     const struct replica_host host = {.network = has_network,
                                       .device = has_device,
                                       .file = has_file,
+                                      .allowed = is_allowed,
                                       .machine = has_machine,
                                       .cpu = has_cpu,
                                       .ctx = d};

@@ -26,8 +26,10 @@ VR_MUST_CHECK int definition_read(const char *uri,
 
 struct definer;
 
-/* A connection to libvirt; TIMEOUT. */
-VR_MUST_CHECK int definer_open(const char *uri, struct definer **ret, struct vr_err *err);
+/* A connection to libvirt; TIMEOUT. dirs: directories of which a definition may name files, with
+ * colons between them. */
+VR_MUST_CHECK int
+definer_open(const char *uri, const char *dirs, struct definer **ret, struct vr_err *err);
 void definer_close(struct definer *d);
 DEFINE_CLEANUP(struct definer *, definer_close)
 

@@ -6,6 +6,7 @@
 
 #include "inventory/domain.h"
 #include "inventory/domxml.h"
+#include "inventory/reach.h"
 #include "util/num.h"
 
 #define MARK "replica"
@@ -98,6 +99,8 @@ static void drop_sources(xmlNode *disk)
 static void remap(struct work *w, xmlNode *disk, const struct vr_disk *image)
 {
     drop_sources(disk);
+    drop_attribute(disk, "rawio"); /* rights on this host */
+    drop_attribute(disk, "sgio");
     set(w, disk, "type", "file");
     xmlNode *driver = child_or_new(w, disk, "driver");
     set(w, driver, "name", "qemu");
@@ -226,8 +229,14 @@ static void nvram(struct work *w, xmlNode *os)
     if (!n) {
         return;
     }
+    const struct replica_host *h = w->p->host;
     const char *template = domxml_attribute(n, "template");
-    if (template && !w->p->host->file(w->p->host->ctx, template)) {
+    if (template && !h->allowed(h->ctx, template)) {
+        if (d->nvram_state != VR_NVRAM_CARRIED) {
+            note(w, VR_NOTE_OUTSIDE, template);
+        }
+        drop_attribute(n, "template");
+    } else if (template && !h->file(h->ctx, template)) {
         if (d->nvram_state != VR_NVRAM_CARRIED) {
             note(w, VR_NOTE_FILE, template);
         }
@@ -384,6 +393,7 @@ int replica_xml(const struct replica_xml_params *p,
         return r;
     }
     drop_attribute(domain, "id");
+    reach_limit(domain, p->host, notes);
     all_devices(&w, domxml_child(domain, "devices"));
     for (uint32_t i = 0; i < p->images->ndisks; i++) {
         if (!w.seen[i]) {

@@ -18,6 +18,7 @@ struct replica_host {
     bool (*network)(void *ctx, const char *name);
     bool (*device)(void *ctx, const char *name); /* a bridge or another network device */
     bool (*file)(void *ctx, const char *path);
+    bool (*allowed)(void *ctx, const char *path); /* may a definition name it? */
     bool (*machine)(void *ctx, const struct replica_machine *m);
     bool (*cpu)(void *ctx, const struct replica_machine *m, const char *cpu_xml);
     void *ctx;

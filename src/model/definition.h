@@ -51,7 +51,8 @@ struct vr_definition {
     X(EMULATOR, 9, "emulator-missing", "the emulator is missing, libvirt's own choice was taken")  \
     X(MACHINE, 10, "machine-unknown", "this host does not offer the kind of machine")              \
     X(CPU, 11, "cpu-incompatible", "this host cannot give the guest its CPU")                      \
-    X(TPM, 12, "tpm-state", "the state of the TPM is not carried")
+    X(TPM, 12, "tpm-state", "the state of the TPM is not carried")                                 \
+    X(OUTSIDE, 13, "reaches-out", "what would reach out of the VM into this host was left out")
 
 enum vr_definition_note {
 #define X(name, number, id, text) VR_NOTE_##name = (number),

@@ -87,6 +87,7 @@ driver = both
 uri = $(virt_uri "$2")
 scratch_dir = $work/virt-$2/backup
 scratch_reserve = 16M
+definition_dirs = /usr/share:$build:$work
 EOF
     set_conf "$1" limits write_latency "${WRITE_LATENCY:-0}"
     host restart "$1"

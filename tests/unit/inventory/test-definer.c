@@ -30,7 +30,7 @@ static struct vr_defined said;
 
 static int start(void **state)
 {
-    CHECK_OK(definer_open(URI, &definer, &err), &err);
+    CHECK_OK(definer_open(URI, "/usr/share:/boot", &definer, &err), &err);
     CHECK_OK(virt_connect(URI, &conn, &err), &err);
     return 0;
 }

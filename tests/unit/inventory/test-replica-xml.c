@@ -41,7 +41,13 @@ static bool cpu(void *ctx, const struct replica_machine *m, const char *xml)
     return strstr(xml, "Haswell") == NULL;
 }
 
-static const struct replica_host host = {here, here, here, machine, cpu, NULL};
+/* Everything but what is outside. */
+static bool allowed(void *ctx, const char *path)
+{
+    return path[0] == '/' && strncmp(path, "/out/", 5) != 0;
+}
+
+static const struct replica_host host = {here, here, here, allowed, machine, cpu, NULL};
 
 static void image(uint32_t i, const char *name, const char *format)
 {
@@ -177,9 +183,10 @@ static void test_what_a_host_lacks(void **state)
         {"", "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>", VR_NOTE_TPM,
          "emulator", "<tpm", NULL},
         {"", "<tpm><backend type='passthrough'/></tpm>", VR_NOTE_HOST_DEVICE, "TPM", NULL, "<tpm"},
-        {"", "<emulator>/usr/bin/gone</emulator>", VR_NOTE_EMULATOR, "/usr/bin/gone", NULL,
-         "<emulator"},
-        {"", "<emulator>/usr/bin/here</emulator>", VR_NOTE_EMULATOR, NULL, "<emulator", NULL},
+        {"", "<emulator>/usr/bin/qemu-system-gone</emulator>", VR_NOTE_EMULATOR,
+         "/usr/bin/qemu-system-gone", NULL, "<emulator"},
+        {"", "<emulator>/usr/bin/qemu-system-here</emulator>", VR_NOTE_EMULATOR, NULL, "<emulator",
+         NULL},
         {"<kernel>/boot/gone</kernel>", "", VR_NOTE_FILE, "/boot/gone", "/boot/gone", NULL},
         {"<loader readonly='yes'>/fw/gone</loader>", "", VR_NOTE_FILE, "/fw/gone", "/fw/gone",
          NULL},
@@ -205,6 +212,94 @@ static void test_what_a_host_lacks(void **state)
         }
         if (rows[i].has) {
             has(text, rows[i].has);
+        }
+        if (rows[i].lacks) {
+            lacks(text, rows[i].lacks);
+        }
+        free(text);
+    }
+}
+
+/* Whoever rules the primary gets a virtual machine here, not this host. */
+static void test_what_reaches_out(void **state)
+{
+#define CHAR(name, type, more) "<" name " type='" type "'>" more "</" name ">"
+    static const struct {
+        const char *os, *devices, *rest; /* rest: beside them */
+        const char *what;                /* NULL: left as it is */
+        const char *lacks;
+    } rows[] = {
+        {"", "",
+         "<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"
+         "<qemu:arg value='-S'/></qemu:commandline>",
+         "commandline", "qemu:arg"},
+        {"", "", "<bootloader>/usr/bin/pygrub</bootloader>", "bootloader", "pygrub"},
+        {"", "", "<what-comes-next/>", "what-comes-next", "what-comes-next"},
+        {"", "", "<sysinfo type='fwcfg'><entry name='opt/x' file='/out/f'/></sysinfo>",
+         "sysinfo /out/f", "fwcfg"},
+        {"", "", "<sysinfo type='fwcfg'><entry name='opt/x' file='out/f'/></sysinfo>",
+         "sysinfo out/f", "fwcfg"},
+        {"", "", "<sysinfo type='smbios'><bios><entry name='vendor'>x</entry></bios></sysinfo>",
+         NULL, NULL},
+        {"", "", "<seclabel type='none'/>", "", "seclabel"},
+        {"<loader readonly='yes'>/out/shadow</loader>", "", "", "loader /out/shadow", "loader"},
+        {"<kernel> \n/out/shadow</kernel>", "", "", "kernel /out/shadow", "kernel"},
+        {"<cmdline>/sbin/init</cmdline>", "", "", NULL, NULL},
+        {"<acpi><table type='slic'>/out/t</table></acpi>", "", "", "acpi /out/t", "acpi"},
+        {"<nvram template='/out/t'>/x</nvram>", "", "", "/out/t", "/out"},
+        {"", "<emulator>/usr/bin/evil</emulator>", "", "emulator /usr/bin/evil", "evil"},
+        {"", "<emulator>/usr/bin/qemu-system-x/../sh</emulator>", "",
+         "emulator /usr/bin/qemu-system-x/../sh", "emulator"},
+        {"", "<filesystem type='mount'><source dir='/out/d'/></filesystem>", "",
+         "filesystem /out/d", "filesystem"},
+        {"", "<filesystem type='mount'><binary path='/out/b'/><source dir='/here'/></filesystem>",
+         "", "filesystem /out/b", "filesystem"},
+        {"", CHAR("serial", "file", "<source path='/out/log'/>"), "", "serial /out/log", "serial"},
+        {"", CHAR("serial", "file", "<source path='etc/log'/>"), "", "serial etc/log", "serial"},
+        {"", CHAR("serial", "pty", "<log file='/out/log'/>"), "", "serial /out/log", "serial"},
+        {"", CHAR("serial", "dev", "<source path='/here'/>"), "", "serial dev", "serial"},
+        {"", CHAR("serial", "tcp", "<source mode='bind' host='0.0.0.0' service='1'/>"), "",
+         "serial tcp", "serial"},
+        {"", CHAR("console", "pty", "<target type='serial' port='0'/>"), "", NULL, NULL},
+        {"", CHAR("channel", "unix", "<source mode='bind' path='/out/s'/>"), "", "channel /out/s",
+         "channel"},
+        {"", CHAR("channel", "unix", "<target type='virtio' name='org.qemu.guest_agent.0'/>"), "",
+         NULL, NULL},
+        {"", CHAR("input", "evdev", "<source dev='/out/e'/>"), "", "input evdev", "input"},
+        {"", CHAR("graphics", "vnc", "<listen type='socket' socket='/out/s'/>"), "",
+         "graphics /out/s", "graphics"},
+        {"", CHAR("graphics", "sdl", ""), "", "graphics sdl", "graphics"},
+        {"", CHAR("audio", "file", ""), "", "", "'file'"},
+        {"", CHAR("interface", "ethernet", "<script path='/here'/>"), "", "interface ethernet",
+         "interface"},
+        {"", CHAR("interface", "bridge", "<source bridge='here'/><script path='/out/s'/>"), "",
+         "script /out/s", "script"},
+        {"", CHAR("interface", "vhostuser", "<source type='unix' path='/here' mode='client'/>"), "",
+         "interface vhostuser", "interface"},
+        {"", "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>", "", NULL,
+         NULL},
+        {"", "<rng model='virtio'><backend model='random'>/out/r</backend></rng>", "", "rng /out/r",
+         "rng"},
+        {"", "<memory model='nvdimm'><source><path>/here</path></source></memory>", "", "memory",
+         "nvdimm"},
+        {"", "<shmem name='x'/>", "", "shmem", "shmem"},
+        {"", "<y:controller xmlns:y='urn:y'/>", "", "controller controller", "controller"},
+    };
+    for (size_t i = 0; i < VR_COUNT(rows); i++) {
+        char xml[4096];
+        snprintf(xml, sizeof xml,
+                 "<domain type='qemu'><name>w</name><uuid>" ID "</uuid><os><type arch='x86_64' "
+                 "machine='pc'>hvm</type>%s</os><devices>" VDA VDB "%s</devices>%s</domain>",
+                 rows[i].os, rows[i].devices, rows[i].rest);
+        char *text = make(xml, VR_NVRAM_NONE);
+        bool noted = rows[i].what && rows[i].what[0];
+        if (notes.n != noted) {
+            print_message("row %zu: %u notes, %s\n", i, (unsigned)notes.n, notes.note[0].what);
+        }
+        assert_int_equal(notes.n, noted);
+        if (noted) {
+            assert_int_equal(notes.note[0].why, VR_NOTE_OUTSIDE);
+            assert_string_equal(notes.note[0].what, rows[i].what);
         }
         if (rows[i].lacks) {
             lacks(text, rows[i].lacks);
@@ -306,13 +401,9 @@ static void test_what_is_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_disks_are_the_replicas),
-                                       T(test_the_mark),
-                                       T(test_what_a_host_lacks),
-                                       T(test_machine_and_cpu),
-                                       T(test_nvram),
-                                       T(test_a_disk_that_is_not_defined),
-                                       T(test_many_notes),
-                                       T(test_what_is_refused)};
+    const struct CMUnitTest tests[] = {
+        T(test_disks_are_the_replicas),     T(test_the_mark),        T(test_what_a_host_lacks),
+        T(test_what_reaches_out),           T(test_machine_and_cpu), T(test_nvram),
+        T(test_a_disk_that_is_not_defined), T(test_many_notes),      T(test_what_is_refused)};
     return RUN(tests);
 }
