@@ -96,10 +96,7 @@ static int get_frame(struct link *link,
 
 static int queue_buf(struct link *link, uint8_t type, struct vr_buf *b, struct vr_err *err)
 {
-    int r = vr_buf_check(b, err);
-    if (r == 0) {
-        r = link_send(link, type, b->data, b->len, NULL, 0, err);
-    }
+    int r = link_send_buf(link, type, b, NULL, 0, err);
     vr_buf_deinit(b);
     return r;
 }

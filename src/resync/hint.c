@@ -123,8 +123,7 @@ int hint_send(const struct hint *h, struct link *link, struct vr_err *err)
         }
         vr_buf_reset(&b);
         msg_put_range(&b, &m);
-        r = vr_buf_check(&b, err);
-        r = r < 0 ? r : link_send(link, MSG_HINT, b.data, b.len, bits, n, err);
+        r = link_send_buf(link, MSG_HINT, &b, bits, n, err);
     }
     vr_buf_deinit(&b);
     return r;

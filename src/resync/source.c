@@ -28,17 +28,11 @@ static int send_open(struct source *s, struct vr_err *err)
     struct msg_hello hello = {MSG_MAGIC, MSG_MAJOR, MSG_MINOR, MSG_FEATURES, ""};
     snprintf(hello.host, sizeof hello.host, "%s", s->p.host_name);
     msg_put_hello(&b, &hello);
-    int r = vr_buf_check(&b, err);
-    if (r == 0) {
-        r = link_send(s->link, MSG_HELLO, b.data, b.len, NULL, 0, err);
-    }
+    int r = link_send_buf(s->link, MSG_HELLO, &b, NULL, 0, err);
     vr_buf_reset(&b);
     msg_put_request(&b, &s->p.open);
     if (r == 0) {
-        r = vr_buf_check(&b, err);
-    }
-    if (r == 0) {
-        r = link_send(s->link, MSG_REQUEST, b.data, b.len, NULL, 0, err);
+        r = link_send_buf(s->link, MSG_REQUEST, &b, NULL, 0, err);
     }
     vr_buf_deinit(&b);
     /* At once: whoever does not know of hints skips these frames, and does not say `hinted`. */
@@ -131,8 +125,8 @@ static int send_definition(struct source *s, struct vr_err *err)
     bool zstd = packed && !ZSTD_isError(len) && len < n;
     vr_buf_reset(&s->msg);
     msg_put_definition_head(&s->msg, zstd ? MSG_DATA_ZSTD : MSG_DATA_RAW, n);
-    return link_send(s->link, MSG_DEFINITION, s->msg.data, s->msg.len,
-                     zstd ? packed : s->p.definition, zstd ? len : n, err);
+    return link_send_buf(s->link, MSG_DEFINITION, &s->msg, zstd ? packed : s->p.definition,
+                         zstd ? len : n, err);
 }
 
 /* Does the target leave out what the hint does not name? Only from the generation it is about. */
@@ -373,7 +367,7 @@ static int send_roots(struct source *s, struct vr_err *err)
     msg_put_roots(&s->msg, s->own_root[0], s->p.open.ndisks);
     s->state = SOURCE_ROOTS;
     s->progress.phase = VR_PHASE_PROVE;
-    return link_send(s->link, MSG_ROOTS, s->msg.data, s->msg.len, NULL, 0, err);
+    return link_send_buf(s->link, MSG_ROOTS, &s->msg, NULL, 0, err);
 }
 
 /* The caller is asked to make the proposed generation durable while the last data is on its way. */

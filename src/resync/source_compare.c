@@ -123,7 +123,7 @@ static int send_want(struct source *s, uint64_t node, uint16_t mask, struct vr_e
 {
     vr_buf_reset(&s->msg);
     msg_put_want(&s->msg, node, mask);
-    return link_send(s->link, MSG_WANT, s->msg.data, s->msg.len, NULL, 0, err);
+    return link_send_buf(s->link, MSG_WANT, &s->msg, NULL, 0, err);
 }
 
 static int
@@ -381,7 +381,7 @@ static int send_settled(struct source *s, bool force, struct vr_err *err)
     vr_buf_reset(&s->msg);
     msg_put_u64(&s->msg, s->settled);
     s->settled_sent = s->settled;
-    return link_send(s->link, MSG_SETTLED, s->msg.data, s->msg.len, NULL, 0, err);
+    return link_send_buf(s->link, MSG_SETTLED, &s->msg, NULL, 0, err);
 }
 
 static void pending_pop(struct source *s)

@@ -37,7 +37,7 @@ int source_send_zero(struct source *s, struct vr_err *err)
     msg_put_zero(&s->msg, &s->zero);
     s->zero.len = 0;
     s->progress.bytes_sent += s->msg.len;
-    return link_send(s->link, MSG_ZERO, s->msg.data, s->msg.len, NULL, 0, err);
+    return link_send_buf(s->link, MSG_ZERO, &s->msg, NULL, 0, err);
 }
 
 static int add_zero(struct source *s, uint16_t disk, uint64_t off, uint64_t len, struct vr_err *err)
@@ -172,7 +172,7 @@ static int send_data(struct source *s,
     s->sent_raw += m.raw_len;
     s->disk_sent[disk] += m.len;
     s->progress.bytes_sent += m.len;
-    return link_send(s->link, MSG_DATA, s->msg.data, s->msg.len, m.bytes, m.len, err);
+    return link_send_buf(s->link, MSG_DATA, &s->msg, m.bytes, m.len, err);
 }
 
 /* What would go out for a group, in a dry run. */

@@ -98,10 +98,7 @@ static int send_reply(struct target *t, struct vr_err *err)
     struct vr_buf b;
     vr_buf_init(&b, 4096);
     msg_put_reply(&b, &t->p.reply);
-    int r = vr_buf_check(&b, err);
-    if (r == 0) {
-        r = link_send(t->link, MSG_REPLY, b.data, b.len, NULL, 0, err);
-    }
+    int r = link_send_buf(t->link, MSG_REPLY, &b, NULL, 0, err);
     vr_buf_deinit(&b);
     return r;
 }
@@ -205,7 +202,7 @@ static int on_roots(struct target *t, const void *p, size_t n, struct vr_err *er
     }
     vr_buf_reset(&t->msg);
     msg_put_roots(&t->msg, t->own_root[0], m.count);
-    r = link_send(t->link, MSG_ROOTS, t->msg.data, t->msg.len, NULL, 0, err);
+    r = link_send_buf(t->link, MSG_ROOTS, &t->msg, NULL, 0, err);
     if (r < 0) {
         return r;
     }
@@ -374,7 +371,7 @@ static int send_credit(struct target *t, struct vr_err *err)
     t->credit_sent = t->staged_raw;
     vr_buf_reset(&t->msg);
     msg_put_u64(&t->msg, t->staged_raw);
-    return link_send(t->link, MSG_CREDIT, t->msg.data, t->msg.len, NULL, 0, err);
+    return link_send_buf(t->link, MSG_CREDIT, &t->msg, NULL, 0, err);
 }
 
 static void tell_progress(struct target *t)
@@ -388,7 +385,7 @@ static void tell_progress(struct target *t)
     vr_buf_reset(&t->msg);
     msg_put_progress(&t->msg, &m);
     /* From here on nobody needs to listen for the work to go on. */
-    (void)!link_send(t->link, MSG_PROGRESS, t->msg.data, t->msg.len, NULL, 0, NULL);
+    (void)!link_send_buf(t->link, MSG_PROGRESS, &t->msg, NULL, 0, NULL);
 }
 
 static void send_committed(struct target *t)
@@ -403,7 +400,7 @@ static void send_committed(struct target *t)
     t->progress.phase = VR_PHASE_DONE;
     vr_buf_reset(&t->msg);
     msg_put_committed(&t->msg, &m);
-    (void)!link_send(t->link, MSG_COMMITTED, t->msg.data, t->msg.len, NULL, 0, NULL);
+    (void)!link_send_buf(t->link, MSG_COMMITTED, &t->msg, NULL, 0, NULL);
 }
 
 static int commit_some(struct target *t, struct vr_err *err)

@@ -81,8 +81,9 @@ static int flush_batch(struct target *t, struct vr_err *err)
     }
     vr_buf_reset(&t->msg);
     msg_put_digests_head(&t->msg, t->batch_first, t->batch_n);
-    int r = link_send(t->link, MSG_DIGESTS, t->msg.data, t->msg.len, t->tagbuf.data, t->tagbuf.len,
-                      err);
+    int r = vr_buf_check(&t->tagbuf, err);
+    r = r < 0 ? r
+              : link_send_buf(t->link, MSG_DIGESTS, &t->msg, t->tagbuf.data, t->tagbuf.len, err);
     vr_buf_reset(&t->tagbuf);
     t->batch_n = 0;
     t->gathered_us = t->now_us;
@@ -100,7 +101,7 @@ tell_range(struct target *t, uint8_t type, uint64_t first, uint64_t count, struc
     struct msg_range m = {first, count};
     vr_buf_reset(&t->msg);
     msg_put_range(&t->msg, &m);
-    return link_send(t->link, type, t->msg.data, t->msg.len, NULL, 0, err);
+    return link_send_buf(t->link, type, &t->msg, NULL, 0, err);
 }
 
 static int
@@ -307,7 +308,7 @@ int target_on_want(struct target *t, const void *p, size_t n, struct vr_err *err
     if (r == 0) {
         vr_buf_reset(&t->msg);
         msg_put_detail_head(&t->msg, m.node, m.mask, count);
-        r = link_send(t->link, MSG_DETAIL, t->msg.data, t->msg.len, body.data, body.len, err);
+        r = link_send_buf(t->link, MSG_DETAIL, &t->msg, body.data, body.len, err);
     }
     vr_buf_deinit(&body);
     return r;

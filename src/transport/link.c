@@ -18,6 +18,17 @@ int link_send(struct link *l,
     return l->ops->send(l, type, head, head_len, body, body_len, err);
 }
 
+int link_send_buf(struct link *l,
+                  uint8_t type,
+                  const struct vr_buf *head,
+                  const void *body,
+                  size_t body_len,
+                  struct vr_err *err)
+{
+    int r = vr_buf_check(head, err);
+    return r < 0 ? r : link_send(l, type, head->data, head->len, body, body_len, err);
+}
+
 int link_recv(struct link *l,
               uint8_t *ret_type,
               const uint8_t **ret_data,

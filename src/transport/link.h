@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/err.h"
 
@@ -59,6 +60,14 @@ VR_MUST_CHECK int link_send(struct link *l,
                             const void *body,
                             size_t body_len,
                             struct vr_err *err);
+/* Whatever was put into head; NOMEM or LIMIT when something could not be, and nothing is sent: the
+ * bytes of the body would be taken for a head. */
+VR_MUST_CHECK int link_send_buf(struct link *l,
+                                uint8_t type,
+                                const struct vr_buf *head,
+                                const void *body,
+                                size_t body_len,
+                                struct vr_err *err);
 VR_MUST_CHECK int link_recv(struct link *l,
                             uint8_t *ret_type,
                             const uint8_t **ret_data,

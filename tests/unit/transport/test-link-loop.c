@@ -45,6 +45,21 @@ static int recv_any(struct link *l, struct vr_err *err)
     return link_recv(l, &type, &data, &len, err);
 }
 
+/* A frame of its body alone would be read as another one. */
+static void test_a_head_that_is_not_whole_is_not_sent(void **state)
+{
+    struct vr_err err;
+    struct vr_buf head;
+    vr_buf_init(&head, 4);
+    vr_buf_u32(&head, 0x64636261);
+    CHECK_OK(link_send_buf(a, 1, &head, "body", 4, &err), &err);
+    expect_text(b, 1, "abcdbody");
+    vr_buf_u8(&head, 0);
+    CHECK_FAILS(link_send_buf(a, 1, &head, "body", 4, &err), &err, VR_E_LIMIT, "");
+    assert_int_equal(recv_any(b, &err), 0);
+    vr_buf_deinit(&head);
+}
+
 static void test_frames_keep_order_both_ways(void **state)
 {
     struct vr_err err;
@@ -115,7 +130,9 @@ static void test_close_delivers_what_was_queued(void **state)
 int main(void)
 {
 #define L(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {L(test_frames_keep_order_both_ways), L(test_frame_limit),
+    const struct CMUnitTest tests[] = {L(test_frames_keep_order_both_ways),
+                                       L(test_a_head_that_is_not_whole_is_not_sent),
+                                       L(test_frame_limit),
                                        L(test_pending_is_what_a_socket_would_not_take),
                                        L(test_cut_loses_what_was_queued),
                                        L(test_close_delivers_what_was_queued)};
