@@ -422,6 +422,10 @@ static int look_at(const struct vr_vm *vm,
         return vr_fail_errno(err, VR_E_IO, "cannot open disk image '%s'", d->path);
     }
     int r = stat_disk(fd, d, &f, err);
+    uint8_t first;
+    if (r == 0 && d->size_bytes == 0 && pread(fd, &first, 1, 0) < 0) {
+        return vr_fail_errno(err, VR_E_IO, "cannot read disk image '%s'", d->path);
+    }
     if (r == 0 && d->size_bytes == 0) {
         r = vr_fail(err, VR_E_CORRUPT, "disk image '%s' is empty, or no %s image", d->path,
                     d->format);

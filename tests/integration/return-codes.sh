@@ -114,13 +114,13 @@ waits() {
 }
 scenario '0: done before the answer was due' waits
 
-grown() {
-    truncate -s +1M "$H1_DISK_0"
+not_authorized() {
+    vr h2 authorize remove h1.localhost
     says 32768 h1 operator "$(vm_param)"
-    truncate -s -1M "$H1_DISK_0"
+    vr h2 authorize add h1.localhost --storage "$L/h2/replicas"
     started h1 107 "$(vm_param)"
 }
-scenario '32768: anything else, here a disk that grew' grown
+scenario '32768: anything else, here a host that is not authorized any more' not_authorized
 
 # --- the VM is in use ---
 second_job() {

@@ -174,20 +174,6 @@ plain_beyond_loopback() {
     refuses_to_start "$C" "$C:[0-9]*: .*plain"
 }
 
-# --- disks ---
-
-other_size() {
-    qemu-img resize -q -f raw "$H1_DISK_0" 40M
-    if vr h1 resync "$VM_NAME" --wait >"$work/said" 2>&1; then
-        die 'disks of different sizes became equal'
-    fi
-    cat "$work/said"
-    grep -qi size "$work/said"
-    qemu-img resize -q --shrink -f raw "$H1_DISK_0" 32M
-    vr h1 resync "$VM_NAME" --wait
-    equal_disks h1 h2
-}
-
 reload_says() { # REASON
     local i
     kill -HUP "$H1_PID"
@@ -232,7 +218,6 @@ scenario 'a database from the future' from_the_future
 scenario 'a database that is none' no_database
 scenario 'mistakes in the configuration, with file:line' bad_lines
 scenario 'passwords in plain text beyond loopback' plain_beyond_loopback
-scenario 'disks of different sizes' other_size
 scenario 'one image as disk of two VMs' own_disks
 scenario 'wrong passwords and roles over HTTP' wrong_password
 finish
