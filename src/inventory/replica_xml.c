@@ -388,12 +388,14 @@ int replica_xml(const struct replica_xml_params *p,
     memset(notes, 0, sizeof *notes);
     int r = domxml_read(p->definition->xml, p->definition->xml_len, "domain", &doc, err);
     xmlNode *domain = r == 0 ? xmlDocGetRootElement(doc) : NULL;
-    r = r < 0 ? r : check_identity(&w, domain, err);
+    if (domain) {
+        reach_limit(domain, p->host, notes);
+    }
+    r = r < 0 ? r : check_identity(&w, domain, err); /* of what is left */
     if (r < 0) {
         return r;
     }
     drop_attribute(domain, "id");
-    reach_limit(domain, p->host, notes);
     all_devices(&w, domxml_child(domain, "devices"));
     for (uint32_t i = 0; i < p->images->ndisks; i++) {
         if (!w.seen[i]) {

@@ -27,7 +27,7 @@ static bool cpu(void *ctx, const struct replica_machine *m, const char *xml)
 /* What a peer sends as its definition; what comes out can be read again. */
 static void as_replica(const char *xml, size_t n, const struct vr_vm *vm)
 {
-    static const struct replica_host host = {maybe, maybe, maybe, machine, cpu, NULL};
+    static const struct replica_host host = {maybe, maybe, maybe, maybe, machine, cpu, NULL};
     const struct vr_definition d = {.xml = xml, .xml_len = (uint32_t)n};
     const struct replica_xml_params p = {vm->id, 0, "/srv/r", vm, &d, &host};
     struct vr_definition_notes notes;
