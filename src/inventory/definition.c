@@ -10,6 +10,7 @@
 
 #include "inventory/domain.h"
 #include "inventory/domxml.h"
+#include "inventory/reach.h"
 #include "inventory/replica_xml.h"
 #include "inventory/virt_conn.h"
 #include "util/fdio.h"
@@ -142,22 +143,10 @@ static bool has_file(void *ctx, const char *path)
     return path[0] == '/' && access(path, F_OK) == 0;
 }
 
-/* Below one of the directories. Links in them are this host's own. */
 static bool is_allowed(void *ctx, const char *path)
 {
     const struct definer *d = ctx;
-    size_t n;
-    size_t len = strlen(path);
-    if (path[0] != '/' || strstr(path, "/../") || (len > 2 && strcmp(path + len - 3, "/..") == 0)) {
-        return false;
-    }
-    for (const char *dir = d->dirs; *dir; dir += n + (dir[n] == ':')) {
-        n = strcspn(dir, ":");
-        if (n > 1 && strncmp(path, dir, n) == 0 && path[n] == '/' && path[n + 1]) {
-            return true;
-        }
-    }
-    return false;
+    return reach_allows(d->dirs, path);
 }
 
 /* What a driver cannot tell is not missing. */

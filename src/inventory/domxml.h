@@ -21,6 +21,12 @@ DEFINE_CLEANUP(xmlDoc *, domxml_free)
 VR_MUST_CHECK int
 domxml_read(const char *xml, size_t len, const char *root, xmlDoc **ret, struct vr_err *err);
 bool domxml_is(const xmlNode *n, const char *name);
+/* Takes the element out, with all that is below it. */
+static inline void domxml_drop(xmlNode *n)
+{
+    xmlUnlinkNode(n);
+    xmlFreeNode(n);
+}
 /* The first such element below; NULL: none, or no parent. */
 xmlNode *domxml_child(const xmlNode *parent, const char *name);
 /* The only text of an element or attribute; NULL: it has none, or something else in it. */

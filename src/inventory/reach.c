@@ -8,6 +8,21 @@
 
 #define MAX_TYPES 8
 
+bool reach_allows(const char *dirs, const char *path)
+{
+    size_t len = strlen(path), n;
+    if (path[0] != '/' || strstr(path, "/../") || (len > 2 && strcmp(path + len - 3, "/..") == 0)) {
+        return false;
+    }
+    for (const char *dir = dirs; *dir; dir += n + (dir[n] == ':')) {
+        n = strcspn(dir, ":");
+        if (n > 1 && strncmp(path, dir, n) == 0 && path[n] == '/' && path[n + 1]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct limits {
     const struct replica_host *host;
     struct vr_definition_notes *notes;
@@ -29,8 +44,7 @@ static void leave_out(const struct limits *l, xmlNode *n, const char *what)
     snprintf(text, sizeof text, "%.30s%s%.90s", (const char *)n->name, what ? " " : "",
              what ? what : "");
     vr_definition_note_add(l->notes, VR_NOTE_OUTSIDE, text);
-    xmlUnlinkNode(n);
-    xmlFreeNode(n);
+    domxml_drop(n);
 }
 
 static bool is_random_device(const char *path)
@@ -242,8 +256,7 @@ static void limit_child(const struct limits *l, xmlNode *n)
         return;
     }
     if (is_one_of(name, labels, VR_COUNT(labels))) {
-        xmlUnlinkNode(n);
-        xmlFreeNode(n);
+        domxml_drop(n);
         return;
     }
     if (!n->ns && strcmp(name, "devices") == 0) {

@@ -10,6 +10,9 @@
 
 #include "inventory/replica_xml.h"
 
+/* Is the path below one of the directories, which have colons between them? Links in them are this
+ * host's own. */
+bool reach_allows(const char *dirs, const char *path);
 /* Takes out of the domain what reaches too far, each with a note. Disks, host devices and NVRAM are
  * left to replica_xml, which takes nothing of theirs over that names something of a host. */
 void reach_limit(xmlNode *domain,

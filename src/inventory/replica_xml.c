@@ -34,16 +34,10 @@ static void set(struct work *w, xmlNode *n, const char *name, const char *value)
     w->failed = w->failed || !n || !xmlSetProp(n, (const xmlChar *)name, (const xmlChar *)value);
 }
 
-static void drop(xmlNode *n)
-{
-    xmlUnlinkNode(n);
-    xmlFreeNode(n);
-}
-
 static void drop_child(xmlNode *parent, const char *name)
 {
     for (xmlNode *n = domxml_child(parent, name); n; n = domxml_child(parent, name)) {
-        drop(n);
+        domxml_drop(n);
     }
 }
 
@@ -126,7 +120,7 @@ static void one_disk(struct work *w, xmlNode *disk)
         set(w, disk, "type", "file");
     } else {
         note(w, VR_NOTE_DISK, target);
-        drop(disk);
+        domxml_drop(disk);
     }
 }
 
@@ -141,7 +135,7 @@ static void one_interface(struct work *w, xmlNode *n)
     const char *bridge = domxml_attribute(source, "bridge"), *dev = domxml_attribute(source, "dev");
     if (is(type, "hostdev") || is(type, "vdpa")) {
         note(w, VR_NOTE_HOST_DEVICE, "network device");
-        drop(n);
+        domxml_drop(n);
     } else if (is(type, "network") && network && !h->network(h->ctx, network)) {
         note(w, VR_NOTE_NETWORK, network);
     } else if (is(type, "bridge") && bridge && !h->device(h->ctx, bridge)) {
@@ -160,7 +154,7 @@ static void one_hostdev(struct work *w, xmlNode *n)
     snprintf(what, sizeof what, "%.30s%s%.30s%s%.30s", type ? type : "device", bus ? " bus " : "",
              bus ? bus : "", slot ? " slot " : "", slot ? slot : "");
     note(w, VR_NOTE_HOST_DEVICE, what);
-    drop(n);
+    domxml_drop(n);
 }
 
 static void one_tpm(struct work *w, xmlNode *n)
@@ -170,7 +164,7 @@ static void one_tpm(struct work *w, xmlNode *n)
         note(w, VR_NOTE_TPM, "emulator");
     } else {
         note(w, VR_NOTE_HOST_DEVICE, "TPM");
-        drop(n);
+        domxml_drop(n);
     }
 }
 
@@ -191,7 +185,7 @@ static void one_emulator(struct work *w, xmlNode *n)
     const char *path = domxml_text(n->children);
     if (path && !w->p->host->file(w->p->host->ctx, path)) {
         note(w, VR_NOTE_EMULATOR, path);
-        drop(n);
+        domxml_drop(n);
     }
 }
 
@@ -315,7 +309,7 @@ static void drop_marks(xmlNode *metadata)
         next = n->next;
         if (n->type == XML_ELEMENT_NODE && n->ns && n->ns->href &&
             strcmp((const char *)n->ns->href, DOMAIN_REPLICA_NS) == 0) {
-            drop(n);
+            domxml_drop(n);
         }
     }
 }

@@ -161,6 +161,9 @@ bad_lines() {
     bad_line limits 'transfers = 0' 'not between'
     bad_line limits 'bandwidth = fast' 'not a size'
     copy_conf
+    printf '[inventory]\ndefinition_dirs = /boot:usr/share\n' >>"$C"
+    refuses_to_start "$C" "$C:$(wc -l <"$C"): .*absolute directories"
+    copy_conf
     echo '[colours]' >>"$C"
     refuses_to_start "$C" "$C:$(wc -l <"$C"): unknown section"
     copy_conf

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "inventory/reach.h"
 #include "inventory/replica_xml.h"
 #include "tests/lib/check.h"
 #include "util/num.h"
@@ -308,6 +309,22 @@ static void test_what_reaches_out(void **state)
     }
 }
 
+static void test_which_paths_are_allowed(void **state)
+{
+    static const char dirs[] = "/usr/share:/boot";
+    static const char *const good[] = {"/usr/share/OVMF/x.fd", "/boot/vmlinuz", "/boot/..x"};
+    static const char *const bad[] = {
+        "",       "/",           "/boot",          "/boot/",     "/bootx/v",          "boot/v",
+        "/usr/v", "/etc/shadow", "/boot/../etc/s", "/boot/a/..", "/usr/share:/boot/x"};
+    for (size_t i = 0; i < VR_COUNT(good); i++) {
+        assert_true(reach_allows(dirs, good[i]));
+    }
+    for (size_t i = 0; i < VR_COUNT(bad); i++) {
+        assert_false(reach_allows(dirs, bad[i]));
+    }
+    assert_false(reach_allows("/", "/etc/shadow"));
+}
+
 static void test_machine_and_cpu(void **state)
 {
 #define CPU(attributes, model)                                                                     \
@@ -401,9 +418,15 @@ static void test_what_is_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        T(test_disks_are_the_replicas),     T(test_the_mark),        T(test_what_a_host_lacks),
-        T(test_what_reaches_out),           T(test_machine_and_cpu), T(test_nvram),
-        T(test_a_disk_that_is_not_defined), T(test_many_notes),      T(test_what_is_refused)};
+    const struct CMUnitTest tests[] = {T(test_disks_are_the_replicas),
+                                       T(test_the_mark),
+                                       T(test_what_a_host_lacks),
+                                       T(test_what_reaches_out),
+                                       T(test_which_paths_are_allowed),
+                                       T(test_machine_and_cpu),
+                                       T(test_nvram),
+                                       T(test_a_disk_that_is_not_defined),
+                                       T(test_many_notes),
+                                       T(test_what_is_refused)};
     return RUN(tests);
 }
