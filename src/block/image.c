@@ -17,6 +17,7 @@
 #include "block/child.h"
 #include "block/dev.h"
 #include "block/nbd.h"
+#include "block/qcow2.h"
 #include "util/buf.h"
 #include "util/fdio.h"
 #include "util/num.h"
@@ -250,7 +251,10 @@ static int open_served(struct image_dev *i,
     if (r < 0) {
         return r;
     }
-    r = socket_path(run_dir, socket, sizeof socket, err);
+    if (strcmp(format, "qcow2") == 0) {
+        r = qcow2_check_chain(path, err);
+    }
+    r = r < 0 ? r : socket_path(run_dir, socket, sizeof socket, err);
     if (r == 0) {
         r = start_server(&i->child, path, format, flags, socket, err);
     }
