@@ -90,6 +90,20 @@ format() { # FORMAT
     qemu-img compare -f "$1" -F "$1" "$image" "$replica"
 }
 
+# What the guest zeroed takes no space on the replica, as it takes none at the source.
+thin() { # FORMAT
+    local image=$work/f.$1 replica before
+    VM_ID=$(vr h1 vms --json | jq -r --arg n "f-$1" '.vms[] | select(.name == $n) | .id')
+    replica=$(echo "$L/h2/replicas/$VM_ID"/vda.*)
+    before=$(stat -c %b "$replica")
+    qemu-io -f "$1" -c 'write -q -z -u 11M 3M' "$image"
+    vr h1 resync "f-$1" --wait
+    qemu-img compare -f "$1" -F "$1" "$image" "$replica"
+    echo "blocks: source $(stat -c %b "$image"), replica $before, then $(stat -c %b "$replica")"
+    [ "$(stat -c %b "$replica")" -le $((before - 3 * 2048 + 256)) ]
+    [ "$(stat -c %b "$replica")" -le $(($(stat -c %b "$image") + 512)) ]
+}
+
 # The directory of a replica leads to the disks of the VM itself.
 led_astray() {
     printf '[vm astray]\nuuid = 66666666-6666-4666-8666-666666666666\ndisk.vda = raw:%s\n' "$work/try/vda.raw" \
@@ -144,6 +158,8 @@ for f in raw qcow2 vhdx vmdk vdi vpc qed; do
         skip "format $f" "this qemu-img does not write it"
     fi
 done
+scenario 'zeroes take no space: raw' thin raw
+scenario 'zeroes take no space: qcow2' thin qcow2
 scenario 'images of a removed relationship' seeded
 scenario 'a directory that leads elsewhere' led_astray
 finish
