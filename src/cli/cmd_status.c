@@ -203,15 +203,24 @@ static const json_t *earlier(const json_t *before, const json_t *job)
     return NULL;
 }
 
+static bool is_stale(const json_t *job, const struct status_view *view)
+{
+    uint64_t updated = json_time(json_object_get(json_object_get(job, "progress"), "updated"));
+    return updated && view->now_us > updated + STALE_US;
+}
+
 struct gauge status_gauge(const json_t *job, const struct status_view *view)
 {
-    const json_t *was = earlier(view->before, job);
-    struct gauge g = gauge_of(job, was);
-    uint64_t updated = json_time(json_object_get(json_object_get(job, "progress"), "updated"));
-    if (updated && view->now_us > updated + STALE_US) {
+    struct gauge g = gauge_of(job, earlier(view->before, job));
+    if (is_stale(job, view)) {
         g.rate = g.eta_us = 0;
     }
     return g;
+}
+
+uint64_t status_rate(const json_t *job, const char *name, const struct status_view *view)
+{
+    return is_stale(job, view) ? 0 : rate_of(job, earlier(view->before, job), name);
 }
 
 static const char *wait_text(const json_t *wait, uint64_t now_us, char *buf)

@@ -1,162 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One relationship in all detail. Compared, sent and committed are three things, and each has its
- * own line; what cannot be known is not guessed. */
+/* One relationship in all detail; its transfer is in detail_progress.c. */
 #include <string.h>
 
 #include "cli/status.h"
 #include "model/model.h"
 #include "util/num.h"
 
-#define BAR 20
 #define TEXT 640
 
 static void put(const char *name, const char *text, const struct status_view *view, FILE *f)
 {
     text_line(name, text, view->columns, f);
-}
-
-static const char *bar(uint64_t done, uint64_t all, char *buf)
-{
-    size_t full = all ? (size_t)((double)VR_MIN(done, all) * BAR / (double)all) : 0;
-    memset(buf, '.', BAR);
-    memset(buf, '#', full);
-    buf[BAR] = '\0';
-    return buf;
-}
-
-static int percent(uint64_t done, uint64_t all)
-{
-    return all ? (int)((double)VR_MIN(done, all) * 100 / (double)all) : 0;
-}
-
-/* g: NULL when it does not run. */
-static void
-put_compare(const json_t *p, const struct gauge *g, const struct status_view *view, FILE *f)
-{
-    char text[TEXT], b[BAR + 1], done[SHOW_MAX], all[SHOW_MAX], rate[SHOW_MAX], eta[SHOW_MAX] = "?";
-    uint64_t compared = json_u64(p, "bytes_compared"), total = json_u64(p, "bytes_total");
-    bool now = g && json_u64(p, "phase") == VR_PHASE_COMPARE;
-    int n = snprintf(text, sizeof(text), "[%s] %d%%  %s of %s", bar(compared, total, b),
-                     percent(compared, total), show_size(compared, done), show_size(total, all));
-    if (now && g->rate) {
-        n += snprintf(text + n, sizeof(text) - (size_t)n, "  %s", show_rate(g->rate, rate));
-    }
-    if (now) {
-        snprintf(text + n, sizeof(text) - (size_t)n, "  eta %s",
-                 g->eta_us ? show_span(g->eta_us, eta) : eta);
-    }
-    put("compare", text, view, f);
-}
-
-static void put_sent(const json_t *p, const struct status_view *view, FILE *f)
-{
-    char text[TEXT], differing[SHOW_MAX], sent[SHOW_MAX], wire[SHOW_MAX];
-    bool compares = json_u64(p, "phase") <= VR_PHASE_COMPARE;
-    snprintf(text, sizeof(text), "%s%s", show_size(json_u64(p, "bytes_differing"), differing),
-             compares ? " so far" : "");
-    put("differing", text, view, f);
-    snprintf(text, sizeof(text), "%s of data, %s on the line",
-             show_size(json_u64(p, "bytes_sent"), sent), show_size(json_u64(p, "wire_out"), wire));
-    put("sent", text, view, f);
-    if (json_u64(p, "bytes_staged")) {
-        snprintf(text, sizeof(text), "%s kept from earlier tries, not sent again",
-                 show_size(json_u64(p, "bytes_staged"), sent));
-        put("staged", text, view, f);
-    }
-}
-
-/* Only while it reads slower than it could. */
-static void put_backoff(const json_t *p, const struct status_view *view, FILE *f)
-{
-    char text[TEXT];
-    uint64_t level = json_u64(p, "backoff_level"), us = json_u64(p, "guest_write_latency_us");
-    if (level && level < 32) {
-        snprintf(text, sizeof(text), "reads 1/%u of the time: the guest's writes take %.1f ms",
-                 1u << level, (double)us / 1000);
-        put("gives way", text, view, f);
-    }
-}
-
-static void put_commit(const json_t *p, const struct status_view *view, FILE *f)
-{
-    char text[TEXT], b[BAR + 1], done[SHOW_MAX], all[SHOW_MAX];
-    uint64_t written = json_u64(p, "bytes_written"), total = json_u64(p, "bytes_to_write");
-    uint64_t phase = json_u64(p, "phase");
-    if (phase < VR_PHASE_COMMIT) {
-        put("commit", "when all is proven; until then the replica stays as it is", view, f);
-        return;
-    }
-    if (phase == VR_PHASE_COMMIT && total) {
-        snprintf(text, sizeof(text), "[%s] %d%%  %s of %s", bar(written, total, b),
-                 percent(written, total), show_size(written, done), show_size(total, all));
-    } else {
-        snprintf(text, sizeof(text), "%s written%s", show_size(written, done),
-                 phase == VR_PHASE_READBACK ? ", reading it back" : "");
-    }
-    put("commit", text, view, f);
-}
-
-/* The instant that is read, and what is behind it already. */
-static void put_instant(const json_t *p, const struct status_view *view, FILE *f)
-{
-    char text[TEXT], when[SHOW_MAX];
-    const json_t *t = json_object_get(p, "instant");
-    const json_t *since = json_object_get(p, "written_since_instant");
-    uint64_t frozen_us = json_u64(p, "frozen_us");
-    if (!json_time(t)) {
-        return;
-    }
-    int n =
-        snprintf(text, sizeof(text), "%s, %.40s", show_time(t, when), json_text(p, "consistency"));
-    if (frozen_us) {
-        snprintf(text + n, sizeof(text) - (size_t)n, ", the guest was frozen for %.1f s",
-                 (double)frozen_us / 1000000);
-    }
-    put("instant", text, view, f);
-    snprintf(text, sizeof(text), "%s%s",
-             json_is_integer(since) ? show_size(json_u64(p, "written_since_instant"), when) : "?",
-             json_is_integer(since) ? " written by the guest" : " (its writes are not counted)");
-    put("since then", text, view, f);
-}
-
-/* What becomes of the work when the transfer is interrupted. */
-static void put_resume(const json_t *job, const struct status_view *view, FILE *f)
-{
-    uint64_t type = json_u64(job, "type");
-    bool compares = type == VR_JOBTYPE_VERIFY || type == VR_JOBTYPE_FORECAST;
-    put("resumes",
-        compares ? "no: interrupted, it begins anew"
-                 : "yes: interrupted, it compares anew and sends nothing twice; cancelled, it "
-                   "discards what is staged",
-        view, f);
-}
-
-void detail_progress(const json_t *job, const struct status_view *view, FILE *f)
-{
-    const json_t *p = json_object_get(job, "progress");
-    bool runs = json_u64(job, "state") == VR_JOB_RUNNING;
-    if (json_u64(p, "phase") == VR_PHASE_NONE) {
-        return; /* no transfer, or it has not begun */
-    }
-    if (runs) {
-        put("phase", json_text(p, "phase_text"), view, f);
-    }
-    struct gauge g = status_gauge(job, view);
-    if (runs) {
-        put_instant(p, view, f);
-    }
-    put_compare(p, runs ? &g : NULL, view, f);
-    if (runs) {
-        put_backoff(p, view, f);
-    }
-    put_sent(p, view, f);
-    uint64_t type = json_u64(job, "type");
-    if (type != VR_JOBTYPE_VERIFY && type != VR_JOBTYPE_FORECAST) {
-        put_commit(p, view, f);
-    }
-    if (runs && json_u64(p, "phase") < VR_PHASE_COMMIT) {
-        put_resume(job, view, f);
-    }
 }
 
 /* Who asked is told with the job; this is what for. */
@@ -177,7 +31,7 @@ static void put_why(const json_t *job, const struct status_view *view, FILE *f)
     put("why", why, view, f);
 }
 
-static void put_job(const json_t *job, const struct status_view *view, FILE *f)
+static void put_job(const json_t *rel, const json_t *job, const struct status_view *view, FILE *f)
 {
     char text[TEXT], when[SHOW_MAX];
     bool later = json_u64(job, "state") == VR_JOB_NEW;
@@ -197,6 +51,7 @@ static void put_job(const json_t *job, const struct status_view *view, FILE *f)
     if (json_u64(job, "state") != VR_JOB_RUNNING && !later) {
         put("status", json_text(job, "status"), view, f);
     }
+    detail_plan(rel, view, f);
     detail_progress(job, view, f);
 }
 
@@ -464,7 +319,9 @@ void detail_rel(const json_t *rel, const struct status_view *view, FILE *f)
     put_interval(rel, view, f);
     put_recovery(rel, view, f);
     if (json_is_object(job)) {
-        put_job(job, view, f);
+        put_job(rel, job, view, f);
+    } else {
+        detail_plan(rel, view, f);
     }
     if (json_is_object(wait)) {
         put_wait(wait, view, f);

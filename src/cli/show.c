@@ -100,6 +100,10 @@ static void phase_count(const json_t *progress, uint64_t *done, uint64_t *total)
         *done = json_u64(progress, "bytes_written");
         *total = json_u64(progress, "bytes_to_write");
         return;
+    case VR_PHASE_READBACK:
+        *done = json_u64(progress, "bytes_read_back");
+        *total = json_u64(progress, "bytes_to_read_back");
+        return;
     default:
         *done = *total = 0;
     }
@@ -122,8 +126,11 @@ struct gauge gauge_of(const json_t *job, const json_t *before)
         uint64_t ignored;
         phase_count(q, &done_before, &ignored);
         from = json_time(json_object_get(q, "updated"));
+    } else if (json_time(json_object_get(p, "counted_since"))) {
+        from = json_time(json_object_get(p, "counted_since"));
+        done_before = json_u64(p, "counted_from");
     } else if (json_u64(p, "phase") != VR_PHASE_COMPARE) {
-        return g; /* the start of this phase is not known, so no rate is */
+        return g; /* this phase did not get on yet, or nobody knows since when */
     }
     if (!from || until <= from || done <= done_before) {
         return g;
@@ -132,4 +139,17 @@ struct gauge gauge_of(const json_t *job, const json_t *before)
     g.rate = (uint64_t)rate;
     g.eta_us = rate >= 1 ? (uint64_t)((double)(total - VR_MIN(done, total)) / rate * 1e6) : 0;
     return g;
+}
+
+uint64_t rate_of(const json_t *job, const json_t *before, const char *name)
+{
+    const json_t *p = json_object_get(job, "progress");
+    const json_t *q = json_object_get(before, "progress");
+    bool since = q && json_u64(q, "phase") == VR_PHASE_COMPARE;
+    const json_t *start =
+        since ? json_object_get(q, "updated") : json_object_get(p, "counted_since");
+    uint64_t from = json_time(start), until = json_time(json_object_get(p, "updated"));
+    uint64_t was = since ? json_u64(q, name) : 0, is = json_u64(p, name);
+    bool measured = json_u64(p, "phase") == VR_PHASE_COMPARE && from && until > from && is > was;
+    return measured ? (uint64_t)((double)(is - was) / ((double)(until - from) / 1e6)) : 0;
 }

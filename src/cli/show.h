@@ -30,3 +30,5 @@ struct gauge {
 /* From the job's own averages, or, with a former reading of the same job, from what happened since.
  */
 struct gauge gauge_of(const json_t *job, const json_t *before);
+/* So, of another count of the progress while disks are compared; bytes/s, 0: unknown. */
+uint64_t rate_of(const json_t *job, const json_t *before, const char *name);

@@ -38,6 +38,10 @@ void detail_rel(const json_t *rel, const struct status_view *view, FILE *f);
 void detail_progress(const json_t *job, const struct status_view *view, FILE *f);
 /* As gauge_of, and no rate from a reading that is too old to say anything. */
 struct gauge status_gauge(const json_t *job, const struct status_view *view);
+/* As rate_of, likewise. */
+uint64_t status_rate(const json_t *job, const char *name, const struct status_view *view);
+/* What a resynchronization is expected to come to; nothing where nothing says so. */
+void detail_plan(const json_t *rel, const struct status_view *view, FILE *f);
 /* "resync required": what a relationship's state is called in a table. */
 const char *short_state(int state);
 /* What a person may do now; "": nothing. Returns buf. */

@@ -391,6 +391,14 @@ int core_load_job(struct core *c, const struct vr_job *job, struct vr_err *err)
     return 0;
 }
 
+void core_load_forecast(struct core *c, uint64_t job_id, const struct vr_forecast *f)
+{
+    struct job_entry *e = jobs_find(c, job_id);
+    if (e) {
+        e->j.forecast = *f;
+    }
+}
+
 int core_load_auth(struct core *c, const struct vr_auth_entry *entry, struct vr_err *err)
 {
     for (size_t i = 0; i < c->nauths; i++) {

@@ -40,6 +40,8 @@ void core_free(struct core *c);
 /* --- rebuild after a start: load everything, then core_start once --- */
 VR_MUST_CHECK int core_load_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err);
 VR_MUST_CHECK int core_load_job(struct core *c, const struct vr_job *job, struct vr_err *err);
+/* What the report of a job that is loaded says. */
+void core_load_forecast(struct core *c, uint64_t job_id, const struct vr_forecast *f);
 VR_MUST_CHECK int
 core_load_auth(struct core *c, const struct vr_auth_entry *entry, struct vr_err *err);
 /* Jobs that ran go on (queued), suspended ones stay, scheduled ones wait for their time. */

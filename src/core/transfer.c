@@ -176,6 +176,9 @@ static void end_completed(struct core *c,
     } else if (rel && report && !job_is_forecast(&e->j)) {
         end_verified(c, rel, report->equal);
     }
+    if (report && job_is_forecast(&e->j)) {
+        e->j.forecast = report->forecast;
+    }
     bool differed = job_is_verify(&e->j) && !job_is_forecast(&e->j) && report && !report->equal;
     compare_ended(c, e, differed ? "a difference was found" : "completed");
     job_finish(c, e, VR_JEV_COMPLETE, 0,

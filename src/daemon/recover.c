@@ -165,6 +165,19 @@ static int load_service(struct daemon *d, struct vr_err *err)
     return r < 0 ? r : core_load_service(d->core, &service, err);
 }
 
+/* Of dry runs, for who plans by them; a report that cannot be read is no reason not to start. */
+static void load_forecasts(struct daemon *d)
+{
+    const struct vr_job *job;
+    struct vr_report report;
+    for (size_t i = 0; (job = core_job_at(d->core, i)); i++) {
+        if (job->type == VR_JOBTYPE_FORECAST && job->state == VR_JOB_COMPLETED &&
+            store_find_report(d->store, job->id, &report, NULL) == 0) {
+            core_load_forecast(d->core, job->id, &report.forecast);
+        }
+    }
+}
+
 int recover_all(struct daemon *d, struct vr_err *err)
 {
     int r = load_service(d, err);
@@ -178,6 +191,7 @@ int recover_all(struct daemon *d, struct vr_err *err)
     if (r < 0) {
         return vr_wrap(err, r, "loading the state");
     }
+    load_forecasts(d);
     recover_lost(d);
     return 0;
 }

@@ -93,6 +93,28 @@ struct api_limit {
     char window[VR_BANDWIDTH_TEXT_MAX]; /* as the configuration has it; "": none */
 };
 
+/* What tells what a resynchronization will come to: X(name, text). */
+#define API_PLANS(X)                                                                               \
+    X(NONE, "")                                                                                    \
+    X(SAMPLE, "by the sample of")                                                                  \
+    X(VERIFY, "by the verification of")                                                            \
+    X(RESYNC, "by the resynchronization of")
+
+enum api_plan_basis {
+#define X(name, text) API_PLAN_##name,
+    API_PLANS(X)
+#undef X
+};
+
+/* The newest of those that ended and are remembered. */
+struct api_plan {
+    enum api_plan_basis basis;
+    uint64_t job_id, at_us; /* when it ended */
+    uint64_t total_bytes, differing_bytes, margin_bytes;
+    uint64_t sent_bytes; /* payload; 0 of a verification: it sends nothing */
+    uint64_t time_us;    /* what it took, or is expected to */
+};
+
 struct api_rel {
     struct vr_rel rel;
     enum vr_mode mode;
@@ -108,6 +130,7 @@ struct api_rel {
     uint64_t peer_cert_end_us; /* of the certificate the peer showed last; 0: not seen yet */
     struct api_staging staging; /* replica side */
     struct api_limit limit;     /* side that sends */
+    struct api_plan plan;       /* side that sends */
     struct vr_defined defined;  /* replica side */
 };
 

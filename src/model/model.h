@@ -145,6 +145,8 @@ struct vr_progress {
     uint64_t started_us, updated_us;
     struct vr_ease ease; /* not stored, as what follows */
     struct vr_taken taken;
+    struct vr_flow flow;
+    struct vr_space space;
 };
 
 struct vr_wait {
@@ -173,6 +175,7 @@ struct vr_job {
     bool seeded;         /* initial replication compares with images that were there already */
     bool user_suspended; /* paused by a person: not resumed by itself */
     struct vr_progress progress;
+    struct vr_forecast forecast; /* of a dry run that completed; stored in its report */
 };
 
 /* The record of a finished transfer. root: HMAC-SHA-256 over the digest tree, one per disk. */

@@ -33,6 +33,21 @@ struct vr_taken {
     uint32_t consistency; /* enum vr_consistency */
 };
 
+/* What is counted while the disks are compared. Both sides read the same, each its own disks. */
+struct vr_flow {
+    uint64_t read_bytes, peer_read_bytes; /* what each side has been through, zeroes included */
+    uint64_t unchanged_bytes;             /* left out: nothing was written there */
+    uint64_t zero_bytes;                  /* zero on both sides */
+    uint64_t raw_bytes;                   /* what was sent, before it was compressed */
+    uint64_t since_us, from_bytes; /* the present phase counts since then, from there; 0: nothing */
+};
+
+/* What the replica's host said last of its file system and of its commit. */
+struct vr_space {
+    uint64_t staged_bytes, free_bytes, reserve_bytes; /* reserve: stays free. free 0: not known */
+    uint64_t readback_bytes, readback_total;          /* total 0: not known beforehand */
+};
+
 /* What a sample says that a resynchronization would cost. */
 struct vr_forecast {
     uint64_t sampled_bytes;   /* that were compared; 0: there is no forecast */

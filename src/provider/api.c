@@ -115,6 +115,42 @@ static bool is_transfer(const struct vr_job *job)
            job->type == VR_JOBTYPE_FORECAST;
 }
 
+/* What this job says of the next resynchronization; basis NONE: nothing. */
+static struct api_plan plan_of(const struct vr_job *job)
+{
+    const struct vr_progress *p = &job->progress;
+    const struct vr_forecast *f = &job->forecast;
+    uint64_t from = job->started_us, until = job->finished_us;
+    struct api_plan plan = {.job_id = job->id,
+                            .at_us = job->finished_us,
+                            .total_bytes = p->bytes_total,
+                            .differing_bytes = p->bytes_differing,
+                            .sent_bytes = p->bytes_sent,
+                            .time_us = from && until > from ? until - from : 0};
+    if (job->state != VR_JOB_COMPLETED) {
+        return plan;
+    }
+    switch (job->type) {
+    case VR_JOBTYPE_FORECAST:
+        plan.basis = f->sampled_bytes ? API_PLAN_SAMPLE : API_PLAN_NONE;
+        plan.differing_bytes = f->differing_bytes;
+        plan.margin_bytes = f->margin_bytes;
+        plan.sent_bytes = f->wire_bytes;
+        plan.time_us = f->time_us;
+        break;
+    case VR_JOBTYPE_VERIFY:
+        plan.basis = API_PLAN_VERIFY;
+        break;
+    case VR_JOBTYPE_RESYNC:
+    case VR_JOBTYPE_RESYNC_EXTENDED:
+        plan.basis = API_PLAN_RESYNC;
+        break;
+    default:
+        break;
+    }
+    return plan;
+}
+
 /* What the relationship's jobs say of it. */
 static void find_jobs(struct core *core, const struct vr_rel *rel, struct api_rel *ret)
 {
@@ -126,6 +162,9 @@ static void find_jobs(struct core *core, const struct vr_rel *rel, struct api_re
         if (vr_job_is_final(job->state)) {
             bool newer = !ret->last || job->finished_us >= ret->last->finished_us;
             ret->last = newer && is_transfer(job) ? job : ret->last;
+            struct api_plan plan = plan_of(job);
+            bool says = rel->is_source && plan.basis && plan.at_us >= ret->plan.at_us;
+            ret->plan = says ? plan : ret->plan;
             continue;
         }
         /* a running job says more than one scheduled for later */

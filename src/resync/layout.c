@@ -52,3 +52,8 @@ uint64_t layout_bytes(const struct layout *l, uint64_t nodes)
     }
     return sum;
 }
+
+uint64_t layout_between(const struct layout *l, uint64_t first, uint64_t count)
+{
+    return layout_bytes(l, first + count) - layout_bytes(l, first);
+}

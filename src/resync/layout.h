@@ -27,3 +27,4 @@ bool layout_range_ok(const struct layout *l, uint16_t disk, uint64_t off, uint64
 uint64_t layout_node(const struct layout *l, uint16_t disk, uint64_t off);
 uint64_t layout_bytes(const struct layout *l,
                       uint64_t nodes); /* bytes in the first `nodes` nodes */
+uint64_t layout_between(const struct layout *l, uint64_t first, uint64_t count); /* in these */

@@ -176,6 +176,7 @@ static int on_reply(struct source *s, const void *p, size_t n, struct vr_err *er
     if (r == 0) {
         s->state = SOURCE_COMPARE;
         s->progress.phase = VR_PHASE_COMPARE;
+        s->progress.flow.since_us = s->now_us;
     }
     return r;
 }
@@ -294,11 +295,29 @@ static int on_committed(struct source *s, const void *p, size_t n, struct vr_err
 static int on_progress(struct source *s, const void *p, size_t n, struct vr_err *err)
 {
     struct msg_progress m;
+    struct vr_progress *g = &s->progress;
     int r = msg_get_progress(p, n, &m, err);
-    if (r == 0 && m.phase <= VR_PHASE_DONE) {
-        s->progress.phase = (enum vr_phase)m.phase;
-        s->progress.bytes_written = m.done;
-        s->progress.bytes_to_write = m.total;
+    if (r < 0 || m.phase > VR_PHASE_DONE) {
+        return r;
+    }
+    /* A rate is of what was done since the phase was first seen to get on. */
+    if (m.phase != g->phase || (g->bytes_written == 0 && m.done)) {
+        g->flow.since_us = s->now_us;
+        g->flow.from_bytes = m.phase == VR_PHASE_READBACK ? g->space.readback_bytes : m.done;
+    }
+    g->phase = (enum vr_phase)m.phase;
+    g->bytes_written = m.done;
+    g->bytes_to_write = m.total;
+    return 0;
+}
+
+static int on_storage(struct source *s, const void *p, size_t n, struct vr_err *err)
+{
+    struct msg_storage m;
+    int r = msg_get_storage(p, n, &m, err);
+    if (r == 0) {
+        s->progress.space =
+            (struct vr_space){m.staged, m.free, m.reserve, m.readback, m.readback_total};
     }
     return r;
 }
@@ -310,6 +329,9 @@ static int on_frame(struct source *s, uint8_t type, const void *p, size_t n, str
     bool awaits_roots = st == SOURCE_ROOTS || (st == SOURCE_COMMIT && !s->proved);
     if (type == MSG_FAIL) {
         return lane_peer_failed("replica host", p, n, err);
+    }
+    if (type == MSG_STORAGE && st >= SOURCE_COMPARE) {
+        return on_storage(s, p, n, err);
     }
     if (type >= 128 || type == MSG_PING) {
         return 0;
@@ -394,6 +416,7 @@ static int send_commit(struct source *s, struct vr_err *err)
     }
     s->state = SOURCE_COMMIT;
     s->progress.phase = VR_PHASE_COMMIT;
+    s->progress.flow.since_us = 0; /* until the target says how far it is */
     return link_send(s->link, MSG_COMMIT, s->proposed.b, sizeof s->proposed.b, NULL, 0, err);
 }
 

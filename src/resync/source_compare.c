@@ -99,6 +99,7 @@ int source_on_skipped(struct source *s, const void *p, size_t n, struct vr_err *
     }
     struct peer_entry e = {.first = m.first, .count = m.count, .skipped = true};
     r = peer_push(s, &e, err);
+    s->peer_skipped += layout_between(&s->layout, m.first, m.count);
     if (r == 0 && hint_has_any(s->hint, m.first, m.count)) {
         r = vr_fail(err, VR_E_PROTOCOL, "the replica host leaves out what may have changed");
     }
@@ -245,6 +246,7 @@ static bool skip_some(struct source *s)
     digest_root_skip(s->root[s->read_disk], e->count);
     s->skipped_nodes += e->count;
     s->disk_skipped[s->read_disk] += end - reader_pos(s->reader);
+    s->own_skipped += end - reader_pos(s->reader);
     reader_seek(s->reader, end, end);
     s->read_node = until;
     return true;
@@ -335,6 +337,8 @@ static int compare_one(struct source *s, struct vr_err *err)
     }
     if (o->skipped || (!o->tags && p->zero)) {
         n = VR_MIN(o->count, p->count);
+        uint64_t bytes = layout_between(&s->layout, node, n);
+        *(o->skipped ? &s->progress.flow.unchanged_bytes : &s->progress.flow.zero_bytes) += bytes;
         own_drop(s, n);
         peer_drop(s, n);
         s->compared += n;
@@ -429,6 +433,9 @@ int source_stream(struct source *s, bool *ret_worked, struct vr_err *err)
         r = send_settled(s, !*ret_worked || s->compared == s->layout.nodes, err);
     }
     s->progress.bytes_compared = layout_bytes(&s->layout, s->settled);
+    s->progress.flow.read_bytes = layout_bytes(&s->layout, s->read_node) - s->own_skipped;
+    s->progress.flow.peer_read_bytes = layout_bytes(&s->layout, s->peer_next) - s->peer_skipped;
+    s->progress.flow.raw_bytes = s->sent_raw;
     return r;
 }
 

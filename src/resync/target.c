@@ -374,6 +374,37 @@ static int send_credit(struct target *t, struct vr_err *err)
     return link_send_buf(t->link, MSG_CREDIT, &t->msg, NULL, 0, err);
 }
 
+/* Of a staged transfer how much there is to read back is not known: holes are not read. */
+static struct msg_storage storage_of(const struct target *t)
+{
+    const struct commit_stats *st = target_commit_stats(t);
+    return (struct msg_storage){
+        .staged = target_staging(t).bytes,
+        .free = t->free_bytes,
+        .reserve = t->p.staging_reserve_bytes,
+        .readback = t->direct ? target_readback_bytes(t)
+                    : st      ? st->read_bytes
+                              : 0,
+        .readback_total = t->direct ? t->progress.bytes_total : 0,
+    };
+}
+
+static int tell_storage(struct target *t, struct vr_err *err)
+{
+    struct msg_storage m = storage_of(t);
+    t->storage_told_us = t->now_us;
+    vr_buf_reset(&t->msg);
+    msg_put_storage(&t->msg, &m);
+    return link_send_buf(t->link, MSG_STORAGE, &t->msg, NULL, 0, err);
+}
+
+/* While it stages. */
+static int tell_staged(struct target *t, struct vr_err *err)
+{
+    bool due = t->free_bytes && t->now_us - t->storage_told_us >= PROGRESS_EVERY_US;
+    return due ? tell_storage(t, err) : 0;
+}
+
 static void tell_progress(struct target *t)
 {
     if (t->now_us - t->told_us < PROGRESS_EVERY_US) {
@@ -382,9 +413,10 @@ static void tell_progress(struct target *t)
     t->told_us = t->now_us;
     struct msg_progress m = {(uint8_t)t->progress.phase, t->progress.bytes_written,
                              t->progress.bytes_to_write};
+    /* From here on nobody needs to listen for the work to go on. */
+    (void)!tell_storage(t, NULL);
     vr_buf_reset(&t->msg);
     msg_put_progress(&t->msg, &m);
-    /* From here on nobody needs to listen for the work to go on. */
     (void)!link_send_buf(t->link, MSG_PROGRESS, &t->msg, NULL, 0, NULL);
 }
 
@@ -463,7 +495,8 @@ static int work(struct target *t, bool *ret_worked, struct vr_err *err)
     switch (t->state) {
     case TARGET_COMPARE:
         r = target_digest_some(t, ret_worked, err);
-        return r < 0 ? r : send_credit(t, err);
+        r = r < 0 ? r : send_credit(t, err);
+        return r < 0 ? r : tell_staged(t, err);
     case TARGET_GATE:
         if (t->p.commit_gate && !t->p.commit_gate(t->p.ctx)) {
             tell_progress(t);

@@ -76,7 +76,8 @@ struct target {
     uint16_t last_disk;
 
     uint64_t staged_raw, credit_sent, space_checked;
-    uint64_t staging_limit; /* at the last look at the free space, 0: none yet */
+    uint64_t staging_limit, free_bytes; /* at the last look at the free space, 0: none yet */
+    uint64_t storage_told_us;
     uint64_t direct_written[VR_DISKS_MAX];
     uint8_t *raw;
     ZSTD_DCtx *zstd;
@@ -117,4 +118,5 @@ VR_MUST_CHECK int target_on_zero(struct target *t, const void *p, size_t n, stru
 
 /* --- target_readback.c --- */
 VR_MUST_CHECK int target_readback_some(struct target *t, bool *ret_done, struct vr_err *err);
+uint64_t target_readback_bytes(const struct target *t); /* so far */
 void target_readback_free(struct target *t);

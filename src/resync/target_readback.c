@@ -80,6 +80,15 @@ int target_readback_some(struct target *t, bool *ret_done, struct vr_err *err)
     return 0;
 }
 
+uint64_t target_readback_bytes(const struct target *t)
+{
+    uint64_t sum = t->check.reader ? reader_pos(t->check.reader) : 0;
+    for (uint32_t i = 0; i < t->check.disk; i++) {
+        sum += t->layout.size[i];
+    }
+    return sum;
+}
+
 void target_readback_free(struct target *t)
 {
     digest_root_free(t->check.root);

@@ -44,6 +44,7 @@ static int check_space(struct target *t, uint64_t more, struct vr_err *err)
                        (unsigned long long)(free_bytes >> 20), (unsigned long long)(need >> 20));
     }
     t->space_checked = t->staged_raw + SPACE_EVERY;
+    t->free_bytes = free_bytes;
     t->staging_limit = target_staging(t).bytes + free_bytes - t->p.staging_reserve_bytes;
     return 0;
 }

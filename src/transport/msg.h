@@ -38,7 +38,8 @@
     X(PING, 25)       /* both ways, empty: I am here, although there is nothing to say */          \
     X(DEFINITION, 26) /* source -> target: what the virtual machine is, beside its disks */        \
     X(SKIPPED, 27)    /* target -> source: not compared, since nothing changed there */            \
-    X(HINT, 128)      /* source -> target: where something may have changed */
+    X(HINT, 128)      /* source -> target: where something may have changed */                     \
+    X(STORAGE, 129)   /* target -> source: how much is staged, free, read back */
 
 enum msg_type {
 #define X(name, value) MSG_##name = (value),
@@ -146,6 +147,10 @@ struct msg_progress {
     uint8_t phase;
     uint64_t done, total;
 };
+struct msg_storage {
+    uint64_t staged, free, reserve; /* of the replica's file system; free 0: it did not look yet */
+    uint64_t readback, readback_total;
+};
 
 /* The bytes of a definition: a head of 13, the XML, the NVRAM. */
 #define MSG_DEFINITION_HEAD 13u
@@ -169,6 +174,7 @@ void msg_put_roots(struct vr_buf *b, const uint8_t *roots, uint32_t count);
 void msg_put_committed(struct vr_buf *b, const struct msg_committed *m);
 void msg_put_fail(struct vr_buf *b, int kind, const char *text);
 void msg_put_progress(struct vr_buf *b, const struct msg_progress *m);
+void msg_put_storage(struct vr_buf *b, const struct msg_storage *m);
 
 VR_MUST_CHECK int
 msg_get_digests(const void *p, size_t n, struct msg_digests *ret, struct vr_err *err);
@@ -187,6 +193,8 @@ msg_get_committed(const void *p, size_t n, struct msg_committed *ret, struct vr_
 VR_MUST_CHECK int msg_get_fail(const void *p, size_t n, struct msg_fail *ret, struct vr_err *err);
 VR_MUST_CHECK int
 msg_get_progress(const void *p, size_t n, struct msg_progress *ret, struct vr_err *err);
+VR_MUST_CHECK int
+msg_get_storage(const void *p, size_t n, struct msg_storage *ret, struct vr_err *err);
 void msg_put_definition_head(struct vr_buf *b, uint8_t coding, uint32_t raw_len);
 VR_MUST_CHECK int
 msg_get_definition(const void *p, size_t n, struct msg_definition *ret, struct vr_err *err);

@@ -205,3 +205,23 @@ int msg_get_progress(const void *p, size_t n, struct msg_progress *ret, struct v
     ret->total = vr_rd_u64(&rd);
     return vr_rd_done(&rd) ? 0 : bad(err, "PROGRESS");
 }
+
+void msg_put_storage(struct vr_buf *b, const struct msg_storage *m)
+{
+    vr_buf_u64(b, m->staged);
+    vr_buf_u64(b, m->free);
+    vr_buf_u64(b, m->reserve);
+    vr_buf_u64(b, m->readback);
+    vr_buf_u64(b, m->readback_total);
+}
+
+int msg_get_storage(const void *p, size_t n, struct msg_storage *ret, struct vr_err *err)
+{
+    struct vr_rd rd = vr_rd_init(p, n);
+    ret->staged = vr_rd_u64(&rd);
+    ret->free = vr_rd_u64(&rd);
+    ret->reserve = vr_rd_u64(&rd);
+    ret->readback = vr_rd_u64(&rd);
+    ret->readback_total = vr_rd_u64(&rd);
+    return vr_rd_done(&rd) ? 0 : bad(err, "STORAGE");
+}

@@ -113,6 +113,7 @@ static void session(uint8_t type, const uint8_t *p, size_t n)
     struct msg_committed committed;
     struct msg_fail fail;
     struct msg_progress progress;
+    struct msg_storage storage;
     struct vr_uuid uuid;
     uint64_t features, v;
     uint16_t minor;
@@ -139,6 +140,9 @@ static void session(uint8_t type, const uint8_t *p, size_t n)
         break;
     case MSG_PROGRESS:
         SINK(msg_get_progress(p, n, &progress, NULL));
+        break;
+    case MSG_STORAGE:
+        SINK(msg_get_storage(p, n, &storage, NULL));
         break;
     case MSG_SETTLED:
     case MSG_CREDIT:

@@ -12,6 +12,12 @@ state_of() { # what a dry run must not change
     find "$(dirname "$H2_DISK_0")" -type f -printf '%p %s %T@ %C@\n' | sort
 }
 
+planned() {
+    vr h1 status "$VM_NAME" --json | jq -e --slurpfile f "$work/forecast" '.relationships[0].plan as $p | $f[0].report | .forecast as $f
+        | $p.basis_text == "by the sample of" and $p.job_id == .job_id and $p.differing_bytes == $f.differing_bytes
+          and $p.margin_bytes == $f.margin_bytes and $p.wire_bytes == $f.wire_bytes and $p.time_us == $f.time_us and $p.total_bytes == 67108864'
+}
+
 about() { # WHAT IS EXPECTED PERCENT
     (($2 * 100 >= $3 * (100 - $4) && $2 * 100 <= $3 * (100 + $4))) || die "$1: $2, but it was $3"
 }
@@ -28,6 +34,9 @@ comes_true() {
     [ "$(forecast sampled_bytes)" = 33554432 ]
     [ "$(forecast differing_bytes)" = 16777216 ]
     [ "$(forecast margin_bytes)" -gt 0 ]
+    planned
+    host restart h1 # what it found is in its report
+    planned
     job=$(new_job resync "$VM_NAME")
     await_end h1 "$job"
     about differing "$(forecast differing_bytes)" "$(job_get h1 "$job" .progress.bytes_differing)" 1

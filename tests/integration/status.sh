@@ -64,6 +64,11 @@ transfer() {
     vr h1 job "$job" >>"$work/detail"
     cat "$work/detail"
     [ "$(grep -Ec '^compare +\[#*\.+\] [0-9]+%  [0-9.]+ [KM]iB of 64.0 MiB  [0-9.]+ [KM]iB/s  eta [0-9]' "$work/detail")" = 2 ]
+    [ "$(grep -Ec '^reads +this host ([0-9.]+ [KM]iB/s|is through), the other ([0-9.]+ [KM]iB/s|is through)$' "$work/detail")" = 2 ]
+    grep -Eq '^sent .* on the line; compressed 1\.0:1 from [0-9.]+ [KM]iB; [0-9.]+ [KM]iB/s$' "$work/detail"
+    grep -Eq "^commit +waits until all is proven; the replica's host has staged [0-9.]+ [KM]iB, and [0-9.]+ [KMGT]iB free" "$work/detail"
+    vr h1 status "$VM_NAME" --json | jq -e '.relationships[0].job.progress | .bytes_read > 0 and .peer_bytes_read > 0
+        and .counted_since != null and .peer_space.staged_bytes > 0 and .bytes_raw >= .bytes_sent * 0.9 and .bytes_unchanged == 0'
     grep -Eq '^differing +[0-9.]+ [KM]iB so far$' "$work/detail"
     grep -Eq "^do .*vmreplica pause $VM_NAME" "$work/detail"
     await_rel h2 '.staging.bytes > 500000'

@@ -110,6 +110,32 @@ json_t *rest_json_vm(const struct vr_vm *vm, enum vr_mode mode)
     return o;
 }
 
+static void set_flow(json_t *o, const struct vr_flow *f)
+{
+    set_u64(o, "bytes_read", f->read_bytes);
+    set_u64(o, "peer_bytes_read", f->peer_read_bytes);
+    set_u64(o, "bytes_unchanged", f->unchanged_bytes);
+    set_u64(o, "bytes_zero", f->zero_bytes);
+    set_u64(o, "bytes_raw", f->raw_bytes);
+    set_time(o, "counted_since", f->since_us);
+    set_u64(o, "counted_from", f->from_bytes);
+}
+
+/* What is not known is null. */
+static void set_space(json_t *o, const struct vr_space *s)
+{
+    json_t *space = s->free_bytes ? json_object() : json_null();
+    if (s->free_bytes) {
+        set_u64(space, "staged_bytes", s->staged_bytes);
+        set_u64(space, "free_bytes", s->free_bytes);
+        set_u64(space, "reserve_bytes", s->reserve_bytes);
+    }
+    set(o, "peer_space", space);
+    set_u64(o, "bytes_read_back", s->readback_bytes);
+    set(o, "bytes_to_read_back",
+        s->readback_total ? json_integer((json_int_t)s->readback_total) : json_null());
+}
+
 static json_t *progress(const struct vr_progress *p)
 {
     json_t *o = json_object();
@@ -132,6 +158,8 @@ static json_t *progress(const struct vr_progress *p)
         p->taken.instant_us ? json_string(vr_consistency_text((int)p->taken.consistency))
                             : json_null());
     set_u64(o, "frozen_us", p->taken.frozen_us);
+    set_flow(o, &p->flow);
+    set_space(o, &p->space);
     set(o, "written_since_instant",
         p->taken.instant_us && p->ease.counted ? json_integer((json_int_t)p->ease.written_bytes)
                                                : json_null());
@@ -209,6 +237,29 @@ static json_t *limit(const struct api_limit *l)
     if (l->window[0]) {
         set_day(o, "until", l->until_s);
     }
+    return o;
+}
+
+static json_t *plan(const struct api_plan *p)
+{
+    static const char *const texts[] = {
+#define X(name, text) [API_PLAN_##name] = (text),
+        API_PLANS(X)
+#undef X
+    };
+    if (p->basis == API_PLAN_NONE) {
+        return json_null();
+    }
+    json_t *o = json_object();
+    set_state(o, "basis", (int)p->basis, texts[p->basis]);
+    set_u64(o, "job_id", p->job_id);
+    set_time(o, "time", p->at_us);
+    set_u64(o, "total_bytes", p->total_bytes);
+    set_u64(o, "differing_bytes", p->differing_bytes);
+    set_u64(o, "margin_bytes", p->margin_bytes);
+    set(o, "wire_bytes",
+        p->basis == API_PLAN_VERIFY ? json_null() : json_integer((json_int_t)p->sent_bytes));
+    set_u64(o, "time_us", p->time_us);
     return o;
 }
 
@@ -299,6 +350,7 @@ json_t *rest_json_rel(const struct api_rel *rel)
     set_time(o, "peer_certificate_end", rel->peer_cert_end_us);
     set(o, "staging", staging(&rel->staging));
     set(o, "limit", r->is_source ? limit(&rel->limit) : json_null());
+    set(o, "plan", plan(&rel->plan));
     set(o, "definition", r->is_source ? json_null() : defined(&rel->defined));
     set(o, "wait", wait(&rel->wait));
     set_u64(o, "rpo_s", r->is_source ? r->setting.interval_s : 0);

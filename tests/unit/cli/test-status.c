@@ -144,6 +144,20 @@ static json_t *answer_of(json_t *take_a, json_t *take_b)
     "\"wire_out\":600000,\"bytes_staged\":2048,"                                                   \
     "\"started\":\"2025-12-31T23:59:00Z\",\"updated\":\"2025-12-31T23:59:50Z\"}}"
 
+/* What is counted beside it: who reads how fast, what is left out, what compressing saved. */
+static void add_flow(json_t *p)
+{
+    json_t *more = json_loads(
+        "{\"bytes_read\":629145600,\"peer_bytes_read\":734003200,\"bytes_unchanged\":104857600,"
+        "\"bytes_zero\":52428800,\"bytes_raw\":1048576,\"counted_from\":0,"
+        "\"counted_since\":\"2025-12-31T23:59:10Z\",\"peer_space\":{\"staged_bytes\":1048576,"
+        "\"free_bytes\":10737418240,\"reserve_bytes\":1073741824}}",
+        0, NULL);
+    assert_non_null(more);
+    json_object_update(p, more);
+    json_decref(more);
+}
+
 /* No line is longer than the terminal, whatever its width and whatever is shown. */
 static void test_widths(void **state)
 {
@@ -302,6 +316,92 @@ static void test_detail(void **state)
     json_decref(r);
 }
 
+static const char *detail(const json_t *r, const struct status_view *view)
+{
+    drop();
+    begin();
+    detail_rel(r, view, out);
+    return end();
+}
+
+#define HAS(part) assert_non_null(strstr(detail(r, &view), part))
+#define HAS_NOT(part) assert_null(strstr(detail(r, &view), part))
+
+static void test_both_sides(void **state)
+{
+    struct status_view view = {.now_us = NOW};
+    json_t *r = rel("db01", 10, 2, "{" RUNNING "}");
+    json_t *p = json_object_get(json_object_get(r, "job"), "progress");
+    add_flow(p);
+    HAS("\nreads           this host 15.0 MiB/s, the other 17.5 MiB/s\n");
+    HAS("\nskipped         150 MiB: 100 MiB unchanged, 50.0 MiB zero on both sides\n");
+    HAS("\nsent            512 KiB of data, 586 KiB on the line; compressed 2.0:1 from 1.0 MiB; "
+        "12.8 KiB/s\n");
+    HAS("\ncommit          waits until all is proven; the replica's host has staged 1.0 MiB, and "
+        "10.0 GiB free of which 1.0 GiB stay free\n");
+    HAS("50%  500 MiB of 1000 MiB  12.5 MiB/s  eta 40s\n"); /* since it compares */
+    json_object_set_new(p, "peer_bytes_read", json_integer(943718400));
+    HAS("\nreads           this host 15.0 MiB/s, the other is through\n");
+    json_object_set_new(p, "bytes_compared", json_integer(0));
+    json_object_set_new(p, "bytes_read", json_integer(1));
+    HAS("eta ? (nothing is compared yet)\n");
+    view.now_us += 60000000; /* nothing was heard for a minute */
+    json_object_set_new(p, "bytes_compared", json_integer(524288000));
+    HAS("50%  500 MiB of 1000 MiB  eta ? (it does not get on)\n");
+    HAS("\nreads           this host ?, the other is through\n");
+    HAS_NOT("KiB/s");
+    drop();
+    json_decref(r);
+}
+
+/* Only what is measured has an end. */
+static void test_commit(void **state)
+{
+    struct status_view view = {.now_us = NOW};
+    json_t *r = rel("db01", 10, 2, "{" RUNNING "}");
+    json_t *p = json_object_get(json_object_get(r, "job"), "progress");
+    json_object_set_new(p, "phase", json_integer(4));
+    HAS("\ncommit          what is staged is checked; eta ? (nothing is written yet)\n");
+    json_object_set_new(p, "bytes_to_write", json_integer(104857600));
+    json_object_set_new(p, "bytes_written", json_integer(20971520));
+    HAS("] 20%  20.0 MiB of 100 MiB  eta ? (nothing is measured yet)\n");
+    json_object_set_new(p, "counted_since", json_string("2025-12-31T23:59:40Z"));
+    json_object_set_new(p, "counted_from", json_integer(10485760));
+    HAS("] 20%  20.0 MiB of 100 MiB  1.0 MiB/s  eta 1m\n"); /* 10 of them in 10 seconds */
+    HAS_NOT("\nreads  ");
+    json_object_set_new(p, "phase", json_integer(5));
+    json_object_set_new(p, "bytes_read_back", json_integer(5242880));
+    HAS("\ncommit          20.0 MiB written\nreads back      5.0 MiB so far; eta ? (holes are not "
+        "read)\n");
+    json_object_set_new(p, "counted_from", json_integer(0));
+    json_object_set_new(p, "bytes_to_read_back", json_integer(10485760));
+    HAS("\nreads back      [##########..........] 50%  5.0 MiB of 10.0 MiB  512 KiB/s  eta 10s\n");
+    drop();
+    json_decref(r);
+}
+
+static void test_plan(void **state)
+{
+    struct status_view view = {.now_us = NOW};
+    json_t *r = rel("db01", 9, 3,
+                    "{\"plan\":{\"basis\":1,\"basis_text\":\"by the sample of\",\"job_id\":5,"
+                    "\"time\":\"2025-12-31T23:00:00Z\",\"total_bytes\":104857600,"
+                    "\"differing_bytes\":1048576,\"margin_bytes\":524288,\"wire_bytes\":4096,"
+                    "\"time_us\":90000000}}");
+    json_t *plan = json_object_get(r, "plan");
+    HAS("\nplan            by the sample of 2025-12-31 23:00:00 (job 5): 1 % (more or less 0.5 %) "
+        "differ, 1.0 MiB more or less 512 KiB; 4.0 KiB to send; about 1m\n");
+    json_object_set_new(plan, "basis", json_integer(2));
+    json_object_set_new(plan, "basis_text", json_string("by the verification of"));
+    json_object_set_new(plan, "margin_bytes", json_integer(0));
+    json_object_set_new(plan, "wire_bytes", json_null());
+    HAS("(job 5): 1 % differ, 1.0 MiB; it took 1m\n");
+    json_object_set_new(r, "state", json_integer(3)); /* none is ahead */
+    HAS_NOT("\nplan ");
+    drop();
+    json_decref(r);
+}
+
 static void test_advice(void **state)
 {
     static const struct {
@@ -383,7 +483,8 @@ static void test_late(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_columns), T(test_lines),  T(test_fit),    T(test_widths), T(test_rows),
-        T(test_rates),   T(test_detail), T(test_advice), T(test_late),   T(test_window)};
+        T(test_columns), T(test_lines),  T(test_fit),    T(test_widths),     T(test_rows),
+        T(test_rates),   T(test_detail), T(test_advice), T(test_both_sides), T(test_commit),
+        T(test_plan),    T(test_late),   T(test_window)};
     return RUN(tests);
 }

@@ -369,6 +369,27 @@ static void test_relationships(void **state)
     assert_int_equal(rel.limit.bytes_s, 7);
     assert_int_equal(rel.defined.state, VR_DEFINED_DONE);
     assert_int_equal(rel.mode, VR_MODE_PRIMARY);
+    /* the newest that says what a resynchronization would come to */
+    assert_int_equal(rel.plan.basis, API_PLAN_VERIFY);
+    assert_int_equal(rel.plan.at_us, 60);
+    fake.jobs[1] = (struct vr_job){.id = 1,
+                                   .vm_id = vm,
+                                   .type = VR_JOBTYPE_FORECAST,
+                                   .state = VR_JOB_COMPLETED,
+                                   .finished_us = 70,
+                                   .forecast = {.sampled_bytes = 1,
+                                                .differing_bytes = 2,
+                                                .margin_bytes = 3,
+                                                .wire_bytes = 4,
+                                                .time_us = 5}};
+    assert_true(rel_at(&api, 0, NULL, &rel));
+    assert_true(rel.plan.basis == API_PLAN_SAMPLE && rel.plan.job_id == 1);
+    assert_true(rel.plan.differing_bytes == 2 && rel.plan.margin_bytes == 3);
+    assert_true(rel.plan.sent_bytes == 4 && rel.plan.time_us == 5);
+    fake.jobs[1].forecast.sampled_bytes = 0; /* its report is lost */
+    assert_true(rel_at(&api, 0, NULL, &rel));
+    assert_int_equal(rel.plan.basis, API_PLAN_VERIFY);
+    fake.jobs[1].state = VR_JOB_EXCEPTION;
     assert_true(rel_at(&api, 1, NULL, &rel));
     assert_null(rel.job);
     assert_true(!rel.last && rel.next_run_us == 0 && rel.wait.why == VR_WAITING_NONE);

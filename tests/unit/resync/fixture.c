@@ -297,6 +297,7 @@ int transfer(struct fixture *f,
     *ret_completed = o->completed;
     f->report = o->report;
     f->sent = source_progress(s)->bytes_sent;
+    f->progress = *source_progress(s);
     f->differing = source_progress(s)->bytes_differing;
     if (o->completed && kind != VR_TRANSFER_VERIFY) {
         memmove(f->history + 1, f->history, sizeof f->history - sizeof f->history[0]);

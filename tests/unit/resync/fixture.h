@@ -23,7 +23,8 @@ struct fixture {
     struct block_dev *src[4]; /* of req.disks; more may be kept behind them */
     uint64_t now_us;
     uint64_t sent, differing;
-    struct vr_report report; /* of the last one that completed */
+    struct vr_progress progress; /* the source's, at the end */
+    struct vr_report report;     /* of the last one that completed */
     struct vr_uuid history[8];
     uint32_t nhistory;
     /* of the next transfer */

@@ -65,6 +65,12 @@ static void test_only_what_is_named_is_compared(void **state)
     must_complete(&f);
     assert_int_equal(compared(&f), 2 * VR_MIB + NODE_A5);
     assert_int_equal(f.report.disks[0].bytes_compared, VR_MIB + NODE_A5);
+    const struct vr_flow *flow = &f.progress.flow;
+    assert_int_equal(flow->unchanged_bytes, SIZE_A + SIZE_B - compared(&f));
+    assert_int_equal(flow->read_bytes, compared(&f));
+    assert_int_equal(flow->peer_read_bytes, compared(&f));
+    assert_int_equal(flow->zero_bytes, 0);
+    assert_int_equal(flow->raw_bytes, f.differing);
     assert_string_equal(f.report.outcome, "equal where it may have changed");
     assert_int_equal(f.differing, 8192 + 512 + 4096);
     assert_int_equal(f.flights, 5); /* as without a hint */

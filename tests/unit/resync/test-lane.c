@@ -14,6 +14,11 @@ static void test_initial_then_nothing_to_do(void **state)
     assert_true(done);
     assert_int_equal(f.differing, 0);
     assert_int_equal(f.sent, 0);
+    assert_int_equal(f.progress.flow.read_bytes, SIZE_A + SIZE_B);
+    assert_int_equal(f.progress.flow.peer_read_bytes, SIZE_A + SIZE_B);
+    assert_int_equal(f.progress.flow.unchanged_bytes, 0);
+    assert_true(f.progress.flow.zero_bytes >= VR_MIB); /* the hole of the source */
+    assert_int_equal(f.progress.flow.zero_bytes % VR_MIB, 0);
     check_equal(&f);
     teardown(&f);
 }

@@ -329,6 +329,24 @@ static void test_definition_frames(void **state)
     frame_is(MSG_DATA_ZSTD + 1, 65, 64, -VR_E_PROTOCOL);
 }
 
+static void test_storage(void **state)
+{
+    const struct msg_storage in = {1, 2, 3, 4, UINT64_MAX};
+    struct msg_storage m;
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_buf b;
+    vr_buf_init(&b, 1000);
+    msg_put_storage(&b, &in);
+    CHECK_OK(msg_get_storage(b.data, b.len, &m, &err), &err);
+    assert_memory_equal(&m, &in, sizeof in);
+    for (size_t n = 0; n < b.len; n++) {
+        assert_int_equal(msg_get_storage(b.data, n, &m, NULL), -VR_E_PROTOCOL);
+    }
+    vr_buf_u8(&b, 0);
+    assert_int_equal(msg_get_storage(b.data, b.len, &m, NULL), -VR_E_PROTOCOL);
+    vr_buf_deinit(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_request_round_trip_and_every_cut),
@@ -341,6 +359,7 @@ int main(void)
                                        T(test_data_is_of_a_node),
                                        T(test_counts_are_checked_before_use),
                                        T(test_definitions),
+                                       T(test_storage),
                                        T(test_definition_frames)};
     return RUN(tests);
 }
