@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sim [--seeds N] [--first S] [--seed S] [--verbose] [--jobs N] [--chain]: runs worlds; with
- * --chain nothing but an hour of deltas over three hosts in each. The first that breaks
- * an invariant is told with the command that replays it, and ends the run with 1. So does a kind of
- * fault that no world of many had.
+ * --chain nothing but an hour of deltas over three hosts in each. With the first seed goes a fault
+ * at every call in turn. The first that breaks an invariant is told with the command that replays
+ * it, and ends the run with 1. So does a kind of fault that no world of many had.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,87 +71,88 @@ static int run_op(struct every_op *e, uint64_t seed, bool *ret_more, uint64_t *c
     return failed ? 1 : 0;
 }
 
+static const enum fs_fault faults[] = {FS_DIE_BEFORE, FS_DIE_AFTER, FS_EIO, FS_NOSPACE};
+
 /* Deaths before and after each call of primary and replica in a cycle. */
-static int run_every_cycle_op(uint64_t *counts)
+static struct every_op every_cycle_op(unsigned v)
 {
-    for (unsigned v = 0; v < 8; v++) {
-        struct every_op e = {.host = (int)(v % 2),
+    return (struct every_op){.host = (int)(v % 2),
                              .fault = v / 2 % 2 ? FS_DIE_AFTER : FS_DIE_BEFORE,
                              .power = v / 4,
                              .delta = true};
-        bool more = true;
-        for (e.k = 1; more && e.k <= EVERY_CYCLE_CALLS; e.k++) {
-            if (run_op(&e, 207 + v, &more, counts) != 0) {
-                return 1;
-            }
-        }
-    }
-    return 0;
 }
 
 /* Faults at each of the replica's calls in a resync that follows other disks. */
-static int run_every_reshape_op(uint64_t *counts)
+static struct every_op every_reshape_op(unsigned v)
 {
-    static const enum fs_fault faults[] = {FS_DIE_BEFORE, FS_DIE_AFTER, FS_EIO, FS_NOSPACE};
-    for (unsigned v = 0; v < 16; v++) {
-        struct every_op e = {
-            .host = 1, .fault = faults[v % 4], .power = v / 4 % 2, .reshaped = true};
-        bool more = true;
-        for (e.k = 1; more; e.k++) {
-            if (run_op(&e, 401 + v, &more, counts) != 0) {
-                return 1;
-            }
-        }
-    }
-    return 0;
+    return (struct every_op){
+        .host = 1, .fault = faults[v % 4], .power = v / 4 % 2, .reshaped = true};
 }
 
 /* A first transfer and a resync, with a fault at each call of primary and replica in turn. */
-static int run_every_op(uint64_t *counts)
+static struct every_op every_op(unsigned v)
 {
-    static const enum fs_fault faults[] = {FS_DIE_BEFORE, FS_DIE_AFTER, FS_EIO, FS_NOSPACE};
-    for (unsigned v = 0; v < 128; v++) {
-        struct every_op e = {
-            .host = (int)(v % 2),
-            .fault = v < 32 ? faults[v / 2 % 4] : FS_EIO,
-            .power = v / 8 % 2,
-            .initial = v / 16 % 2,
-            .then_dies = v >= 64,
-        };
-        e.power = e.power || e.then_dies;
-        bool more = true;
-        for (e.k = 1; more; e.k++) {
-            if (run_op(&e, 7 + v, &more, counts) != 0) {
-                return 1;
-            }
-        }
-    }
-    return 0;
+    struct every_op e = {
+        .host = (int)(v % 2),
+        .fault = v < 32 ? faults[v / 2 % 4] : FS_EIO,
+        .power = v / 8 % 2,
+        .initial = v / 16 % 2,
+        .then_dies = v >= 64,
+    };
+    e.power = e.power || e.then_dies;
+    return e;
 }
 
-static int run_range(const struct options *o, uint64_t first, uint64_t n, uint64_t *counts)
+static const struct {
+    unsigned n;
+    uint64_t seed, calls_max;
+    struct every_op (*make)(unsigned v);
+} every[] = {{128, 7, UINT64_MAX, every_op},
+             {8, 207, EVERY_CYCLE_CALLS, every_cycle_op},
+             {16, 401, UINT64_MAX, every_reshape_op}};
+
+#define EVERY (128 + 8 + 16)
+
+static int run_every(unsigned v, uint64_t *counts)
 {
+    size_t i = 0;
+    while (v >= every[i].n) {
+        v -= every[i++].n;
+    }
+    struct every_op e = every[i].make(v);
+    bool more = true;
     int r = 0;
-    for (uint64_t s = first; r == 0 && s < first + n; s++) {
-        r = run_one(o, s, counts);
+    for (e.k = 1; r == 0 && more && e.k <= every[i].calls_max; e.k++) {
+        r = run_op(&e, every[i].seed + v, &more, counts);
     }
     return r;
 }
 
-/* The n-th part in a process of its own, its counts through a pipe. */
-static int spawn_part(const struct options *o, uint64_t part, int *ret_fd, pid_t *ret_pid)
+/* What is not begun yet, by any process: one takes it after the other, so that all end together. */
+static int run_share(const struct options *o, _Atomic uint64_t *next, uint64_t *counts)
+{
+    uint64_t each = o->first == 1 && !o->chain ? EVERY : 0, total = each + o->seeds;
+    int r = 0;
+    for (uint64_t i; r == 0 && (i = atomic_fetch_add(next, 1)) < total;) {
+        r = i < each ? run_every((unsigned)i, counts) : run_one(o, o->first + i - each, counts);
+    }
+    if (r != 0) {
+        atomic_store(next, total);
+    }
+    return r;
+}
+
+static int spawn_part(const struct options *o, _Atomic uint64_t *next, int *ret_fd, pid_t *ret_pid)
 {
     int fd[2];
     if (pipe(fd) < 0) {
         return 1;
     }
-    uint64_t each = vr_div_up(o->seeds, o->jobs), first = part * each;
     fflush(stdout);
     *ret_pid = fork();
     if (*ret_pid == 0) {
         uint64_t counts[SIM_COUNT_COUNT] = {0};
-        uint64_t n = first < o->seeds ? VR_MIN(each, o->seeds - first) : 0;
-        int r = run_range(o, o->first + first, n, counts);
+        int r = run_share(o, next, counts);
         fflush(stdout);
         if (write(fd[1], counts, sizeof counts) != (ssize_t)sizeof counts) {
             r = 1;
@@ -161,12 +164,12 @@ static int spawn_part(const struct options *o, uint64_t part, int *ret_fd, pid_t
     return *ret_pid < 0;
 }
 
-static int run_parts(const struct options *o, uint64_t *counts)
+static int run_parts(const struct options *o, _Atomic uint64_t *next, uint64_t *counts)
 {
     int fd[16], r = 0, status;
     pid_t pid[16];
     for (uint64_t i = 0; i < o->jobs; i++) {
-        r |= spawn_part(o, i, &fd[i], &pid[i]);
+        r |= spawn_part(o, next, &fd[i], &pid[i]);
     }
     for (uint64_t i = 0; i < o->jobs; i++) {
         uint64_t c[SIM_COUNT_COUNT];
@@ -189,7 +192,7 @@ static int tell_counts(const struct options *o, const uint64_t *counts)
     int r = 0;
     for (size_t i = 0; i < SIM_COUNT_COUNT; i++) {
         printf("%-20s %llu\n", count_names[i], (unsigned long long)counts[i]);
-        if (counts[i] == 0 && i < SIM_COUNT_COUNT && o->seeds >= ALL_KINDS_FROM && !o->one) {
+        if (counts[i] == 0 && o->first == 1 && o->seeds >= ALL_KINDS_FROM) {
             printf("  never happened in %llu seeds\n", (unsigned long long)o->seeds);
             r = 1;
         }
@@ -240,10 +243,13 @@ int main(int argc, char **argv)
     if (o.one) {
         return run_one(&o, o.first, counts);
     }
-    int r = o.chain ? 0 : run_every_op(counts);
-    r = r || o.chain ? r : run_every_cycle_op(counts);
-    r = r || o.chain ? r : run_every_reshape_op(counts);
-    r = r ? r : o.jobs > 1 ? run_parts(&o, counts) : run_range(&o, o.first, o.seeds, counts);
+    _Atomic uint64_t *next =
+        mmap(NULL, sizeof *next, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (next == MAP_FAILED) {
+        perror("sim");
+        return 2;
+    }
+    int r = o.jobs > 1 ? run_parts(&o, next, counts) : run_share(&o, next, counts);
     r = r ? r : tell_counts(&o, counts);
     return r || !o.chain ? r : counts[SIM_HINTED] == 0;
 }
