@@ -10,7 +10,7 @@
 VM=busy
 ID=8f3c2f0e-7a6b-4b57-9d0e-1f6a2b3c4d61
 virt_host a
-define_guest a $VM $ID 'vr.us=1000'
+GUEST_CACHE=writeback define_guest a $VM $ID 'vr.us=1000'
 make_lab lab --no-replica
 # Far above what the machine's other work does to the guest, far below what is done to it here.
 WRITE_LATENCY=20 use_libvirt h1 a

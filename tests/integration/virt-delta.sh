@@ -32,7 +32,7 @@ more_disk() { # LETTER
         "<target dev='vd$1' bus='virtio'/></disk>"
 }
 
-define_guest a $VM $ID 'vr.us=2000' "$(more_disk c)$(more_disk d)"
+define_guest a $VM $ID 'vr.us=8000' "$(more_disk c)$(more_disk d)"
 make_lab lab --no-replica
 use_libvirt h1 a
 
@@ -49,7 +49,7 @@ sent() { # the newest job that sent a delta; 0: none
 next_delta() {
     local before i
     before=$(sent)
-    vr h1 resume $VM >/dev/null 2>&1 || true # it was not paused yet
+    vr h1 resume $VM >/dev/null 2>&1 || true # it may not be paused
     for ((i = 0; i < JOB_S * 10; i++)); do
         JOB=$(sent)
         [ "$JOB" = "$before" ] || break
@@ -92,6 +92,7 @@ initial() {
     VM_ID=${ID^^} await_rel h1 '.state == 3 and .job == null'
     good_replica
     [ -z "$(checkpoints)" ] || die 'a checkpoint that no cycle will ask for'
+    vr h1 pause $VM # no cycle before somebody looks
     every_second
 }
 

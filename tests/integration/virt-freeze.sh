@@ -11,9 +11,9 @@ GOOD=8f3c2f0e-7a6b-4b57-9d0e-1f6a2b3c4d5e
 HANGS=8f3c2f0e-7a6b-4b57-9d0e-1f6a2b3c4d5f
 NONE=8f3c2f0e-7a6b-4b57-9d0e-1f6a2b3c4d60
 virt_host a
-define_guest a good $GOOD 'vr.us=1000' "$AGENT_CHANNEL"
-define_guest a hangs $HANGS 'vr.us=1000 vr.agent=hang' "$AGENT_CHANNEL"
-define_guest a none $NONE 'vr.us=1000'
+define_guest a good $GOOD 'vr.us=8000' "$AGENT_CHANNEL"
+define_guest a hangs $HANGS 'vr.us=8000 vr.agent=hang' "$AGENT_CHANNEL"
+define_guest a none $NONE 'vr.us=8000'
 make_lab lab --no-replica
 use_libvirt h1 a
 printf 'freeze = yes\nfreeze_s = 5\n' >>"$L/h1/vmreplicad.conf"

@@ -9,7 +9,7 @@
 
 ID=8f3c2f0e-7a6b-4b57-9d0e-1f6a2b3c4d5e
 virt_host a
-define_guest a web $ID 'vr.us=2000' "<disk type='file' device='cdrom'><driver name='qemu' type='raw'/>
+define_guest a web $ID 'vr.us=8000' "<disk type='file' device='cdrom'><driver name='qemu' type='raw'/>
   <target dev='hdc' bus='ide'/><readonly/></disk>"
 make_lab lab --hosts 1 --no-replica
 use_libvirt h1 a

@@ -16,7 +16,7 @@ records_and_data "$work/$VM-b.raw" 64
 qemu-img create -q -f qcow2 "$work/$VM-base.qcow2" 64M
 qemu-io -f qcow2 -c 'write -q -P 0x61 32M 3M' "$work/$VM-base.qcow2"
 qemu-img create -q -f qcow2 -F qcow2 -b "$work/$VM-base.qcow2" "$work/$VM-a.qcow2"
-define_guest a $VM $ID 'vr.us=2000'
+define_guest a $VM $ID 'vr.us=8000'
 make_lab lab --no-replica
 use_libvirt h1 a
 

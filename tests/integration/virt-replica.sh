@@ -17,7 +17,7 @@ virt_host b
 # Behind the records lies what makes a transfer last.
 random_disk "$work/$VM-b.raw" 64
 head -c 8M /dev/zero | dd of="$work/$VM-b.raw" conv=notrunc status=none
-define_guest a $VM $ID 'vr.us=2000'
+define_guest a $VM $ID 'vr.us=8000'
 make_lab lab --no-replica
 use_libvirt h1 a
 use_libvirt h2 b

@@ -19,7 +19,7 @@ mount -t tmpfs -o size=48m vrt-scratch "$BACKUP" 2>/dev/null || {
 virt_host a # with mounts of its own, so after that one
 trap 'virt_cleanup; umount -l "$BACKUP"; cleanup' EXIT
 records_and_data "$work/$VM-b.raw" 64
-define_guest a $VM $ID 'vr.us=2000'
+define_guest a $VM $ID 'vr.us=8000'
 make_lab lab --no-replica
 use_libvirt h1 a
 

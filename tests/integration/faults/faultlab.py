@@ -352,7 +352,7 @@ class Lab:
     def digest_anew(self, path, form, locking):
         if form == 'raw':
             return file_digest(path)
-        plain = os.path.join(self.test.work, 'plain')
+        plain = os.path.join(self.dir, 'plain')
         command = ('qemu-img', 'convert', '--image-opts', '-O', 'raw',
                    f'driver={form},file.driver=file,file.locking={locking},file.filename={path}', plain)
         if locking == 'on':

@@ -2,24 +2,27 @@
 """Daemons are killed again and again while a VM is resynchronized; after each recovery the replica's disks are, all
 together, exactly the old or exactly the new generation, as the sidecar says, and every job completes in the end.
 
-KILLS says how many (300; 60 under sanitizers). Some aim at the redo of a commit, and those are counted: none at all
-is a failure, too.
+KILLS says how many (300; 60 under sanitizers), on labs side by side, since what takes time is waiting for retries and
+disks. Some aim at the redo of a commit, and those are counted: none at all is a failure, too.
 """
+import concurrent.futures
 import os
 import random
 import subprocess
 import time
+from collections import Counter
 
 from faultlab import MIB, Failure, Ledger, Test, alter, await_true, expect, make_disk
 
 DISK_MIB = 24
+LABS = 2
 AIMS = ('random', 'random', 'intent', 'intent', 'intent', 'after')
 
 
 class Killer:
     def __init__(self, test, lab, wanted):
         self.test, self.lab, self.wanted = test, lab, wanted
-        self.rng: random.Random = test.random
+        self.rng = random.Random(test.random.random())
         self.count = dict.fromkeys(('kills', 'h1', 'h2', 'redo', 'recovery', 'rounds', 'alone'), 0)
         self.ledger = Ledger(lab)
         self.ledger.completed()
@@ -147,19 +150,33 @@ class Killer:
         self.ledger.completed()
 
 
+    def run(self):
+        while self.count['kills'] < self.wanted:
+            self.one_round()
+
+
+def make_killer(test, name, wanted):
+    disks = [make_disk(os.path.join(test.work, f'{name}-vda.raw'), 'raw', DISK_MIB, 10),
+             make_disk(os.path.join(test.work, f'{name}-vdb.qcow2'), 'qcow2', DISK_MIB, 10)]
+    return Killer(test, test.lab(name, '--config', 'limits.retry_first_s=1', disks=disks), wanted)
+
+
 def main():
     test = Test('kill')
     kills = int(os.environ.get('KILLS', '60' if test.sanitized else '300'))
-    disks = [make_disk(os.path.join(test.work, 'vda.raw'), 'raw', DISK_MIB, 10),
-             make_disk(os.path.join(test.work, 'vdb.qcow2'), 'qcow2', DISK_MIB, 10)]
-    lab = test.lab('lab', '--config', 'limits.retry_first_s=1', disks=disks)
-    killer = Killer(test, lab, kills)
-    count, states, began = killer.count, killer.ledger.count, time.monotonic()
-    with test.scenario(lambda: f'{count["kills"]} kills ({count["h1"]} of h1, {count["h2"]} of h2, {count["redo"]} in '
-                       f'the redo, {count["recovery"]} in the recovery), {count["rounds"]} jobs, old {states["old"]}, '
-                       f'new {states["new"]}, in {time.monotonic() - began:.0f} s'):
-        while count['kills'] < kills:
-            killer.one_round()
+    killers = [make_killer(test, f'lab{i}', kills // LABS + (i < kills % LABS)) for i in range(LABS)]
+    count, states, began = Counter(), Counter(), time.monotonic()
+
+    def told():
+        for k in killers:
+            count.update(k.count)
+            states.update(k.ledger.count)
+        return (f'{count["kills"]} kills ({count["h1"]} of h1, {count["h2"]} of h2, {count["redo"]} in the redo, '
+                f'{count["recovery"]} in the recovery), {count["rounds"]} jobs, old {states["old"]}, new {states["new"]}, '
+                f'in {time.monotonic() - began:.0f} s')
+    with test.scenario(told), concurrent.futures.ThreadPoolExecutor(LABS) as pool:
+        for run in [pool.submit(k.run) for k in killers]:
+            run.result()
     with test.scenario('kills hit the redo, the recovery and the source; old and new were seen'):
         for what, n in {**count, **states}.items():
             expect(n > 0, f'none of: {what}')
