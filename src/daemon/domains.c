@@ -23,7 +23,8 @@
 struct domains {
     struct daemon *d;
     struct virt *virt;
-    int dir_fd; /* holds the lock of scratch_dir */
+    struct quiet *quiet; /* the lanes' */
+    int dir_fd;          /* holds the lock of scratch_dir */
     bool known;
     bool ready;             /* core knows the relationships */
     char text[VR_TEXT_MAX]; /* why libvirt is not asked; "": it is */
@@ -162,6 +163,7 @@ int domains_freeze(struct daemon *d,
     if (mark) {
         p.mark = *mark;
     }
+    p.quiet = d->domains->quiet;
     snprintf(p.uri, sizeof p.uri, "%s", c->libvirt_uri);
     snprintf(p.dir, sizeof p.dir, "%s", c->scratch_dir);
     return disks_freeze_libvirt(vm, &p, d->nbd_dir, ret, err);
@@ -286,7 +288,8 @@ int domains_start(struct daemon *d, struct domains **ret, struct vr_err *err)
     snprintf(w.uri, sizeof w.uri, "%s", d->config.libvirt_uri);
     snprintf(w.dir, sizeof w.dir, "%s", d->config.scratch_dir);
     w.ctx = ds;
-    int r = take_scratch_dir(ds, err);
+    int r = quiet_new(&ds->quiet, err);
+    r = r < 0 ? r : take_scratch_dir(ds, err);
     r = r < 0 ? r : virt_start(&w, &ds->virt, err);
     if (r < 0) {
         domains_free(ds);
@@ -331,6 +334,7 @@ void domains_free(struct domains *ds)
 {
     if (ds) {
         virt_free(ds->virt);
+        quiet_free(ds->quiet);
         if (ds->dir_fd >= 0) {
             close(ds->dir_fd);
         }

@@ -384,7 +384,7 @@ static int begin_live(struct instant *i, const struct vr_vm *vm, struct vr_err *
     r = r < 0 ? r : check_scratch(i, err);
     r = r < 0 ? r : end_orphan(i, err);
     if (r == 0) {
-        writes_begin(&i->writes, i->dom, i->p.write_latency);
+        writes_begin(&i->writes, i->dom, &i->vm, i->p.quiet, i->p.write_latency);
     }
     r = r < 0 ? r : begin_job(i, vm, err);
     if (r == 0) {
@@ -588,6 +588,7 @@ void instant_end(struct instant *i)
             checkpoint_drop(i->dom, i->checkpoint.made);
         }
     }
+    writes_end(&i->writes, i->dom);
     if (i->stem[0]) {
         job_release(i->stem);
     }

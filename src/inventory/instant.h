@@ -11,6 +11,7 @@
  * every second that the scratch files leave room, and ends the job before they do not.
  */
 #pragma once
+#include "inventory/quiet.h"
 #include "model/model.h"
 #include "util/cleanup.h"
 #include "util/err.h"
@@ -37,6 +38,7 @@ struct instant_params {
     bool freeze;            /* ask the guest's agent; an instant without is better than none */
     uint32_t freeze_s;      /* the bound for the agent */
     uint32_t write_latency; /* struct ease.factor */
+    struct quiet *quiet;    /* borrowed until the instant's end */
 };
 
 #define INSTANT_BITMAP "qemu:dirty-bitmap:backup-" /* libvirt's name for it */

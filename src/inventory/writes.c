@@ -28,11 +28,30 @@ static bool read_counters(virDomainPtr dom, uint64_t *ret_n, uint64_t *ret_us, u
     return ok;
 }
 
-void writes_begin(struct writes *w, virDomainPtr dom, uint32_t factor)
+void writes_begin(struct writes *w,
+                  virDomainPtr dom,
+                  const struct vr_uuid *vm,
+                  struct quiet *quiet,
+                  uint32_t factor)
 {
+    w->quiet = quiet;
+    w->vm = *vm;
+    w->start = (int)virDomainGetID(dom);
     w->known = read_counters(dom, &w->n, &w->time_us, &w->bytes);
     atomic_store(&w->counted, w->known);
-    ease_begin(&w->ease, factor, w->n, w->time_us);
+    ease_begin(&w->ease, factor, w->known ? quiet_end(quiet, vm, w->start, w->n, w->time_us) : 0);
+}
+
+void writes_end(struct writes *w, virDomainPtr dom)
+{
+    uint64_t n = w->n, time_us = w->time_us, bytes;
+    if (dom && w->known && !read_counters(dom, &n, &time_us, &bytes)) {
+        n = w->n;
+        time_us = w->time_us;
+    }
+    if (w->known) {
+        quiet_begin(w->quiet, &w->vm, w->start, n, time_us);
+    }
 }
 
 /* A guest that was reset counts anew. */

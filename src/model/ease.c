@@ -3,10 +3,9 @@
 
 #include "util/num.h"
 
-void ease_begin(struct ease *e, uint32_t factor, uint64_t writes, uint64_t time_us)
+void ease_begin(struct ease *e, uint32_t factor, uint64_t baseline_us)
 {
-    *e = (struct ease){.factor = factor,
-                       .baseline_us = writes >= EASE_BASELINE_MIN ? time_us / writes : 0};
+    *e = (struct ease){.factor = factor, .baseline_us = baseline_us};
 }
 
 void ease_start_slow(struct ease *e)
@@ -63,4 +62,35 @@ uint64_t ease_rest_us(uint32_t level, uint64_t took_us)
 {
     level = VR_MIN(level, EASE_LEVEL_MAX);
     return took_us * ((1u << level) - 1);
+}
+
+void ease_quiet_begin(struct ease_quiet *q, int start, uint64_t writes, uint64_t time_us)
+{
+    if (q->start != start) { /* a period that nobody ended was another guest's */
+        q->short_n = q->short_us = 0;
+    }
+    q->start = start;
+    q->writes = writes;
+    q->time_us = time_us;
+}
+
+static void learn(struct ease_quiet *q, uint64_t latency_us)
+{
+    bool faster = q->latency_us == 0 || latency_us < q->latency_us;
+    q->latency_us = faster ? latency_us : q->latency_us + (latency_us - q->latency_us) / 8;
+}
+
+uint64_t ease_quiet_end(struct ease_quiet *q, int start, uint64_t writes, uint64_t time_us)
+{
+    if (q->start != start || writes < q->writes || time_us < q->time_us) { /* it counts anew */
+        *q = (struct ease_quiet){.start = start, .latency_us = q->latency_us};
+    }
+    q->short_n += writes - q->writes;
+    q->short_us += time_us - q->time_us;
+    ease_quiet_begin(q, start, writes, time_us); /* when the transfer comes to nothing */
+    if (q->short_n >= EASE_BASELINE_MIN) {
+        learn(q, q->short_us / q->short_n);
+        q->short_n = q->short_us = 0;
+    }
+    return q->latency_us;
 }

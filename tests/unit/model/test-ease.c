@@ -6,12 +6,11 @@
 
 #define MS 1000ull
 
-/* 1000 writes of 2 ms before; four times that is the limit: 8 ms, and 6 ms are too long already. */
+/* Writes take 2 ms else; four times that is the limit: 8 ms, and 6 ms are too long already. */
 static struct ease begun(void)
 {
     struct ease e;
-    ease_begin(&e, 4, 1000, 2000 * MS);
-    assert_int_equal(e.baseline_us, 2 * MS);
+    ease_begin(&e, 4, 2 * MS);
     return e;
 }
 
@@ -87,7 +86,7 @@ static void test_begins_slow(void **state)
     }
     assert_false(e.gentle);
     assert_int_equal(e.times, 0);
-    ease_begin(&e, 0, 1000, 2000 * MS);
+    ease_begin(&e, 0, 2 * MS);
     ease_start_slow(&e);
     look(&e, 10, 1000 * MS);
     assert_int_equal(e.level, 0);
@@ -114,20 +113,19 @@ static void test_bounded(void **state)
 static void test_floor_and_switch(void **state)
 {
     struct ease e;
-    ease_begin(&e, 4, 1000, 10 * MS); /* 10 us: a cache. 40 would be too long for nobody */
+    ease_begin(&e, 4, 10); /* 10 us: a cache. 40 would be too long for nobody */
     look(&e, 10, EASE_FLOOR_US / 4 * 3);
     assert_int_equal(e.level, 0);
     look(&e, 1, EASE_FLOOR_US / 4 * 3 + 1);
     assert_int_equal(e.level, 1);
-    ease_begin(&e, 4, EASE_BASELINE_MIN - 1, 1000 * 1000 * MS); /* too few to know */
-    assert_int_equal(e.baseline_us, 0);
+    ease_begin(&e, 4, 0); /* not known */
     look(&e, 1, EASE_FLOOR_US + 1);
     assert_int_equal(e.level, 1);
-    ease_begin(&e, 0, 1000, 2000 * MS);
+    ease_begin(&e, 0, 2 * MS);
     look(&e, 10, 1000 * MS);
     assert_int_equal(e.level, 0);
     assert_int_equal(e.latency_us, 1000 * MS); /* told all the same */
-    ease_begin(&e, 100, EASE_BASELINE_MIN, UINT64_MAX);
+    ease_begin(&e, 100, UINT64_MAX);
     look(&e, 1, 1000 * MS);
     assert_int_equal(e.level, 0);
 }
@@ -141,6 +139,96 @@ static void test_rest(void **state)
     assert_int_equal(ease_rest_us(99, 1000), 31000);
 }
 
+/* Counters of a guest that go on: writes, and how long each took. */
+struct counters {
+    uint64_t n, us;
+};
+
+static void write_on(struct counters *c, uint64_t n, uint64_t latency_us)
+{
+    c->n += n;
+    c->us += n * latency_us;
+}
+
+static uint64_t ends(struct ease_quiet *q, const struct counters *c)
+{
+    return ease_quiet_end(q, 1, c->n, c->us);
+}
+
+/* What transfers did to the writes is in the counters for ever, and not in the baseline. */
+static void test_transfers_are_not_the_baseline(void **state)
+{
+    struct ease_quiet q = {0};
+    struct counters c = {0};
+    write_on(&c, 1000, 2 * MS);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(ends(&q, &c), 2 * MS);
+        write_on(&c, 5000, 40 * MS);
+        ease_quiet_begin(&q, 1, c.n, c.us);
+        write_on(&c, 200, 2 * MS);
+    }
+    assert_true(c.us / c.n > 35 * MS);
+}
+
+/* Begun by a daemon that does not know what there was before. */
+static void test_first_period_may_be_wrong(void **state)
+{
+    struct ease_quiet q = {0};
+    struct counters c = {0};
+    write_on(&c, 5000, 40 * MS);
+    assert_int_equal(ends(&q, &c), 40 * MS);
+    ease_quiet_begin(&q, 1, c.n, c.us);
+    write_on(&c, EASE_BASELINE_MIN, 3 * MS);
+    assert_int_equal(ends(&q, &c), 3 * MS);
+}
+
+static void test_slower_is_believed_slowly(void **state)
+{
+    struct ease_quiet q = {0};
+    struct counters c = {0};
+    write_on(&c, 1000, 2 * MS);
+    assert_int_equal(ends(&q, &c), 2 * MS);
+    write_on(&c, 1000, 10 * MS);
+    assert_int_equal(ends(&q, &c), 3 * MS);
+    for (unsigned i = 0; i < 50; i++) {
+        write_on(&c, 1000, 10 * MS);
+        (void)ends(&q, &c);
+    }
+    assert_in_range(q.latency_us, 10 * MS - 50, 10 * MS);
+    write_on(&c, 1000, 1 * MS);
+    assert_int_equal(ends(&q, &c), 1 * MS);
+}
+
+/* Between transfers that follow each other at once there is little to learn from each. */
+static void test_short_periods_are_gathered(void **state)
+{
+    struct ease_quiet q = {0};
+    struct counters c = {0};
+    for (unsigned i = 0; i < 2; i++) {
+        write_on(&c, EASE_BASELINE_MIN / 2 - 1, 2 * MS);
+        assert_int_equal(ends(&q, &c), 0);
+        write_on(&c, 1000, 40 * MS);
+        ease_quiet_begin(&q, 1, c.n, c.us);
+    }
+    write_on(&c, 2, 2 * MS);
+    assert_int_equal(ends(&q, &c), 2 * MS);
+    assert_int_equal(ends(&q, &c), 2 * MS); /* nothing new */
+}
+
+/* Another start of the guest: its counters begin anew, what is known of it stays. */
+static void test_guest_starts_again(void **state)
+{
+    struct ease_quiet q = {0};
+    assert_int_equal(ease_quiet_end(&q, 1, 1000, 1000 * 2 * MS), 2 * MS);
+    ease_quiet_begin(&q, 1, 5000, 5000 * 40 * MS);
+    assert_int_equal(ease_quiet_end(&q, 2, 6000, 6000 * 10 * MS), 3 * MS);
+    ease_quiet_begin(&q, 2, 9000, 9000 * 40 * MS);
+    assert_int_equal(ease_quiet_end(&q, 2, 100, 100 * MS), 1 * MS); /* the same number, fewer */
+    assert_int_equal(ease_quiet_end(&q, 3, EASE_BASELINE_MIN - 1, 1), 1 * MS);
+    ease_quiet_begin(&q, 4, 50, 50);
+    assert_int_equal(q.short_n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_rises_at_once_and_falls_slowly),
@@ -149,6 +237,11 @@ int main(void)
                                        T(test_begins_slow),
                                        T(test_bounded),
                                        T(test_floor_and_switch),
-                                       T(test_rest)};
+                                       T(test_rest),
+                                       T(test_transfers_are_not_the_baseline),
+                                       T(test_first_period_may_be_wrong),
+                                       T(test_slower_is_believed_slowly),
+                                       T(test_short_periods_are_gathered),
+                                       T(test_guest_starts_again)};
     return RUN(tests);
 }
