@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "block/image_size.h"
 #include "block/lock.h"
 #include "model/ease.h"
 #include "resync/manifest.h"
@@ -335,22 +336,6 @@ void disks_thaw(struct frozen_disks *d)
     disks_release(d); /* the readers of its exports are gone */
 }
 
-#define QCOW2_HEADER 32u
-#define QCOW2_SIZE_AT 24u
-
-static uint64_t qcow2_size(int fd)
-{
-    uint8_t h[QCOW2_HEADER];
-    uint64_t size = 0;
-    if (pread(fd, h, sizeof h, 0) != sizeof h || memcmp(h, "QFI\xfb", 4) != 0) {
-        return 0;
-    }
-    for (size_t i = 0; i < 8; i++) {
-        size = size << 8 | h[QCOW2_SIZE_AT + i];
-    }
-    return size <= INT64_MAX ? size : 0;
-}
-
 void disks_guess_sizes(struct vr_vm *vm)
 {
     for (uint32_t i = 0; i < vm->ndisks; i++) {
@@ -358,11 +343,8 @@ void disks_guess_sizes(struct vr_vm *vm)
         if (d->excluded) {
             continue;
         }
-        bool raw = strcmp(d->format, "raw") == 0, qcow2 = strcmp(d->format, "qcow2") == 0;
-        _cleanup_(vr_closep) int fd =
-            raw || qcow2 ? open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) : -1;
-        off_t end = fd >= 0 && raw ? lseek(fd, 0, SEEK_END) : 0;
-        d->size_bytes = fd >= 0 && qcow2 ? qcow2_size(fd) : end > 0 ? (uint64_t)end : 0;
+        _cleanup_(vr_closep) int fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        d->size_bytes = fd >= 0 ? image_size_peek(fd, d->format) : 0;
     }
 }
 
@@ -385,11 +367,6 @@ static uint64_t be64(const uint8_t *p)
         v = v << 8 | p[i];
     }
     return v;
-}
-
-static bool is_simple(const struct vr_disk *d)
-{
-    return strcmp(d->format, "raw") == 0 || strcmp(d->format, "qcow2") == 0;
 }
 
 /* Is all of the disk in this file? */
@@ -449,34 +426,15 @@ static int look_at(const struct vr_vm *vm,
     return 0;
 }
 
-/* Of formats whose sizes we do not read ourselves. */
-static int
-peek_frozen(struct vr_vm *vm, enum disks_held held, const char *run_dir, struct vr_err *err)
-{
-    struct frozen_disks disks;
-    int r = disks_freeze(vm, held, run_dir, &disks, err);
-    if (r == 0) {
-        disks_thaw(&disks);
-    }
-    return r;
-}
-
 int disks_peek(struct vr_vm *vm,
                enum disks_held held,
-               const char *run_dir,
                uint8_t ret_stamp[VR_STAMP_BYTES],
                struct vr_err *err)
 {
     struct look looks[VR_DISKS_MAX];
     size_t n = 0;
-    bool all = true, simple = true;
+    bool all = true;
     memset(ret_stamp, 0, VR_STAMP_BYTES);
-    for (uint32_t i = 0; i < vm->ndisks; i++) {
-        simple = simple && (vm->disks[i].excluded || is_simple(&vm->disks[i]));
-    }
-    if (!simple) {
-        return peek_frozen(vm, held, run_dir, err);
-    }
     disks_guess_sizes(vm);
     for (uint32_t i = 0; i < vm->ndisks; i++) {
         const struct vr_disk *d = &vm->disks[i];

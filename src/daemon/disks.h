@@ -78,16 +78,16 @@ void disks_keep_mark(const struct frozen_disks *d);
 void disks_release(struct frozen_disks *d);
 void disks_thaw(struct frozen_disks *d);
 /*
- * disks_freeze for a moment, without opening raw and qcow2 images: sizes come from their headers.
- * ret_stamp: equal stamps, equal contents. Zeroes when that cannot be said: of block devices, of
- * images with a backing or data file, and when one was changed so lately that the next change may
+ * disks_freeze for a moment, without opening the images: sizes come from their headers
+ * (block/image_size.h), so nobody waits for a child. ret_stamp: equal stamps, equal contents.
+ * Zeroes when that cannot be said: of block devices, of images with a backing or data file or of a
+ * format other than raw and qcow2, and when one was changed so lately that the next change may
  * leave the same times.
  */
 VR_MUST_CHECK int disks_peek(struct vr_vm *vm,
                              enum disks_held held,
-                             const char *run_dir,
                              uint8_t ret_stamp[VR_STAMP_BYTES],
                              struct vr_err *err);
-/* Fills in the sizes of included raw and qcow2 disks from what lies there, for display: nothing is
+/* Fills in the sizes of included disks from what lies there, for display: nothing is
  * locked, and what cannot be read stays 0. */
 void disks_guess_sizes(struct vr_vm *vm);

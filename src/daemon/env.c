@@ -163,7 +163,6 @@ env_replica_vm(void *ctx, const struct vr_rel *rel, struct vr_vm *ret, struct vr
 
 static int env_check_disks(void *ctx, struct vr_vm *vm, bool source_is_replica, struct vr_err *err)
 {
-    struct daemon *d = ctx;
     uint8_t stamp[VR_STAMP_BYTES];
     if (vm->refused[0]) {
         return vr_fail(err, VR_E_UNSUPPORTED, "VM '%.60s' cannot be replicated: %.180s", vm->name,
@@ -171,8 +170,8 @@ static int env_check_disks(void *ctx, struct vr_vm *vm, bool source_is_replica, 
     }
     enum disks_held held = source_is_replica ? DISKS_HELD : DISKS_LOCK;
     held = vm->from_libvirt ? DISKS_WATCHED : held;
-    /* Without a qemu-nbd for raw and qcow2: this is the control thread. The lane opens them. */
-    return disks_peek(vm, held, d->nbd_dir, stamp, err);
+    /* Without a qemu-nbd: this is the control thread. The lane opens them. */
+    return disks_peek(vm, held, stamp, err);
 }
 
 static int env_peek_disks(void *ctx,
@@ -181,12 +180,11 @@ static int env_peek_disks(void *ctx,
                           uint8_t ret_stamp[VR_STAMP_BYTES],
                           struct vr_err *err)
 {
-    struct daemon *d = ctx;
     if (vm->from_libvirt && !source_is_replica) { /* it may run: its files say nothing */
         memset(ret_stamp, 0, VR_STAMP_BYTES);
         return env_check_disks(ctx, vm, source_is_replica, err);
     }
-    return disks_peek(vm, source_is_replica ? DISKS_HELD : DISKS_LOCK, d->nbd_dir, ret_stamp, err);
+    return disks_peek(vm, source_is_replica ? DISKS_HELD : DISKS_LOCK, ret_stamp, err);
 }
 
 static uint32_t env_local_day_s(void *ctx, uint64_t time_us)

@@ -78,6 +78,8 @@ format() { # FORMAT
     id=$(cat /proc/sys/kernel/random/uuid)
     printf '[vm f-%s]\nuuid = %s\ndisk.vda = %s:%s\n' "$1" "$id" "$1" "$image" >>"$L/h1/inventory.conf"
     host restart h1
+    # Told before anything was opened: from the header, as qemu-img reads it.
+    [ "$(vr h1 vms --json | jq --arg n "f-$1" '.vms[] | select(.name == $n).bytes')" = "$(qemu-img info -f "$1" --output=json "$image" | jq '."virtual-size"')" ]
     vr h1 enable "f-$1" --to "$H2_PEER" --wait
     VM_ID=${id^^}
     await_rel h1 '.state == 3 and .job == null'
@@ -88,6 +90,26 @@ format() { # FORMAT
     qemu-io -f "$1" -c 'write -q -P 0x24 20M 65k' "$replica"
     vr h1 resync "f-$1" --wait
     qemu-img compare -f "$1" -F "$1" "$image" "$replica"
+}
+
+# A qemu-nbd that is slow holds up its own transfer, and nobody else.
+slow_child() {
+    local real
+    real=$(command -v qemu-nbd)
+    mkdir "$work/bin"
+    printf '#!/bin/sh\nwhile [ -e "%s" ]; do sleep 0.1; done\nexec "%s" "$@"\n' "$work/hold" "$real" >"$work/bin/qemu-nbd"
+    chmod +x "$work/bin/qemu-nbd"
+    qemu-img create -q -f vdi "$work/slow.vdi" 4M
+    printf '[vm slow]\nuuid = %s\ndisk.vda = vdi:%s\n' 77777777-7777-4777-8777-777777777777 "$work/slow.vdi" >>"$L/h1/inventory.conf"
+    PATH=$work/bin:$PATH host restart h1
+    : >"$work/hold"
+    vr h1 enable slow --to "$H2_PEER"
+    vr h1 vms | grep -q slow
+    vr h1 status slow | grep -q '^state .*initial'
+    [ -e "$work/hold" ]
+    rm "$work/hold"
+    VM_ID=77777777-7777-4777-8777-777777777777
+    await_rel h1 '.state == 3 and .job == null'
 }
 
 # What the guest zeroed takes no space on the replica, as it takes none at the source.
@@ -158,6 +180,7 @@ for f in raw qcow2 vhdx vmdk vdi vpc qed; do
         skip "format $f" "this qemu-img does not write it"
     fi
 done
+scenario 'a slow qemu-nbd holds up nobody else' slow_child
 scenario 'zeroes take no space: raw' thin raw
 scenario 'zeroes take no space: qcow2' thin qcow2
 scenario 'images of a removed relationship' seeded
