@@ -192,11 +192,9 @@ static int set_uri(const struct key *k, char *p, const char *value, struct vr_er
 static int set_paths(const struct key *k, char *p, const char *value, struct vr_err *err)
 {
     bool ok = strlen(value) < k->cap;
-    for (const char *c = value; ok; c += strcspn(c, ":") + 1) {
+    for (const char *c = value; ok && c; c = strchr(c, ':')) {
+        c += c != value;
         ok = c[0] == '/' && c[1] != ':' && c[1] != '\0';
-        if (!strchr(c, ':')) {
-            break;
-        }
     }
     if (!ok) {
         return vr_fail(err, VR_E_INVALID,
