@@ -197,6 +197,36 @@ bool checkpoint_xml_has(const char *xml, const char *disk, uint64_t *ret_size)
     return found;
 }
 
+/* The nth disk that has a bitmap keeps it, the others have none. */
+static bool leave_one(xmlNode *disks, unsigned nth)
+{
+    unsigned seen = 0;
+    bool found = false;
+    for (xmlNode *n = disks ? disks->children : NULL; n; n = n->next) {
+        if (is(n, "checkpoint", "bitmap")) {
+            bool leave = seen++ == nth;
+            found = found || leave;
+            if (!leave) {
+                (void)xmlSetProp(n, (const xmlChar *)"checkpoint", (const xmlChar *)"no");
+                (void)xmlUnsetProp(n, (const xmlChar *)"bitmap");
+            }
+        }
+    }
+    return found;
+}
+
+bool checkpoint_xml_alone(const char *xml, unsigned nth, char **ret)
+{
+    _cleanup_(free_docp) xmlDoc *doc = parse(xml);
+    xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
+    xmlNode *parent = child(root, "parent"); /* which may be gone */
+    if (parent) {
+        xmlUnlinkNode(parent);
+        xmlFreeNode(parent);
+    }
+    return leave_one(child(root, "disks"), nth) && give_text(doc, true, ret, NULL) == 0;
+}
+
 /* --- jobs of others --- */
 
 bool backup_xml_socket(const char *xml, char *ret, size_t cap)

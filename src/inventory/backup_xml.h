@@ -28,5 +28,8 @@ VR_MUST_CHECK int checkpoint_xml_make(const struct vr_vm *vm,
                                       struct vr_err *err);
 /* Has this disk a bitmap in the checkpoint, and does its description say of which size it was? */
 bool checkpoint_xml_has(const char *xml, const char *disk, uint64_t *ret_size);
+/* A checkpoint's description as if of the disks that have a bitmap in it only the nth had one, and
+ * as if it followed no other. False: there are no more, or no memory. free() it. */
+bool checkpoint_xml_alone(const char *xml, unsigned nth, char **ret);
 /* The Unix socket of a job that libvirt describes; false: it has none, or this is no such XML. */
 bool backup_xml_socket(const char *xml, char *ret, size_t cap);

@@ -38,7 +38,35 @@ static bool is_ours(const char *name)
 
 /* --- deleting --- */
 
-static void drop(virDomainCheckpointPtr cp)
+static void forget(virDomainCheckpointPtr cp)
+{
+    (void)virDomainCheckpointDelete(cp, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY);
+}
+
+/*
+ * libvirt deletes all bitmaps of a checkpoint or, where one is missing, none: those that are left
+ * would slow their disks down for ever, and nobody would know of them. So it is told of a
+ * checkpoint that has one of them, and to delete that; for each.
+ */
+static void drop_one_by_one(virDomainPtr dom, virDomainCheckpointPtr cp)
+{
+    _cleanup_(vr_freep) char *xml =
+        virDomainCheckpointGetXMLDesc(cp, VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN);
+    forget(cp);
+    for (unsigned i = 0; xml && i < VR_DISKS_MAX; i++) {
+        _cleanup_(vr_freep) char *alone = NULL;
+        if (!checkpoint_xml_alone(xml, i, &alone)) {
+            return;
+        }
+        _cleanup_(free_checkpointp) virDomainCheckpointPtr one =
+            virDomainCheckpointCreateXML(dom, alone, VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE);
+        if (one && virDomainCheckpointDelete(one, 0) < 0) {
+            forget(one); /* this is the one that is missing */
+        }
+    }
+}
+
+static void drop(virDomainPtr dom, virDomainCheckpointPtr cp)
 {
     if (virDomainCheckpointDelete(cp, 0) == 0) {
         return;
@@ -47,8 +75,8 @@ static void drop(virDomainCheckpointPtr cp)
     /* Its domain is off, or busy: it is tried again. */
     bool later = last && (last->code == VIR_ERR_OPERATION_INVALID ||
                           last->code == VIR_ERR_OPERATION_TIMEOUT);
-    if (!later) { /* the bitmap is not in the image any more */
-        (void)virDomainCheckpointDelete(cp, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY);
+    if (!later) {
+        drop_one_by_one(dom, cp);
     }
 }
 
@@ -57,7 +85,7 @@ void checkpoint_drop(virDomainPtr dom, const char *name)
     _cleanup_(free_checkpointp) virDomainCheckpointPtr cp =
         virDomainCheckpointLookupByName(dom, name, 0);
     if (cp) {
-        drop(cp);
+        drop(dom, cp);
     }
 }
 
@@ -83,14 +111,19 @@ static size_t each_of_ours(virDomainPtr dom,
     return ours;
 }
 
+struct keeping {
+    virDomainPtr dom;
+    const struct instant_mark *mark;
+};
+
 static void drop_unless_kept(void *ctx, virDomainCheckpointPtr cp, const char *name)
 {
-    const struct instant_mark *m = ctx;
+    const struct keeping *k = ctx;
     char holds[CHECKPOINT_NAME_MAX], proposed[CHECKPOINT_NAME_MAX];
-    name_of(&m->holds, holds);
-    name_of(&m->proposed, proposed);
+    name_of(&k->mark->holds, holds);
+    name_of(&k->mark->proposed, proposed);
     if (strcmp(name, holds) != 0 && strcmp(name, proposed) != 0) {
-        drop(cp);
+        drop(k->dom, cp);
     }
 }
 
@@ -105,11 +138,11 @@ static void drop_any(void *ctx, virDomainCheckpointPtr cp, const char *name)
 {
     const struct dropping *d = ctx;
     if (virDomainIsActive(d->dom) != 0) {
-        drop(cp);
+        drop(d->dom, cp);
     } else if (d->bitmap) {
         d->bitmap(d->ctx, name);
         if (virDomainIsActive(d->dom) == 0) {
-            (void)virDomainCheckpointDelete(cp, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY);
+            forget(cp);
         }
     }
 }
@@ -184,7 +217,7 @@ void checkpoint_prepare(virDomainPtr dom,
                         struct checkpoint *ret)
 {
     bool any = false;
-    struct instant_mark m = *mark;
+    struct keeping k = {dom, mark};
     *ret = (struct checkpoint){0};
     for (uint32_t i = 0; i < VR_DISKS_MAX; i++) {
         ret->why[i] = CHECKPOINT_UNASKED;
@@ -192,7 +225,7 @@ void checkpoint_prepare(virDomainPtr dom,
     if (!mark->wanted) {
         return;
     }
-    (void)each_of_ours(dom, drop_unless_kept, &m);
+    (void)each_of_ours(dom, drop_unless_kept, &k);
     look_at_disks(dom, vm, ret);
     for (uint32_t i = 0; i < vm->ndisks; i++) {
         any = any || ret->tracked[i];

@@ -63,6 +63,24 @@ static void test_a_checkpoint(void **state)
     free(xml);
 }
 
+static void test_one_bitmap_of_a_checkpoint(void **state)
+{
+    static const char xml[] =
+        "<domaincheckpoint><name>x</name><parent><name>w</name></parent><creationTime>5</"
+        "creationTime>"
+        "<disks><disk name='vda' checkpoint='bitmap' bitmap='x'/><disk name='vdb' checkpoint='no'/>"
+        "<disk name='vdc' checkpoint='bitmap' bitmap='x'/></disks></domaincheckpoint>";
+    char *alone = NULL;
+    assert_true(checkpoint_xml_alone(xml, 1, &alone));
+    assert_non_null(strstr(alone, "<name>x</name><creationTime>5</creationTime>"));
+    assert_non_null(strstr(alone, "<disk name=\"vda\" checkpoint=\"no\"/>"));
+    assert_non_null(strstr(alone, "<disk name=\"vdc\" checkpoint=\"bitmap\" bitmap=\"x\"/>"));
+    free(alone);
+    assert_false(checkpoint_xml_alone(xml, 2, &alone));
+    assert_false(checkpoint_xml_alone("<domaincheckpoint/>", 0, &alone));
+    assert_false(checkpoint_xml_alone("", 0, &alone));
+}
+
 /* Without the size nobody knows what of the disk is new. */
 static void test_checkpoints_of_others(void **state)
 {
@@ -110,8 +128,11 @@ static void test_the_sockets_of_others(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_a_job), T(test_a_job_since_a_checkpoint),
-                                       T(test_a_checkpoint), T(test_checkpoints_of_others),
+    const struct CMUnitTest tests[] = {T(test_a_job),
+                                       T(test_a_job_since_a_checkpoint),
+                                       T(test_a_checkpoint),
+                                       T(test_one_bitmap_of_a_checkpoint),
+                                       T(test_checkpoints_of_others),
                                        T(test_the_sockets_of_others)};
     return RUN(tests);
 }
