@@ -38,7 +38,7 @@ static void look_at(struct image *i, const struct record *r, uint64_t slot, uint
     if (is_zero(r)) {
         return;
     }
-    if (memcmp(r->magic, RECORD_MAGIC, sizeof r->magic) != 0 || r->crc != record_crc(r)) {
+    if (memcmp(r->magic, RECORD_MAGIC, sizeof r->magic) != 0 || r->sum != record_sum(r)) {
         COMPLAIN("%s: slot %llu is damaged\n", i->path, (unsigned long long)slot);
         return;
     }
