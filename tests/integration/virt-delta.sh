@@ -72,16 +72,24 @@ compared() { # DISK: bytes, of JOB
     report ".disks[] | select(.name == \"$1\") | .bytes_compared"
 }
 
+mib_of() { # IMAGE
+    echo $(($(qemu-img info -U --output json -f "$(format_of "$1")" "$1" | jq '."virtual-size"') / MIB))
+}
+
+is_whole() { # DISK FILE: were all its bytes compared?
+    [ "$(compared "$1")" = $(($(mib_of "$work/$VM-$2") * MIB)) ]
+}
+
 only_changes() {
     local n
     n=$(compared vda)
     [ "$n" -le $((12 * MIB)) ] || die "$n bytes of vda were compared: $(report .outcome)"
-    [ "$(compared vdb)" = $((B_MIB * MIB)) ]
-    [ "$(compared vdd)" = $((C_MIB * MIB)) ]
+    is_whole vdb b.raw
+    is_whole vdd d.qcow2
 }
 
 whole() { # REASON: of vda
-    [ "$(compared vda)" = $((A_MIB * MIB)) ] || die "only $(compared vda) bytes of vda were compared"
+    is_whole vda a.qcow2 || die "only $(compared vda) bytes of vda were compared"
     report .outcome | grep -q "vda: .*$1" || die "the reason: $(report .outcome)"
 }
 
@@ -145,11 +153,95 @@ resync() {
     job=$(vr h1 resync $VM --json | jq .job_id)
     await_end h1 "$job"
     JOB=$job
-    [ "$(compared vda)" = $((A_MIB * MIB)) ]
+    is_whole vda a.qcow2
     [ "$(report .outcome)" = equal ]
     next_delta
     only_changes
     good_replica
+}
+
+write_as_guest() { # DISK-NUMBER PATTERN MIB COUNT: through the VM's device, as its guest would
+    v a qemu-monitor-command $VM --hmp \
+        "qemu-io -d /machine/peripheral/virtio-disk$1/virtio-backend \"write -P $2 $3M $4M\""
+}
+
+replica_has() { # DISK PATTERN MIB COUNT
+    local image said
+    image=$(replica "$1")
+    said=$(qemu-io -U -r -f "$(format_of "$image")" -c "read -P $2 $3M $4M" "$image")
+    ! grep -q 'verification failed' <<<"$said" || die "$1 of the replica has something else: $said"
+}
+
+# What a bitmap does not cover yet is compared, and deltas go on.
+resized() {
+    local n
+    v a blockresize $VM vda $((A_MIB + 4))M
+    v a blockresize $VM vdb $((B_MIB + 4))M
+    v a blockresize $VM vdd $((C_MIB + 2))M
+    write_as_guest 0 0x61 $((A_MIB + 1)) 2
+    write_as_guest 1 0x62 $((B_MIB + 1)) 2
+    next_delta
+    good_replica
+    [ "$(mib_of "$(replica vda.qcow2)")" = $((A_MIB + 4)) ]
+    [ "$(mib_of "$(replica vdb.raw)")" = $((B_MIB + 4)) ]
+    [ "$(mib_of "$(replica vdd.qcow2)")" = $((C_MIB + 2)) ]
+    replica_has vda.qcow2 0x61 $((A_MIB + 1)) 2
+    replica_has vdb.raw 0x62 $((B_MIB + 1)) 2
+    n=$(compared vda)
+    [ "$n" -le $((18 * MIB)) ] || die "$n bytes of vda were compared: $(report .outcome)"
+    [ "$(vr h1 status $VM --json | jq '.relationships[0].reason')" = '"paused by a person"' ]
+    vr h2 events --json --limit 1000 | jq -r '.events[].text' | grep "vda has $(((A_MIB + 4) * MIB)) bytes"
+    # The bitmap knows of what was added, too.
+    write_as_guest 0 0x63 $((A_MIB + 3)) 1
+    next_delta
+    only_changes
+    replica_has vda.qcow2 0x63 $((A_MIB + 3)) 1
+    good_replica
+    [ "$(checkpoints | wc -l)" -le 2 ] || die "checkpoints: $(checkpoints)"
+}
+
+attached() {
+    random_disk "$work/whole" 8
+    qemu-img convert -f raw -O qcow2 "$work/whole" "$work/$VM-e.qcow2"
+    rm "$work/whole"
+    v a attach-disk $VM "$work/$VM-e.qcow2" vde --targetbus virtio --subdriver qcow2 --live --config
+    next_delta
+    report .outcome | grep 'vde: ' || die "no reason: $(report .outcome)"
+    [ "$(compared vde)" = $((8 * MIB)) ]
+    only_changes
+    good_replica
+    qemu-img compare -U -f qcow2 -F qcow2 "$work/$VM-e.qcow2" "$(replica vde.qcow2)"
+    vr h2 events --json --limit 1000 | jq -r '.events[].text' | grep 'vde was added'
+    write_as_guest 4 0x64 3 2
+    next_delta
+    only_changes
+    [ "$(compared vde)" = $((2 * MIB)) ] || die "$(compared vde) bytes of vde were compared"
+    replica_has vde.qcow2 0x64 3 2
+}
+
+await_detached() {
+    local i
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        v a domblklist $VM | grep -q vde || return 0
+        sleep 0.1
+    done
+    die 'the guest does not give the disk back'
+}
+
+detached() {
+    local kept
+    v a detach-disk $VM vde --live --config
+    await_detached
+    next_delta
+    only_changes
+    good_replica
+    [ -z "$(compared vde)" ] || die 'vde is in the report'
+    [ ! -e "$(replica vde.qcow2)" ]
+    kept=$(echo "$L"/h2/replicas/*/vde.qcow2.removed-*)
+    qemu-img compare -f qcow2 -F qcow2 "$work/$VM-e.qcow2" "$kept"
+    next_delta
+    only_changes
+    [ "$(checkpoints | wc -l)" -le 2 ] || die "checkpoints: $(checkpoints)"
 }
 
 # A kill that met no job, since it had just ended, is tried again.
@@ -268,6 +360,9 @@ scenario 'the first cycle compares whole and says why' first
 scenario "$CYCLES cycles of a guest that writes" fifty
 scenario 'libvirtd is restarted between cycles' restarted_libvirtd
 scenario 'Resynchronize compares everything' resync
+scenario 'disks of a running guest grow' resized
+scenario 'a disk is attached to a running guest' attached
+scenario 'a disk is detached from a running guest' detached
 scenario 'the daemon is killed in a cycle' killed_daemon
 scenario 'cycles are switched off, and on again' switched_off
 scenario 'the guest is killed, and its bitmaps are lost' killed_guest
