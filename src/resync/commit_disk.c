@@ -58,7 +58,9 @@ redo_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s, stru
     if (s->state == LEAF_ZERO) {
         return zero_later(c, disk, s, err);
     }
-    int x = commit_needs_ballast(c, disk, s) ? commit_release_ballast(c, s->len, err) : 0;
+    int x = commit_needs_ballast(c, disk, s)
+                ? commit_release_ballast(c, vr_round_up(s->len, DIGEST_MID), err)
+                : 0;
     c->stats.writes++;
     return x < 0 ? x : block_write(c->dev[disk], s->data, s->len, s->off, err);
 }

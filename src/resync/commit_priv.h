@@ -50,8 +50,10 @@ struct commit {
     uint64_t base_bytes[VR_DISKS_MAX];       /* what the image has of it before RESIZE */
     struct block_extent known[VR_DISKS_MAX]; /* around the last hole asked for; len 0: none */
     struct stor_file *ballast;
-    uint64_t need[VR_DISKS_MAX]; /* bytes to write on formats that grow */
-    uint64_t ballast_bytes, since_release;
+    uint64_t need[VR_DISKS_MAX];       /* bytes to write on formats that grow */
+    uint64_t ballast_bytes;            /* held */
+    uint64_t given_bytes, taken_bytes; /* of it: back, and of that needed */
+    uint64_t tables_bytes;             /* of it: for formats' own tables */
     uint64_t written[VR_DISKS_MAX];
     struct zero_range {
         uint16_t disk;
@@ -83,7 +85,7 @@ void commit_close_disks(struct commit *c);
 
 /* --- commit_reserve.c --- */
 VR_MUST_CHECK int commit_do_reserve(struct commit *c, struct vr_err *err);
-/* Gives space back that `bytes` more written ones no longer need; UINT64_MAX: all of it. */
+/* Gives space back before `bytes` more of it are needed; UINT64_MAX: all of it. */
 VR_MUST_CHECK int commit_release_ballast(struct commit *c, uint64_t bytes, struct vr_err *err);
 
 /* Does the stretch's space come from the ballast? */

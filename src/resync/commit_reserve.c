@@ -10,6 +10,8 @@
 #include "util/num.h"
 
 #define BALLAST_STEP (64u << 20)
+#define TABLES_BYTES (4u << 20)
+#define TABLES_PART (32u << 20) /* qcow2: 8 bytes for each 512 MiB, twice while they move */
 
 static bool is_raw(const struct commit *c, uint16_t disk)
 {
@@ -105,14 +107,26 @@ static int try_sizes(struct commit *c, struct vr_err *err)
     return x < 0 ? x : stor_file_truncate(c->ballast, 0, err);
 }
 
+/* Of a format's own tables, which it makes in RESIZE already where the size is another. */
+static uint64_t tables_of(const struct commit *c, uint32_t disk)
+{
+    uint64_t size = commit_disk(c, disk)->size_bytes;
+    bool fits = !c->follows || size == c->base_bytes[disk];
+    return (fits || is_raw(c, (uint16_t)disk)) && !c->need[disk]
+               ? 0
+               : TABLES_BYTES + (fits ? 0 : size / TABLES_PART);
+}
+
 /* Formats that allocate while they are written cannot reserve: space is held in a file and given
  * back piecewise. */
 static int take_ballast(struct commit *c, struct vr_err *err)
 {
     uint64_t need = 0;
     for (uint32_t i = 0; i < commit_ndisks(c); i++) {
-        need += c->need[i] ? VR_MIN(c->need[i], commit_disk(c, i)->size_bytes) + 4 * VR_MIB : 0;
+        c->tables_bytes += tables_of(c, i);
+        need += VR_MIN(c->need[i], commit_disk(c, i)->size_bytes);
     }
+    need += c->tables_bytes;
     if (need == 0 && !c->follows) {
         return 0;
     }
@@ -125,18 +139,19 @@ static int take_ballast(struct commit *c, struct vr_err *err)
     return vr_wrap(err, x, "%llu bytes must be free for the commit", (unsigned long long)need);
 }
 
+/* What is given back is always ahead of what was written. */
 int commit_release_ballast(struct commit *c, uint64_t bytes, struct vr_err *err)
 {
     if (!c->ballast || c->ballast_bytes == 0) {
         return 0;
     }
-    c->since_release += bytes;
-    if (c->since_release < BALLAST_STEP && bytes != UINT64_MAX) {
+    c->taken_bytes = bytes == UINT64_MAX ? UINT64_MAX : c->taken_bytes + bytes;
+    if (c->taken_bytes <= c->given_bytes) {
         return 0;
     }
-    uint64_t give =
-        bytes == UINT64_MAX ? c->ballast_bytes : VR_MIN(c->ballast_bytes, 2 * c->since_release);
-    c->since_release = 0;
+    uint64_t ahead = VR_MAX(c->taken_bytes - c->given_bytes, (uint64_t)BALLAST_STEP);
+    uint64_t give = VR_MIN(c->ballast_bytes, ahead);
+    c->given_bytes += give;
     c->ballast_bytes -= give;
     return stor_file_truncate(c->ballast, c->ballast_bytes, err);
 }

@@ -33,6 +33,9 @@ int commit_do_hide(struct commit *c, struct vr_err *err)
 {
     bool touches = c->nruns || c->follows;
     int x = touches ? replica_hide_images(c->r, err) : 0;
+    if (x == 0 && c->resumed) { /* the space that was held for it is now needed */
+        x = stor_unlink(c->r->stor, BALLAST_NAME, err);
+    }
     /* Who wrote before us died, or met an error: a format's tables may be in between. After a
      * failed flush a qcow2 can have clusters in use that count as free. */
     if (x == 0 && c->resumed && touches) {
@@ -90,7 +93,7 @@ static int clear_seam(struct commit *c, uint32_t disk, struct vr_err *err)
 
 int commit_do_resize(struct commit *c, struct vr_err *err)
 {
-    int x = 0;
+    int x = commit_release_ballast(c, c->tables_bytes, err);
     for (uint32_t i = 0; x == 0 && c->follows && i < commit_ndisks(c); i++) {
         x = vr_wrap(err, fit_image(c, i, err), "replica disk '%s'", commit_disk(c, i)->name);
     }

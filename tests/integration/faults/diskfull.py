@@ -32,11 +32,11 @@ def write_source(lab, disk, mib):
 class Full:
     """One lab whose file system runs full, in one way; all wait for their minute together."""
 
-    def __init__(self, test, name, reserve, fs_mib):
+    def __init__(self, test, name, reserve, fs_mib, mkfs=()):
         self.test, self.name = test, name
         self.lab, self.disk = mounts.make_lab(
             test, name, DISK_MIB, fs_mib=fs_mib, settings=('--config', f'limits.staging_reserve={reserve}'),
-            disks=holes(test, name), state_too=False)
+            disks=holes(test, name), state_too=False, mkfs=mkfs)
         self.old = self.lab.contents('h2')
         self.job = None
 
@@ -86,17 +86,44 @@ def at_commit(full, disk):
     full.job = full.lab.h1.resync()
 
 
+def grown(full):
+    """Images have room for what they were, not for what their disks have become."""
+    for path, form in full.lab.disks_of('h1'):
+        mounts.run('qemu-img', 'resize', '-q', '-f', form, path, '+16M')
+    path, form = full.lab.disks_of('h1')[1]
+    mounts.run('qemu-io', '-f', form, '-c', f'write -q -P 7 {DISK_MIB}M 14M', path)
+    write_source(full.lab, 0, 1)
+    full.disk.fill(20 * MIB)
+    full.job = full.lab.h1.resync()
+
+
+def added(full):
+    """A new disk has no data, but its image needs some space: this is not found out when it is made."""
+    h1, path = full.lab.h1, os.path.join(full.test.work, f'{full.name}-vdc.qcow2')
+    make_disk(path, 'qcow2', DISK_MIB, 0)
+    h1.kill()
+    with open(os.path.join(h1.dir, 'inventory.conf'), 'r+', encoding='utf-8') as f:
+        text = re.sub(r'^(disk\.vda = )', f'disk.vdc = qcow2:{path}\n\\1', f.read(), count=1, flags=re.M)
+        f.seek(0)
+        f.write(text)
+    h1.start()
+    full.disk.fill(128 << 10)
+    full.job = h1.resync()
+
+
 def main():
     mounts.enter_namespace('diskfull')
     test = Test('diskfull', ('mkfs.ext4', 'mount', 'umount'))
     mounts.probe(test)
-    ways = (('staging, below the reserve', 'a', '16M', 160, below_reserve),
-            ('staging, not a byte left', 'b', '0', 96, no_byte_left),
-            ('commit, holes of a raw image', 'c', '0', 96, lambda f: at_commit(f, 0)),
-            ('commit, clusters of a qcow2 image', 'd', '0', 96, lambda f: at_commit(f, 1)))
+    ways = (('staging, below the reserve', 'a', '16M', 160, (), below_reserve),
+            ('staging, not a byte left', 'b', '0', 96, (), no_byte_left),
+            ('commit, holes of a raw image', 'c', '0', 96, (), lambda f: at_commit(f, 0)),
+            ('commit, clusters of a qcow2 image', 'd', '0', 96, (), lambda f: at_commit(f, 1)),
+            ('commit, a disk that grew', 'e', '0', 96, (), grown),
+            ('commit, a new disk', 'f', '0', 96, ('-m', '0'), added))  # nothing is kept for root
     waiting = []
-    for what, name, reserve, fs_mib, begin in ways:
-        full = Full(test, name, reserve, fs_mib)
+    for what, name, reserve, fs_mib, mkfs, begin in ways:
+        full = Full(test, name, reserve, fs_mib, mkfs)
         with test.scenario(f'full, {what}: suspended, the amount is named, the replica is untouched'):
             begin(full)
             full.suspended()

@@ -435,7 +435,8 @@ def make_disk(path, form, mib, data_mib):
     noise = path + '.noise'
     with open(noise, 'wb') as f:
         f.write(os.urandom(data_mib * MIB))
-    run('qemu-io', '-f', form, '-c', f'write -q -s {noise} 0 {data_mib}M', path)
+    if data_mib:
+        run('qemu-io', '-f', form, '-c', f'write -q -s {noise} 0 {data_mib}M', path)
     os.remove(noise)
     return f'{path}:{form}'
 

@@ -30,11 +30,11 @@ def enter_namespace(name):
 class Disk:
     """An ext4 file system in a file, mounted."""
 
-    def __init__(self, test, name, mib=384):
+    def __init__(self, test, name, mib=384, mkfs=()):
         self.image, self.at = os.path.join(test.work, name + '.ext4'), os.path.join(test.work, name)
         with open(self.image, 'wb') as f:
             f.truncate(mib * MIB)
-        run('mkfs.ext4', '-q', '-F', self.image)
+        run('mkfs.ext4', '-q', '-F', *mkfs, self.image)
         os.mkdir(self.at)
         self.mount()
         test.at_end.append(lambda: subprocess.run(['umount', '-l', self.at], check=False, stderr=subprocess.DEVNULL))
@@ -78,12 +78,12 @@ def stopped(pid):
     return True
 
 
-def make_lab(test, name, mib, env=None, fs_mib=384, settings=(), disks=None, state_too=True):
+def make_lab(test, name, mib, env=None, fs_mib=384, settings=(), disks=None, state_too=True, mkfs=()):
     """A lab with replicas, and state, of h2 on such a file system: (lab, Disk)"""
     disks = disks or [make_disk(os.path.join(test.work, name + '-vda.raw'), 'raw', mib, mib // 4),
                       make_disk(os.path.join(test.work, name + '-vdb.qcow2'), 'qcow2', mib, mib // 4)]
     lab = test.lab(name, '--config', 'limits.retry_first_s=1', '--no-replica', *settings, disks=disks)
-    disk = Disk(test, name + '-fs', fs_mib)
+    disk = Disk(test, name + '-fs', fs_mib, mkfs)
     h1, h2 = lab.h1, lab.h2
     h2.kill(signal.SIGTERM)
     state, lab.storage['h2'] = os.path.join(disk.at, 'state'), os.path.join(disk.at, 'replicas')

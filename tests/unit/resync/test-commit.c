@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commits of staged runs onto images whose devices count, fail and lie. */
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "resync/lane.h"
@@ -19,8 +20,12 @@ static struct {
     unsigned ahead, most_ahead; /* reads hinted at and not yet done */
     uint64_t read_bytes, written_bytes;
     uint64_t lie_at; /* the byte that reads differently; UINT64_MAX: none */
-    int fail_reserve, fail_flush;
+    int fail_reserve, fail_flush, fail_write;
+    bool plain;    /* images of formats are raw ones all the same */
+    uint64_t held; /* the most that the ballast had when something was written */
 } dev;
+
+static char dir[64];
 
 static const struct block_ops *real;
 
@@ -39,9 +44,17 @@ static int fake_read(struct block_dev *d, void *buf, size_t len, uint64_t off, s
 static int
 fake_write(struct block_dev *d, const void *buf, size_t len, uint64_t off, struct vr_err *err)
 {
+    char path[96];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/" BALLAST_NAME, dir);
+    if (stat(path, &st) == 0) {
+        dev.held = VR_MAX(dev.held, (uint64_t)st.st_size);
+        dev.held = VR_MAX(dev.held, (uint64_t)st.st_blocks * 512);
+    }
     dev.writes++;
     dev.written_bytes += len;
-    return real->write(d, buf, len, off, err);
+    return dev.fail_write ? vr_fail(err, dev.fail_write, "no room")
+                          : real->write(d, buf, len, off, err);
 }
 
 static int fake_zero(struct block_dev *d, uint64_t off, uint64_t len, struct vr_err *err)
@@ -99,7 +112,7 @@ static int open_fake(struct stor *s,
                      struct vr_err *err)
 {
     static struct block_ops fake;
-    int r = real_stor->open_image(s, name, format, flags, ret, err);
+    int r = real_stor->open_image(s, name, dev.plain ? "raw" : format, flags, ret, err);
     if (r < 0) {
         return r;
     }
@@ -120,7 +133,6 @@ static int open_fake(struct stor *s,
 
 /* --- a replica and what is staged for it --- */
 
-static char dir[64];
 static struct vr_generation next;
 
 static int open_replica(struct replica **ret, struct vr_err *err)
@@ -131,6 +143,7 @@ static int open_replica(struct replica **ret, struct vr_err *err)
     real_stor = s->ops;
     ops = *s->ops;
     ops.open_image = open_fake;
+    ops.repair_image = dev.plain ? NULL : ops.repair_image;
     s->ops = &ops;
     return replica_open(s, ret, err);
 }
@@ -211,7 +224,7 @@ static int open_image(const char *name, int flags)
 {
     char path[96];
     snprintf(path, sizeof path, "%s/%s", dir, name);
-    return open(path, flags);
+    return open(path, flags, 0600);
 }
 
 static void check_byte(uint64_t off, uint8_t want)
@@ -372,6 +385,30 @@ static void test_no_room_is_found_before_the_intent(void **state)
     assert_int_equal(dev.writes + dev.zeroes, 0);
     assert_false(r->sc.intent);
     assert_true(stor_exists(r->stor, "run-000001"));
+    teardown(r);
+}
+
+/* What is held for a format is there when it is written, also by who repeats the commit. */
+static void test_room_that_is_held_is_given_back_before_it_is_needed(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct replica *r = setup();
+    struct commit_stats st;
+    dev.plain = true;
+    snprintf(r->sc.vm.disks[0].format, sizeof r->sc.vm.disks[0].format, "qcow2");
+    struct run_name run = stage_some(r);
+    dev.fail_write = VR_E_NOSPACE;
+    CHECK_FAILS(commit(r, &run, 1, &st, &err), &err, VR_E_NOSPACE, "will be repeated");
+    assert_true(r->sc.intent);
+    assert_int_equal(dev.held, 0);
+    int fd = open_image(BALLAST_NAME, O_RDWR | O_CREAT); /* as a crash may leave it */
+    assert_int_equal(ftruncate(fd, 4096), 0);
+    close(fd);
+    replica_close(r);
+    dev.fail_write = 0;
+    CHECK_OK(open_replica(&r, &err), &err);
+    assert_int_equal(dev.held, 0);
+    assert_true(vr_uuid_eq(&r->sc.rel.generation.uuid, &next.uuid));
     teardown(r);
 }
 
@@ -593,6 +630,7 @@ int main(void)
         T(test_the_cache_is_dropped_where_reads_do_not_pass_it),
         T(test_a_disk_without_holes_is_asked_once),
         T(test_no_room_is_found_before_the_intent),
+        T(test_room_that_is_held_is_given_back_before_it_is_needed),
         T(test_rotten_staging_is_found_before_the_intent),
         T(test_rotten_staging_after_the_intent_writes_no_wrong_byte),
         T(test_a_failed_flush_repeats_everything),
