@@ -200,6 +200,10 @@ VR_MUST_CHECK int
 block_image_resize(const char *path, const char *format, uint64_t size_bytes, struct vr_err *err);
 /* Formats whose images can be given another size. */
 bool block_format_resizes(const char *format);
+/* Would block_image_resize be refused because of what the image is? UNSUPPORTED: yes, and the text
+ * says what to do. CORRUPT, IO. */
+VR_MUST_CHECK int
+block_image_check_resizes(const char *path, const char *format, struct vr_err *err);
 /* Makes a format's own tables consistent again after a writer of the image died or met an error;
  * what a guest reads stays the same. The caller holds the image's lock. Nothing for formats that
  * have no check. */

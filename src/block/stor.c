@@ -162,6 +162,12 @@ int stor_resize_image(
     return r < 0 ? r : s->ops->resize_image(s, name, format, size, err);
 }
 
+int stor_check_resizes(struct stor *s, const char *name, const char *format, struct vr_err *err)
+{
+    int r = check_name(name, err);
+    return r < 0 || !s->ops->check_resizes ? r : s->ops->check_resizes(s, name, format, err);
+}
+
 int stor_repair_image(struct stor *s, const char *name, const char *format, struct vr_err *err)
 {
     int r = check_name(name, err);

@@ -80,6 +80,8 @@ struct stor_ops {
     /* block_image_resize. */
     int (*resize_image)(
         struct stor *s, const char *name, const char *format, uint64_t size, struct vr_err *err);
+    /* block_image_check_resizes. NULL: images are nothing but their bytes here. */
+    int (*check_resizes)(struct stor *s, const char *name, const char *format, struct vr_err *err);
     /* block_image_repair. NULL: images cannot be damaged here. */
     int (*repair_image)(struct stor *s, const char *name, const char *format, struct vr_err *err);
     /* Size, mtime and ctime folded into one number: differs when somebody else wrote the image. 0:
@@ -145,6 +147,8 @@ VR_MUST_CHECK int stor_create_image(
     struct stor *s, const char *name, const char *format, uint64_t size, struct vr_err *err);
 VR_MUST_CHECK int stor_resize_image(
     struct stor *s, const char *name, const char *format, uint64_t size, struct vr_err *err);
+VR_MUST_CHECK int
+stor_check_resizes(struct stor *s, const char *name, const char *format, struct vr_err *err);
 VR_MUST_CHECK int
 stor_repair_image(struct stor *s, const char *name, const char *format, struct vr_err *err);
 VR_MUST_CHECK int

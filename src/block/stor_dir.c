@@ -263,6 +263,14 @@ static int dir_resize_image(
 }
 
 static int
+dir_check_resizes(struct stor *s, const char *name, const char *format, struct vr_err *err)
+{
+    char path[PATH_MAX];
+    int r = image_path(s, name, path, sizeof path, err);
+    return r < 0 ? r : block_image_check_resizes(path, format, err);
+}
+
+static int
 dir_repair_image(struct stor *s, const char *name, const char *format, struct vr_err *err)
 {
     char path[PATH_MAX];
@@ -334,6 +342,7 @@ static const struct stor_ops dir_ops = {
     .unlock_image = dir_unlock_image,
     .create_image = dir_create_image,
     .resize_image = dir_resize_image,
+    .check_resizes = dir_check_resizes,
     .repair_image = dir_repair_image,
     .image_stamp = dir_image_stamp,
     .close = dir_close,

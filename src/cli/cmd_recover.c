@@ -65,6 +65,9 @@ int cmd_recover(struct cli *cli)
     char uuid[VR_UUID_TEXT_LEN];
     printf("%s: the replica of %s is whole; a begun commit, if there was one, is settled\n", dir,
            vm->name);
+    if (replica_followed(replica)[0]) {
+        printf("disks       %s\n", replica_followed(replica));
+    }
     if (vr_uuid_is_nil(&g->uuid)) {
         printf("generation  none yet: no initial replication was completed\n");
     } else {

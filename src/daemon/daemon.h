@@ -147,3 +147,5 @@ void targets_free(struct targets *t); /* stopped and idle */
 VR_MUST_CHECK int recover_all(struct daemon *d, struct vr_err *err);
 /* Replicas in the storage locations of authorization entries that no relationship knows get one. */
 void recover_lost(struct daemon *d);
+/* replicas_on_followed. ctx: the daemon */
+void recover_tell_followed(void *ctx, const struct replica *r);

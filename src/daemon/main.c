@@ -330,6 +330,7 @@ static int build(struct daemon *d, struct vr_err *err)
     }
     if (r == 0) {
         replicas_on_preempt(d->replicas, on_preempt, d);
+        replicas_on_followed(d->replicas, recover_tell_followed, d);
         r = lanes_new(d, &d->lanes, err);
         r = r < 0 ? r : carriers_new(d, &d->carriers, err);
     }

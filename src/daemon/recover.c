@@ -13,6 +13,35 @@
 #include "util/log.h"
 #include "util/vtime.h"
 
+struct news {
+    struct daemon *d;
+    struct vr_uuid vm;
+    char name[VR_NAME_MAX], text[VR_TEXT_MAX];
+};
+
+static void tell_news(void *arg)
+{
+    struct news *n = arg;
+    daemon_event(n->d, CORE_EV_DISKS_FOLLOWED, &n->vm, n->name, "%s", n->text);
+    free(n);
+}
+
+void recover_tell_followed(void *ctx, const struct replica *r)
+{
+    struct daemon *d = ctx;
+    struct news *n = malloc(sizeof *n);
+    if (!n) {
+        return;
+    }
+    n->d = d;
+    n->vm = replica_vm(r)->id;
+    snprintf(n->name, sizeof n->name, "%s", replica_vm(r)->name);
+    snprintf(n->text, sizeof n->text, "%s", replica_followed(r));
+    if (!control_post(d->control, tell_news, n)) {
+        free(n);
+    }
+}
+
 /* Opens the replica, so that it is at one generation; what cannot be settled is told and stays as
  * it is. */
 static void settle(struct daemon *d, struct vr_rel *rel)

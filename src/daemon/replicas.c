@@ -45,6 +45,8 @@ struct replicas {
     uint64_t commit_wait_ms;
     void (*preempt)(void *ctx, const struct vr_uuid *vm);
     void *preempt_ctx;
+    void (*followed)(void *ctx, const struct replica *r);
+    void *followed_ctx;
 };
 
 struct replica_use {
@@ -162,6 +164,14 @@ void replicas_on_preempt(struct replicas *rs,
     rs->preempt_ctx = ctx;
 }
 
+void replicas_on_followed(struct replicas *rs,
+                          void (*fn)(void *ctx, const struct replica *r),
+                          void *ctx)
+{
+    rs->followed = fn;
+    rs->followed_ctx = ctx;
+}
+
 int replicas_dir(const char *storage, const struct vr_uuid *vm, char *ret, struct vr_err *err)
 {
     char uuid[VR_UUID_TEXT_LEN];
@@ -216,6 +226,9 @@ static int open_entry(
     int r = stor_dir_open(rel->storage, false, rs->run_dir, &stor, err);
     if (r == 0) {
         r = replica_open(stor, &e->replica, err);
+    }
+    if (r == 0 && rs->followed && replica_followed(e->replica)[0]) {
+        rs->followed(rs->followed_ctx, e->replica);
     }
     if (r == 0 && lock) {
         r = replica_lock(e->replica, err);

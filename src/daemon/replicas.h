@@ -27,6 +27,12 @@ void replicas_on_preempt(struct replicas *rs,
                          void (*fn)(void *ctx, const struct vr_uuid *vm),
                          void *ctx);
 
+/* Called when opening a replica finished a commit that changed its disks: once, with the replica,
+ * under the lock of all this, on the thread that opened it. */
+void replicas_on_followed(struct replicas *rs,
+                          void (*fn)(void *ctx, const struct replica *r),
+                          void *ctx);
+
 /*
  * Takes the replica of (vm, number) in directory dir for writing; waits up to wait_ms for another
  * writer to end. BUSY: it does not, or somebody outside owns an image. lock false: without the

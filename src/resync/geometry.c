@@ -123,6 +123,30 @@ static int plan_new_disk(const struct replica *r,
     return x;
 }
 
+/* What would fail in the commit, after its intent, is found here. */
+static int check_resizes(const struct replica *r,
+                         const struct vr_disk *theirs,
+                         const struct vr_disk *ours,
+                         struct vr_err *err)
+{
+    char name[VR_NAME_MAX + 16];
+    if (!block_format_resizes(ours->format)) {
+        return vr_fail(err, VR_E_INVALID,
+                       "disk '%.60s' has %llu bytes on the primary and %llu here, and images of "
+                       "format %s keep their size: disable and enable the VM",
+                       ours->name, (unsigned long long)theirs->size_bytes,
+                       (unsigned long long)ours->size_bytes, ours->format);
+    }
+    replica_image_name(r, ours, name, sizeof name);
+    int x = stor_check_resizes(r->stor, name, ours->format, err);
+    if (x == -VR_E_UNSUPPORTED) {
+        err->kind = VR_E_INVALID; /* a person has to do something about it */
+        x = -VR_E_INVALID;
+    }
+    return vr_wrap(err, x, "disk '%.40s' has another size on the primary, its image here",
+                   ours->name);
+}
+
 static int plan_old_disk(const struct replica *r,
                          const struct vr_disk *theirs,
                          const struct vr_disk *ours,
@@ -136,15 +160,9 @@ static int plan_old_disk(const struct replica *r,
     }
     *ret = *ours;
     ret->size_bytes = theirs->size_bytes;
-    if (ret->size_bytes != ours->size_bytes && !are_blank(r) &&
-        !block_format_resizes(ours->format)) {
-        return vr_fail(err, VR_E_INVALID,
-                       "disk '%.60s' has %llu bytes on the primary and %llu here, and images of "
-                       "format %s keep their size: disable and enable the VM",
-                       ours->name, (unsigned long long)theirs->size_bytes,
-                       (unsigned long long)ours->size_bytes, ours->format);
-    }
-    return 0;
+    return ret->size_bytes == ours->size_bytes || are_blank(r)
+               ? 0
+               : check_resizes(r, theirs, ours, err);
 }
 
 /* What is overwritten of another lineage is saved, block by block: what would be cut off is not. */
@@ -349,4 +367,9 @@ void replica_tell_plan(const struct replica *r, char *buf, size_t cap)
             add_words(buf, cap, "%s has %llu bytes, it had %llu", next[i].name, size, had);
         }
     }
+}
+
+const char *replica_followed(const struct replica *r)
+{
+    return r->followed;
 }

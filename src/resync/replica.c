@@ -14,14 +14,15 @@ const char *replica_hidden_name(const struct vr_disk *d, char *buf, size_t cap)
     return buf;
 }
 
-bool replica_is_hidden(struct replica *r, const struct vr_disk *d)
+bool replica_is_hidden(const struct replica *r, const struct vr_disk *d)
 {
     char name[VR_NAME_MAX + 16];
     return !stor_exists(r->stor, d->path) &&
            stor_exists(r->stor, replica_hidden_name(d, name, sizeof name));
 }
 
-const char *replica_image_name(struct replica *r, const struct vr_disk *d, char *buf, size_t cap)
+const char *
+replica_image_name(const struct replica *r, const struct vr_disk *d, char *buf, size_t cap)
 {
     if (replica_is_hidden(r, d)) {
         return replica_hidden_name(d, buf, cap);
@@ -214,12 +215,17 @@ int replica_create(struct stor *stor,
 static int finish_commit(struct replica *r, struct vr_err *err)
 {
     _cleanup_(commit_freep) struct commit *c = NULL;
+    char followed[VR_TEXT_MAX];
+    replica_tell_plan(r, followed, sizeof followed);
     int x = replica_lock(r, err);
     if (x == 0) {
         x = commit_resume(r, &c, err);
     }
     for (bool done = false; x == 0 && !done;) {
         x = commit_step(c, 0, &done, err);
+    }
+    if (x == 0) {
+        memcpy(r->followed, followed, sizeof followed);
     }
     return vr_wrap(err, x, "a begun commit cannot be finished yet");
 }

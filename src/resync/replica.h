@@ -45,6 +45,9 @@ VR_MUST_CHECK int replica_create(struct stor *stor,
  * sidecar. CORRUPT: one that is damaged or from the future (the text says which). NOSPACE, IO
  * during replay: commit blocked, call again later. */
 VR_MUST_CHECK int replica_open(struct stor *take_stor, struct replica **ret, struct vr_err *err);
+/* How the disks differ from those before, when replica_open finished the commit that changed them;
+ * "": it did not. Whoever began that commit never told. */
+const char *replica_followed(const struct replica *r);
 void replica_close(struct replica *r);
 DEFINE_CLEANUP(struct replica *, replica_close)
 

@@ -10,6 +10,7 @@ struct replica {
     struct sidecar sc;
     struct stor_lock *locks[VR_DISKS_MAX];
     bool locked;
+    char followed[VR_TEXT_MAX]; /* as replica_followed */
 };
 
 #define REMOVED_INFIX ".removed-" /* the image of a disk that the primary has no more */
@@ -20,9 +21,10 @@ struct replica {
 
 const char *replica_hidden_name(const struct vr_disk *d, char *buf, size_t cap);
 /* Is this disk's image out of reach under its hidden name? */
-bool replica_is_hidden(struct replica *r, const struct vr_disk *d);
+bool replica_is_hidden(const struct replica *r, const struct vr_disk *d);
 /* The name it has now, into buf. */
-const char *replica_image_name(struct replica *r, const struct vr_disk *d, char *buf, size_t cap);
+const char *
+replica_image_name(const struct replica *r, const struct vr_disk *d, char *buf, size_t cap);
 /* The locks of the present disks, in their order, in the place of those that are held. */
 void replica_swap_locks(struct replica *r, struct stor_lock *const take_locks[VR_DISKS_MAX]);
 /* STATE: there are images that were there before the relationship, and nobody asked for them. */

@@ -114,6 +114,30 @@ in_the_way() {
     same "$work/vdc.img" "$R2/vdc.raw"
 }
 
+# QEMU resizes no image of version 2 with snapshots: that is said before anything is committed.
+keeps_its_size() {
+    local image=$R2/vdb.qcow2
+    qemu-img convert -f qcow2 -O qcow2 -o compat=0.10 "$image" "$work/old.qcow2"
+    qemu-img snapshot -c kept "$work/old.qcow2"
+    mv "$work/old.qcow2" "$image"
+    resync h1
+    qemu-img resize -q -f qcow2 "$work/vdb.qcow2" +2M
+    qemu-img resize -q -f raw "$work/vda.img" +1M
+    cp "$R2/vda.raw" "$work/vda.old"
+    if vr h1 resync "$VM_NAME" --wait >"$work/said" 2>&1; then
+        die 'it was resized'
+    fi
+    cat "$work/said"
+    grep -q 'compat=1.1' "$work/said"
+    cmp "$work/vda.old" "$R2/vda.raw"
+    vmreplica recover "$R2"
+    qemu-img amend -f qcow2 -o compat=1.1 "$image"
+    resync h1
+    same "$work/vda.img" "$R2/vda.raw"
+    same "$work/vdb.qcow2" "$image"
+    qemu-img snapshot -l "$image" | grep kept
+}
+
 # Old or new: all disks alike, and sizes with them.
 generation_of_replica() {
     local name seen=
@@ -184,6 +208,7 @@ scenario 'a disk is added' added
 scenario 'disks shrink, and grow again' shrunk
 scenario 'a disk is removed: its image is kept' removed
 scenario 'a file in the place of a new image' in_the_way
+scenario 'an image that cannot be resized' keeps_its_size
 scenario 'the replica dies before the commit' killed -60
 for ms in 0 60; do
     scenario "the replica dies $ms ms into the commit" killed $ms

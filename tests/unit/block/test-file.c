@@ -163,6 +163,64 @@ static void test_open_errors(void **state)
     block_close(dev);
 }
 
+static void put_number(uint8_t *p, size_t n, uint64_t v)
+{
+    while (n--) {
+        p[n] = (uint8_t)v;
+        v >>= 8;
+    }
+}
+
+static int resizes(const char *file, const uint8_t *head, size_t n, struct vr_err *err)
+{
+    FILE *out = fopen(file, "w");
+    assert_non_null(out);
+    assert_int_equal(fwrite(head, 1, n, out), n);
+    assert_int_equal(fclose(out), 0);
+    return block_image_check_resizes(file, "qcow2", err);
+}
+
+/* What QEMU would refuse in the middle of a commit. */
+static void test_what_cannot_be_resized(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    char other[80];
+    uint8_t head[512] = "QFI\xfb";
+    snprintf(other, sizeof other, "%s.qcow2", path);
+    CHECK_FAILS(block_image_check_resizes(other, "vdi", &err), &err, VR_E_UNSUPPORTED, "vdi");
+    CHECK_FAILS(block_image_check_resizes(other, "qcow2", &err), &err, VR_E_NOT_FOUND, "open");
+    CHECK_OK(block_image_check_resizes(other, "raw", &err), &err);
+    CHECK_FAILS(resizes(other, head, 60, &err), &err, VR_E_CORRUPT, "no qcow2");
+    head[7] = 2;
+    CHECK_OK(resizes(other, head, 72, &err), &err);
+    head[63] = 1; /* snapshots */
+    CHECK_FAILS(resizes(other, head, 72, &err), &err, VR_E_UNSUPPORTED, "compat=1.1");
+    head[7] = 3;
+    head[103] = 112; /* where extensions begin */
+    CHECK_OK(resizes(other, head, sizeof head, &err), &err);
+    put_number(head + 112, 4, 0x6803f857); /* one that we do not know */
+    put_number(head + 116, 4, 5);
+    put_number(head + 128, 4, 0x23852875);
+    put_number(head + 132, 4, 24);
+    put_number(head + 136, 4, 2);   /* bitmaps, */
+    put_number(head + 152, 8, 256); /* of which there are some */
+    head[256 + 19] = 3;
+    memcpy(head + 256 + 24, "one", 3);
+    head[288 + 15] = 3; /* the other is in use */
+    head[288 + 19] = 3;
+    head[288 + 23] = 4; /* and has something more before its name */
+    memcpy(head + 288 + 28, "two", 3);
+    CHECK_OK(resizes(other, head, sizeof head, &err), &err); /* they do not count */
+    head[95] = 1;
+    CHECK_FAILS(resizes(other, head, sizeof head, &err), &err, VR_E_UNSUPPORTED, "'two'");
+    CHECK_OK(resizes(other, head, 300, &err), &err); /* QEMU says what is wrong with it */
+    put_number(head + 152, 8, UINT64_MAX);
+    CHECK_OK(resizes(other, head, sizeof head, &err), &err);
+    put_number(head + 116, 4, UINT32_MAX);
+    CHECK_OK(resizes(other, head, sizeof head, &err), &err);
+    unlink(other);
+}
+
 static void test_create_raw(void **state)
 {
     struct vr_err err;
@@ -195,6 +253,7 @@ int main(void)
                                        F(test_short_file_is_an_error),
                                        F(test_changed_by_another_writer),
                                        F(test_open_errors),
-                                       F(test_create_raw)};
+                                       F(test_create_raw),
+                                       F(test_what_cannot_be_resized)};
     return RUN(tests);
 }

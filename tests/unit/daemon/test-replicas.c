@@ -5,6 +5,7 @@
 
 #include "block/lock.h"
 #include "daemon/replicas.h"
+#include "resync/geometry.h"
 #include "tests/lib/check.h"
 #include "tests/lib/tmpdir.h"
 
@@ -194,6 +195,58 @@ static void test_a_guard_comes_too_late(void **state)
     replicas_free(rs);
 }
 
+/* Commits until it is done, or until there is no way back. */
+static void commit(struct replica *r, bool whole)
+{
+    struct commit *c;
+    struct vr_generation next = {vr_uuid_new(), r->sc.rel.generation.uuid, 1, 1};
+    bool done = false;
+    CHECK_OK(replica_lock(r, &err), &err);
+    CHECK_OK(commit_new(r, &next, NULL, 0, false, &c, &err), &err);
+    while (!done && (whole || !commit_has_begun(c))) {
+        CHECK_OK(commit_step(c, 0, &done, &err), &err);
+    }
+    commit_free(c);
+    replica_unlock(r);
+}
+
+static char followed[VR_TEXT_MAX];
+static unsigned nfollowed;
+
+static void on_followed(void *ctx, const struct replica *r)
+{
+    assert_string_equal(replica_vm(r)->name, "web-1");
+    snprintf(followed, sizeof followed, "%s", replica_followed(r));
+    nfollowed++;
+}
+
+/* Who committed died: whoever opens the replica tells what has become of its disks, once. */
+static void test_a_commit_that_recovery_finished(void **state)
+{
+    struct vr_peer_request req = {.op = VR_PEER_OPEN, .ndisks = 1};
+    struct stor *stor;
+    struct replica *r;
+    struct vr_vm images;
+    fresh(300);
+    CHECK_OK(stor_dir_open(rel.storage, false, dir, &stor, &err), &err);
+    CHECK_OK(replica_open(stor, &r, &err), &err);
+    commit(r, true);
+    req.disks[0] = r->sc.vm.disks[0];
+    req.disks[0].size_bytes += 4096;
+    CHECK_OK(replica_lock(r, &err), &err);
+    CHECK_OK(replica_follow(r, &req, NULL, &err), &err);
+    commit(r, false);
+    replica_close(r);
+    replicas_on_followed(rs, on_followed, NULL);
+    CHECK_OK(replicas_images(rs, &rel, &images, &err), &err);
+    assert_int_equal(images.disks[0].size_bytes, (1 << 20) + 4096);
+    assert_int_equal(nfollowed, 1);
+    assert_string_equal(followed, "vda has 1052672 bytes, it had 1048576");
+    CHECK_OK(replicas_images(rs, &rel, &images, &err), &err);
+    assert_int_equal(nfollowed, 1);
+    replicas_free(rs);
+}
+
 int main(void)
 {
     vr_assert(mkdtemp(dir));
@@ -203,7 +256,8 @@ int main(void)
                                        T(test_commit_preempts_after_its_wait),
                                        T(test_refusals),
                                        T(test_a_guard_holds_between_uses),
-                                       T(test_a_guard_comes_too_late)};
+                                       T(test_a_guard_comes_too_late),
+                                       T(test_a_commit_that_recovery_finished)};
     int r = RUN(tests);
     tmpdir_remove(dir);
     return r;

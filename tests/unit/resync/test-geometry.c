@@ -76,7 +76,7 @@ static uint32_t count_files(const struct fixture *f, const char *part)
 static void cut_anywhere(struct fixture *f)
 {
     struct vr_err err = VR_ERR_INIT;
-    uint64_t old = images_sum(f), cuts = 0;
+    uint64_t old = images_sum(f), cuts = 0, told = 0;
     bool done = false;
     for (int cut = 1; !done; cut++) {
         CHECK_OK(transfer(f, VR_TRANSFER_RESYNC, cut, &done, &err), &err);
@@ -85,7 +85,11 @@ static void cut_anywhere(struct fixture *f)
         assert_true(next || replica_generation(r)->sequence == 1);
         assert_true(next || images_sum(f) == old);
         assert_int_equal(count_files(f, HIDDEN_SUFFIX), 0);
+        if (!next || done) {
+            assert_string_equal(replica_followed(r), "");
+        }
         if (next && !done) { /* finished when it was opened: PREFLIGHT would have told */
+            told += replica_followed(r)[0] != '\0';
             f->history[0] = replica_generation(r)->uuid;
             done = true;
         }
@@ -94,6 +98,7 @@ static void cut_anywhere(struct fixture *f)
         assert_true(cut < 3000);
     }
     assert_true(cuts > 10);
+    assert_int_equal(told, 1); /* by nobody else */
     check_equal(f);
     assert_int_equal(count_files(f, "run-") + count_files(f, "sealed-"), 0);
     assert_int_equal(count_files(f, BALLAST_NAME), 0);
@@ -332,6 +337,18 @@ static void test_what_is_not_followed(void **state)
     teardown(&f);
 }
 
+static void
+write_bytes(const struct fixture *f, const char *name, long off, const char *p, size_t n)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/%s", f->dir, name);
+    FILE *out = fopen(path, "r+");
+    assert_non_null(out);
+    assert_int_equal(fseek(out, off, SEEK_SET), 0);
+    assert_int_equal(fwrite(p, 1, n, out), n);
+    assert_int_equal(fclose(out), 0);
+}
+
 /* Formats whose images keep their size: the relationship waits for a person. */
 static void test_a_format_without_a_size_to_change(void **state)
 {
@@ -344,6 +361,14 @@ static void test_a_format_without_a_size_to_change(void **state)
     f.req.disks[1].size_bytes += 512;
     f.req.op = VR_PEER_PREFLIGHT;
     CHECK_FAILS(replica_check_disks(r, &f.req, &err), &err, VR_E_INVALID, "keep their size");
+    /* One that QEMU would refuse to resize, which is too late after the intent. */
+    static const char head[] = "QFI\xfb\0\0\0\2", snapshots[] = "\0\0\0\1";
+    snprintf(r->sc.vm.disks[1].format, VR_FORMAT_MAX, "qcow2");
+    write_bytes(&f, r->sc.vm.disks[1].path, 0, head, sizeof head - 1);
+    write_bytes(&f, r->sc.vm.disks[1].path, 60, snapshots, sizeof snapshots - 1);
+    CHECK_FAILS(replica_check_disks(r, &f.req, &err), &err, VR_E_INVALID, "compat=1.1");
+    f.req.disks[1].size_bytes -= 512;
+    CHECK_OK(replica_check_disks(r, &f.req, &err), &err);
     replica_close(r);
     teardown(&f);
 }
