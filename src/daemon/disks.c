@@ -431,7 +431,11 @@ int disks_peek(struct vr_vm *vm,
                uint8_t ret_stamp[VR_STAMP_BYTES],
                struct vr_err *err)
 {
-    struct look looks[VR_DISKS_MAX];
+    struct {
+        struct look looks[VR_DISKS_MAX];
+        char definition[sizeof vm->definition];
+    } seen = {0};
+    struct look *looks = seen.looks;
     size_t n = 0;
     bool all = true;
     memset(ret_stamp, 0, VR_STAMP_BYTES);
@@ -447,5 +451,12 @@ int disks_peek(struct vr_vm *vm,
         n += d->excluded ? 0 : 1;
     }
     _Static_assert(MANIFEST_DIGEST == VR_STAMP_BYTES, "a stamp is a SHA-256");
-    return all ? manifest_sha256(looks, n * sizeof looks[0], ret_stamp, err) : 0;
+    if (!all) {
+        return 0;
+    }
+    if (vm->definition[0]) { /* it travels with the disks, also when they have not changed */
+        snprintf(seen.definition, sizeof seen.definition, "%s", vm->definition);
+        return manifest_sha256(&seen, sizeof seen, ret_stamp, err);
+    }
+    return manifest_sha256(looks, n * sizeof looks[0], ret_stamp, err);
 }

@@ -79,10 +79,10 @@ void disks_release(struct frozen_disks *d);
 void disks_thaw(struct frozen_disks *d);
 /*
  * disks_freeze for a moment, without opening the images: sizes come from their headers
- * (block/image_size.h), so nobody waits for a child. ret_stamp: equal stamps, equal contents.
- * Zeroes when that cannot be said: of block devices, of images with a backing or data file or of a
- * format other than raw and qcow2, and when one was changed so lately that the next change may
- * leave the same times.
+ * (block/image_size.h), so nobody waits for a child. ret_stamp: equal stamps, equal contents
+ * and, of a replica, the same definition. Zeroes when that cannot be said: of block devices, of
+ * images with a backing or data file or of a format other than raw and qcow2, and when one was
+ * changed so lately that the next change may leave the same times.
  */
 VR_MUST_CHECK int disks_peek(struct vr_vm *vm,
                              enum disks_held held,

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "resync/definition.h"
 #include "util/vtime.h"
 
 struct entry {
@@ -186,6 +187,7 @@ void replicas_vm(const struct replica *r, const char *dir, struct vr_vm *ret)
 {
     *ret = *replica_vm(r);
     ret->is_replica = true;
+    snprintf(ret->definition, sizeof ret->definition, "%s", replica_definition_name(r));
     for (uint32_t i = 0; i < ret->ndisks; i++) {
         char *path = ret->disks[i].path, whole[2 * VR_PATH_MAX];
         int n = snprintf(whole, sizeof whole, "%s/%s", dir, path);

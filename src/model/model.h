@@ -69,6 +69,7 @@ struct vr_vm {
     bool is_replica;           /* known from the store, or marked as a replica VM in libvirt */
     bool from_libvirt;         /* it may run, and is read through libvirt then */
     bool running;              /* as last heard of libvirt; a paused one runs */
+    char definition[48];       /* of a replica: names the definition it holds; "": none */
     char refused[VR_TEXT_MAX]; /* why it cannot be protected, and what to change; "": it can */
     uint32_t ndisks;
     struct vr_disk disks[VR_DISKS_MAX]; /* last: who keeps many keeps only ndisks of them */

@@ -107,6 +107,11 @@ int replica_definition(struct stor *stor, struct definition **ret, struct vr_err
     return r < 0 ? r : definition_load(stor, sc->definition, ret, err);
 }
 
+const char *replica_definition_name(const struct replica *r)
+{
+    return r->sc.definition;
+}
+
 int replica_was_promoted(struct stor *stor, bool *ret, struct vr_err *err)
 {
     _cleanup_(vr_freep) struct sidecar *sc = calloc(1, sizeof *sc);

@@ -40,5 +40,8 @@ definition_load(struct stor *stor, const char *name, struct definition **ret, st
  * again then. Takes no lock and settles nothing. */
 VR_MUST_CHECK int
 replica_definition(struct stor *stor, struct definition **ret, struct vr_err *err);
+struct replica;
+/* Names what replica_definition gives; "": none. Another definition has another name. */
+const char *replica_definition_name(const struct replica *r);
 /* Was the replica in this directory ever failed over? Errors of the sidecar. */
 VR_MUST_CHECK int replica_was_promoted(struct stor *stor, bool *ret, struct vr_err *err);

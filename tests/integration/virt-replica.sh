@@ -14,13 +14,16 @@ EFI=efi
 EFI_ID=7e3c2f0e-7a6b-4b57-9d0e-1f6a2b3c4d5e
 virt_host a
 virt_host b
+virt_host c
 # Behind the records lies what makes a transfer last.
 random_disk "$work/$VM-b.raw" 64
 head -c 8M /dev/zero | dd of="$work/$VM-b.raw" conv=notrunc status=none
 define_guest a $VM $ID 'vr.us=8000'
-make_lab lab --no-replica
+make_lab lab --no-replica --hosts 3
 use_libvirt h1 a
 use_libvirt h2 b
+use_libvirt h3 c
+PLAIN_ID=6d3c2f0e-7a6b-4b57-9d0e-1f6a2b3c4d5e
 
 replica() { # DISK [VM]
     echo "$L/h2/replicas/$(tr '[:lower:]' '[:upper:]' <<<"${2:-$ID}")/$1"
@@ -229,16 +232,50 @@ restarts() {
     refused_to_start
 }
 
-# With nobody there to hold it, it starts; the next transfer finds that.
+# Nobody wants to wait half a minute for each cycle.
+every_second() { # HOST
+    host stop "$1"
+    python3 -c 'import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("UPDATE rel SET interval_s = 1 WHERE interval_s > 0")
+db.commit()' "$L/$1/state/vmreplica.db"
+    host start "$1"
+}
+
+rel_of_vm() { # JQ-FILTER: on h1
+    vr h1 status $VM --json | jq -r ".relationships[0] | $1"
+}
+
+# With nobody there to hold it, it starts. What it wrote is not overwritten unasked, not even where resynchronizing by
+# itself is allowed: a person says so.
 started_alone() {
+    local i newest
     host kill h2
     made_startable
     start_guest b $VM
     host start h2
     event_on_h2 'somebody runs the replica VM'
+    await_records b $VM 20
+    newest=$(newest_seq b $VM)
+    vr h1 set $VM --every 30s --auto-resync on
+    every_second h1
+    sleep 2 # cycles while it runs; whatever they come to, they write nothing
     v b shutdown $VM
     await_state b $VM 'shut off'
-    vr h1 resync $VM --wait >"$work/said" 2>&1 || cat "$work/said"
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        [ "$(rel_of_vm .state)" != 9 ] || break
+        sleep 0.1
+    done
+    [ "$(rel_of_vm .state)" = 9 ] || die "$(vr h1 status $VM)"
+    vr h1 status $VM | grep "the replica's disks changed without us"
+    [ "$(rel_of_vm '[.issues[].name] | index("replica-changed") != null')" = true ] || rel_of_vm .issues
+    sleep 3 # more than automatic resynchronization would wait
+    [ "$(rel_of_vm .state)" = 9 ]
+    [ "$(rel_of_vm .job)" = null ]
+    check_records "$(replica vda.qcow2)" "$(replica vdb.raw)" | tee "$work/said"
+    [ "$(grep -oE '[0-9]+' "$work/said" | head -n 1)" -ge "$newest" ] || die 'what it wrote is gone'
+    vr h1 resync $VM --wait
+    vr h1 set $VM --every off --auto-resync off
     VM_ID=${ID^^} await_rel h1 '.job == null and .state == 3'
     check_records "$(replica vda.qcow2)" "$(replica vdb.raw)"
     await_definition '.state == 1 and (.running | not)'
@@ -271,7 +308,7 @@ failed_over() {
 
 # The primary's are a qcow2 and a raw one.
 format_by_policy() {
-    local id=6d3c2f0e-7a6b-4b57-9d0e-1f6a2b3c4d5e
+    local id=$PLAIN_ID
     set_conf h2 daemon replica_format raw
     host restart h2
     define_guest a plain $id
@@ -279,6 +316,55 @@ format_by_policy() {
     await_definition '.state == 1' plain
     [ "$(xml plain | grep -c "<driver name='qemu' type='raw'")" = 2 ] || die 'not two raw disks'
     qemu-img compare -U -f qcow2 -F raw "$work/plain-a.qcow2" "$(replica vda.raw $id)"
+}
+
+await_xml() { # LIBVIRT-HOST TEXT: of plain
+    local i
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        ! v "$1" dumpxml --inactive plain 2>/dev/null | grep -q "$2" || return 0
+        sleep 0.1
+    done
+    v "$1" dumpxml --inactive plain
+    vr h2 status plain
+    die "no '$2' on $1"
+}
+
+# A third host with a libvirt of its own: what is defined there is of the first host's XML, on the third host's images.
+extended() {
+    local dir=$L/h3/replicas/${PLAIN_ID^^}
+    vr h3 authorize add h2.localhost --storage "$L/h3/replicas"
+    vr h2 enable plain --to "$H3_PEER" --wait
+    await_xml c "<source file='$dir/vda.raw'/>"
+    v c dumpxml --inactive plain >"$work/plain.c"
+    grep -q "<source file='$dir/vdb.raw'/>" "$work/plain.c"
+    ! grep -q "$L/h2\|$work/plain-" "$work/plain.c" || die 'it names disks of other hosts'
+    grep -q "<uuid>$PLAIN_ID</uuid>" "$work/plain.c"
+    grep -q 'urn:vmreplica:replica:1' "$work/plain.c"
+    [ "$(grep -c "<driver name='qemu' type='raw'" "$work/plain.c")" = 2 ] || die 'not two raw disks'
+    qemu-img compare -U -f qcow2 -F raw "$work/plain-a.qcow2" "$dir/vda.raw"
+    if v c start plain >"$work/said" 2>&1; then
+        die 'it started'
+    fi
+    grep -q 'lock' "$work/said"
+}
+
+# No disk changes: on the second hop nothing would be sent.
+definition_follows() {
+    vr h1 set plain --every 30s
+    vr h2 set plain --every 5m --extended
+    every_second h1
+    every_second h2
+    v a desc plain --config --title first
+    await_xml b '<title>first</title>'
+    await_xml c '<title>first</title>'
+    sleep 3 # cycles of unchanged disks, whose times have settled
+    v a setvcpus plain 2 --config --maximum
+    v a desc plain --config --title second
+    await_xml b '<title>second</title>'
+    await_xml c '<title>second</title>'
+    v c dumpxml --inactive plain | grep '<vcpu.*>2</vcpu>'
+    vr h1 set plain --every off
+    vr h2 set plain --every off --extended
 }
 
 scenario 'the replica VM is defined after the first copy' defined
@@ -295,4 +381,6 @@ scenario 'daemon and libvirt away meanwhile' restarts
 scenario 'started behind our back' started_alone
 scenario 'its user has it after a failover' failed_over
 scenario 'the images are of the format that the host wants' format_by_policy
+scenario 'a third host defines it, too' extended
+scenario 'a changed definition follows without changed disks' definition_follows
 finish
