@@ -248,6 +248,15 @@ static void show_report(const json_t *r)
     char buf[SHOW_MAX];
     json_t *disk;
     size_t i;
+    const json_t *generation = json_object_get(r, "generation");
+    char text[96];
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)json_u64(r, "job_id"));
+    line("report", text);
+    if (json_u64(generation, "sequence")) {
+        snprintf(text, sizeof(text), "%s, number %llu", json_text(generation, "uuid"),
+                 (unsigned long long)json_u64(generation, "sequence"));
+        line("generation", text);
+    }
     time_line("instant", json_object_get(r, "instant"));
     line("consistency", json_text(r, "consistency_text"));
     line("outcome", json_text(r, "outcome"));
@@ -263,7 +272,11 @@ static void show_report(const json_t *r)
         line("disk", json_text(disk, "name"));
         size_line("  size", json_u64(disk, "size_bytes"));
         size_line("  compared", json_u64(disk, "bytes_compared"));
-        size_line("  differing", json_u64(disk, "bytes_differing"));
+        snprintf(text, sizeof(text), "%s in %llu %s",
+                 show_size(json_u64(disk, "bytes_differing"), buf),
+                 (unsigned long long)json_u64(disk, "ranges"),
+                 json_u64(disk, "ranges") == 1 ? "range" : "ranges");
+        line("  differing", text);
         size_line("  sent", json_u64(disk, "bytes_sent"));
         size_line("  written", json_u64(disk, "bytes_written"));
         line("  source", json_text(disk, "source_root"));

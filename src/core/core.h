@@ -175,7 +175,8 @@ void core_on_progress(struct core *c, uint64_t job_id, const struct vr_progress 
 void core_on_proposed(struct core *c,
                       uint64_t job_id,
                       const struct vr_uuid *proposed,
-                      uint64_t instant_us);
+                      uint64_t instant_us,
+                      uint8_t consistency);
 void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_transfer_result *res);
 void core_on_peer_reply(struct core *c, uint64_t call_id, const struct vr_peer_reply *reply);
 /* Replica side: a request of an authenticated peer. For OPEN with result 0 the caller runs a target

@@ -113,7 +113,7 @@ static void sent(struct core *c,
         core_rel_new_generation(&next, &res->generation);
     }
     next.last_sync_us = transfer_instant(&next, res->result == 0 ? &res->report : NULL);
-    next.consistency = res->result == 0 ? (uint8_t)res->report.consistency : VR_CONSISTENCY_UNKNOWN;
+    next.consistency = transfer_consistency(&next, res->result == 0 ? &res->report : NULL);
     next.proposed = (struct vr_uuid){0};
     memcpy(next.stamp, e->stamp, sizeof(next.stamp));
     stats_count(c, &next, VR_OUTCOME_SUCCESS, bytes, from < now ? now - from : 0);

@@ -148,6 +148,8 @@ void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer
 bool transfer_proposed(const struct vr_rel *rel, const struct vr_job *job);
 /* Of when what was sent is: as the report says, or as was proposed where that was lost (NULL). */
 uint64_t transfer_instant(const struct vr_rel *rel, const struct vr_report *report);
+/* And how consistent that is, likewise. */
+uint8_t transfer_consistency(const struct vr_rel *rel, const struct vr_report *report);
 /* Did the replica say that it committed what this job sent, and has nothing happened since? */
 bool transfer_was_acknowledged(const struct vr_rel *rel, const struct vr_job *job);
 

@@ -21,6 +21,11 @@ uint64_t transfer_instant(const struct vr_rel *rel, const struct vr_report *repo
     return rel->proposed_us ? rel->proposed_us : rel->last_sync_us;
 }
 
+uint8_t transfer_consistency(const struct vr_rel *rel, const struct vr_report *report)
+{
+    return report ? (uint8_t)report->consistency : rel->proposed_consistency;
+}
+
 bool transfer_was_acknowledged(const struct vr_rel *rel, const struct vr_job *job)
 {
     return rel->state == VR_REL_REPLICATING && vr_uuid_is_nil(&rel->proposed) &&
@@ -42,7 +47,7 @@ void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer
     }
     core_rel_new_generation(&next, &gen);
     next.last_sync_us = transfer_instant(&next, NULL);
-    next.consistency = VR_CONSISTENCY_UNKNOWN;
+    next.consistency = transfer_consistency(&next, NULL);
     next.proposed = (struct vr_uuid){0};
     core_rel_put(c, rel, &next);
     core_event(c, CORE_EV_SETTLED, &next.vm_id, NULL,
@@ -52,7 +57,8 @@ void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer
 void core_on_proposed(struct core *c,
                       uint64_t job_id,
                       const struct vr_uuid *proposed,
-                      uint64_t instant_us)
+                      uint64_t instant_us,
+                      uint8_t consistency)
 {
     struct job_entry *e = jobs_find(c, job_id);
     if (!e || !e->lane) {
@@ -71,6 +77,7 @@ void core_on_proposed(struct core *c,
         next.proposed = *proposed;
         next.proposed_job = job_id;
         next.proposed_us = instant_us;
+        next.proposed_consistency = consistency;
         r = core_rel_save(c, rel, &next, &err);
     }
     if (r < 0) {

@@ -162,7 +162,7 @@ static void end_completed(struct core *c,
             core_rel_new_generation(&next, gen);
         }
         next.last_sync_us = transfer_instant(&next, report);
-        next.consistency = report ? (uint8_t)report->consistency : VR_CONSISTENCY_UNKNOWN;
+        next.consistency = transfer_consistency(&next, report);
         next.proposed = (struct vr_uuid){0};
         next.needs_decision = false;
         if (next.verify == VR_VERIFY_DIFFERS) { /* that was repaired; nobody looked again */

@@ -19,6 +19,7 @@ struct lane_news {
     bool proposed_sent;
     struct vr_uuid proposed;
     uint64_t instant_us;
+    uint8_t consistency;
 };
 
 /* on_end(arg) is called on the control thread. */
@@ -30,7 +31,10 @@ void lane_news_deinit(struct lane_news *n);
 bool lane_news_is_due(const struct lane_news *n, uint64_t now_us);
 void lane_news_progress(struct lane_news *n, const struct vr_progress *p, uint64_t now_us);
 /* As core_on_proposed; once. */
-void lane_news_propose(struct lane_news *n, const struct vr_uuid *proposed, uint64_t instant_us);
+void lane_news_propose(struct lane_news *n,
+                       const struct vr_uuid *proposed,
+                       uint64_t instant_us,
+                       uint8_t consistency);
 void lane_news_end(struct lane_news *n);
 
 /* On the control thread, before a thread is started that reads a replica of this host. STATE: there

@@ -409,7 +409,7 @@ static int run_source(struct lane *l, struct vr_err *err)
             return r;
         }
         if (source_wants_proposed(l->source, &proposed)) {
-            lane_news_propose(&l->news, &proposed, l->instant_us);
+            lane_news_propose(&l->news, &proposed, l->instant_us, source_consistency(l));
         }
         if (lane_news_is_due(&l->news, now_us)) {
             send_progress(l, now_us);

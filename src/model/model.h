@@ -112,6 +112,7 @@ struct vr_rel {
     struct vr_uuid proposed;
     uint64_t proposed_job; /* the job that sent it, 0 = not known; stays when it is acknowledged */
     uint64_t proposed_us;  /* of when its contents are, 0 = not known */
+    uint8_t proposed_consistency; /* enum vr_consistency of them */
     /* source: former generations of the replica, newest first */
     struct vr_uuid history[VR_HISTORY_MAX];
     uint32_t nhistory;
@@ -192,6 +193,7 @@ struct vr_report {
         char name[VR_NAME_MAX];
         uint64_t size_bytes;
         uint64_t bytes_compared, bytes_differing, bytes_sent, bytes_written;
+        uint64_t ranges; /* in which it differed: of adjoining 4 KiB blocks */
         uint8_t source_root[32], target_root[32];
     } disks[VR_DISKS_MAX];
     uint64_t duration_us;

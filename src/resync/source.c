@@ -213,6 +213,7 @@ static void fill_report(struct source *s, const struct msg_roots *m, bool equal)
         d->bytes_compared = d->size_bytes - s->disk_skipped[i];
         d->bytes_differing = s->disk_differing[i];
         d->bytes_sent = s->disk_sent[i];
+        d->ranges = s->disk_ranges[i];
         memcpy(d->source_root, s->own_root[i], DIGEST_ROOT);
         memcpy(d->target_root, m->roots + (size_t)i * DIGEST_ROOT, DIGEST_ROOT);
     }

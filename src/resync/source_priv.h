@@ -114,6 +114,7 @@ struct source {
     struct vr_progress progress;
     struct source_outcome out;
     uint64_t disk_differing[VR_DISKS_MAX], disk_sent[VR_DISKS_MAX], disk_skipped[VR_DISKS_MAX];
+    uint64_t disk_ranges[VR_DISKS_MAX], differed_until[VR_DISKS_MAX];
     uint64_t skipped_nodes;
     uint64_t own_skipped, peer_skipped; /* bytes, up to what was read here, and told by the peer */
     uint64_t sample_squares, sample_packed; /* of a dry run (resync/forecast.h) */

@@ -202,6 +202,18 @@ static bool may_send(struct source *s)
            link_pending(s->link) < SOURCE_LINK_FULL && source_throttle_ms(s) == 0;
 }
 
+/* Of a node, before anything of it is sent. */
+static void count_ranges(struct source *s, const struct pending *p, uint16_t disk, uint64_t off)
+{
+    for (uint32_t i = 0; i < DIGEST_NODE / DIGEST_LEAF; i++) {
+        uint64_t at = off + (uint64_t)i * DIGEST_LEAF;
+        if (leaf_bit(p->mask, i)) {
+            s->disk_ranges[disk] += at == 0 || s->differed_until[disk] != at;
+            s->differed_until[disk] = at + DIGEST_LEAF;
+        }
+    }
+}
+
 int source_send_node(
     struct source *s, struct pending *p, bool *ret_worked, bool *ret_done, struct vr_err *err)
 {
@@ -214,6 +226,9 @@ int source_send_node(
     uint64_t before = s->disk_differing[disk];
     while (verify || may_send(s)) {
         *ret_worked = true;
+        if (p->at == 0) {
+            count_ranges(s, p, disk, off);
+        }
         if (!next_group(s, p, len, &g)) {
             uint64_t differing = s->disk_differing[disk] - before; /* all of it, in a verify */
             s->sample_squares += verify && s->hint ? differing * differing : 0;

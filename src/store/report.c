@@ -37,6 +37,7 @@ static const struct col disk_cols[] = {COL(struct disk_row, job_id, COL_U64),
                                        D(bytes_differing, COL_U64),
                                        D(bytes_sent, COL_U64),
                                        D(bytes_written, COL_U64),
+                                       D(ranges, COL_U64),
                                        D(source_root, COL_BYTES),
                                        D(target_root, COL_BYTES)};
 

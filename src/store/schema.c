@@ -116,6 +116,9 @@ static const char *const steps[] = {
     /* 15 */
     "ALTER TABLE rel ADD COLUMN consistency INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE job ADD COLUMN why TEXT NOT NULL DEFAULT '';",
+    /* 16 */
+    "ALTER TABLE rel ADD COLUMN proposed_consistency INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE report_disk ADD COLUMN ranges INTEGER NOT NULL DEFAULT 0;",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

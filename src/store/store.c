@@ -32,6 +32,7 @@ static const struct col rel_cols[] = {
     R(created_us, COL_U64),
     R(last_sync_us, COL_U64),
     R(consistency, COL_U8),
+    R(proposed_consistency, COL_U8),
     R(verified_us, COL_U64),
     R(verify, COL_INT),
     R(bandwidth_bytes_s, COL_U64),

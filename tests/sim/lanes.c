@@ -298,7 +298,7 @@ static void lane_proposes(struct lane *l)
     g->instant_us = l->instant_us;
     g->began_us = l->began_us;
     g->source = l->host->id;
-    core_on_proposed(l->host->core, l->job_id, &proposed, l->instant_us);
+    core_on_proposed(l->host->core, l->job_id, &proposed, l->instant_us, VR_CONSISTENCY_UNKNOWN);
 }
 
 void lane_step(struct lane *l)

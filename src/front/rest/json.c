@@ -398,6 +398,7 @@ json_t *rest_json_report(const struct vr_report *r)
         set_u64(disk, "bytes_differing", d->bytes_differing);
         set_u64(disk, "bytes_sent", d->bytes_sent);
         set_u64(disk, "bytes_written", d->bytes_written);
+        set_u64(disk, "ranges", d->ranges);
         set_hex(disk, "source_root", d->source_root, sizeof(d->source_root));
         set_hex(disk, "target_root", d->target_root, sizeof(d->target_root));
         json_array_append_new(disks, disk);

@@ -39,6 +39,8 @@ static void test_resync_repairs_blocks(void **state)
     CHECK_OK(transfer(&f, VR_TRANSFER_RESYNC, 100000, &done, &err), &err);
     assert_true(done);
     assert_int_equal(f.differing, 4096 + 512 + 4096 + 8192);
+    assert_int_equal(f.report.disks[0].ranges, 2);
+    assert_int_equal(f.report.disks[1].ranges, 2); /* two blocks side by side are one */
     check_equal(&f);
     struct replica *r = open_replica(&f);
     assert_int_equal(replica_rel(r)->consistency, VR_CONSISTENCY_FILE_SYSTEM);

@@ -63,6 +63,7 @@ static struct vr_rel some_rel(void)
         .exported = true,
         .proposed_job = 12,
         .proposed_us = 13,
+        .proposed_consistency = VR_CONSISTENCY_APPLICATION,
         .consistency = VR_CONSISTENCY_FILE_SYSTEM,
         .cause = VR_WHY_GEOMETRY,
         .cycle_us = 26,
@@ -225,8 +226,8 @@ static void test_reports(void **state)
                                .forecast = {1, 2, 3, 4, 5, 6}};
     struct vr_report back;
     struct got g = {0};
-    report.disks[0] = (struct vr_report_disk){"vda", 1, 2, 3, 4, 5, {6}, {7}};
-    report.disks[1] = (struct vr_report_disk){"vdb", 8, 9, 10, 11, 12, {13}, {14}};
+    report.disks[0] = (struct vr_report_disk){"vda", 1, 2, 3, 4, 5, 70, {6}, {7}};
+    report.disks[1] = (struct vr_report_disk){"vdb", 8, 9, 10, 11, 12, 70, {13}, {14}};
     for (report.job_id = 1; report.job_id <= 3; report.job_id++) {
         CHECK_OK(store_save_report(s, &report, &err), &err);
     }
@@ -498,7 +499,8 @@ static void test_intervals_of_version_11(void **state)
             "ALTER TABLE report DROP COLUMN forecast_limit_bytes_s;"
             "ALTER TABLE report DROP COLUMN forecast_time_us;"
             "ALTER TABLE rel DROP COLUMN proposed_us; ALTER TABLE rel DROP COLUMN consistency;"
-            "ALTER TABLE job DROP COLUMN why;"
+            "ALTER TABLE job DROP COLUMN why; ALTER TABLE rel DROP COLUMN proposed_consistency;"
+            "ALTER TABLE report_disk DROP COLUMN ranges;"
             "PRAGMA user_version=11");
         CHECK_OK(store_open(path, &s, &err), &err);
         CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
