@@ -432,7 +432,6 @@ bool scenario_every_op(struct world *w, const struct every_op *e)
         for (unsigned i = 0; e->reshaped && i < 6; i++) {
             reshape(w);
         }
-        before = h->fs.ops;
         by_itself(w, 0, e->delta ? 30 : 0, false);
         plan_at(h, e);
         before = h->fs.ops;
