@@ -192,7 +192,7 @@ static int tell_counts(const struct options *o, const uint64_t *counts)
     int r = 0;
     for (size_t i = 0; i < SIM_COUNT_COUNT; i++) {
         printf("%-20s %llu\n", count_names[i], (unsigned long long)counts[i]);
-        if (counts[i] == 0 && o->first == 1 && o->seeds >= ALL_KINDS_FROM) {
+        if (counts[i] == 0 && !o->chain && o->first == 1 && o->seeds >= ALL_KINDS_FROM) {
             printf("  never happened in %llu seeds\n", (unsigned long long)o->seeds);
             r = 1;
         }
