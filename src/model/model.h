@@ -159,8 +159,7 @@ struct vr_wait {
 
 struct vr_job {
     uint64_t id; /* host-local, never reused */
-    struct vr_uuid uuid;
-    struct vr_uuid vm_id;
+    struct vr_uuid uuid, vm_id;
     char vm_name[VR_NAME_MAX];
     uint8_t rel_number;
     enum vr_job_type type;
