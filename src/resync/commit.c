@@ -7,7 +7,8 @@
  *   SYNC     staging, its directory and the definition that came are durable
  *   CHECK    all that is staged is read and checked once more, since after the intent nothing else
  *            can make the images whole again
- *   INTENT   the sidecar names the runs and the next generation        <- only forward from here
+ *   INTENT   what will change is written down for who sends it on (changes.h); then the sidecar
+ *            names the runs and the next generation                   <- only forward from here
  *   HIDE     images lose their public names; those of removed disks get their last ones
  *   RESIZE   images get the sizes of the next generation's disks, new disks get theirs
  *   REDO     staged blocks are written; repeating this gives the same images
@@ -72,6 +73,9 @@ int commit_new(struct replica *r,
                struct vr_err *err)
 {
     vr_assert(r->locked && !r->sc.intent && n <= RUNS_MAX);
+    if (vr_uuid_is_nil(&next->uuid) || vr_uuid_eq(&next->uuid, &r->sc.rel.generation.uuid)) {
+        return vr_fail(err, VR_E_PROTOCOL, "the primary host commits a generation that was before");
+    }
     struct commit *c = NULL;
     int x = commit_alloc(r, &c, err);
     if (x < 0) {
@@ -99,6 +103,12 @@ void commit_set_instant(struct commit *c, uint64_t instant_us, uint8_t consisten
     c->consistency = consistency;
 }
 
+void commit_tell_changes(struct commit *c, const struct vr_peer_request *req)
+{
+    bool plain = req->kind == VR_TRANSFER_RESYNC && !req->force && !c->keep_old;
+    c->tells = plain && c->r->sc.rel.number == 0; /* nobody is sent an extended replica on */
+}
+
 int commit_resume(struct replica *r, struct commit **ret, struct vr_err *err)
 {
     vr_assert(r->locked && r->sc.intent);
@@ -124,6 +134,7 @@ void commit_free(struct commit *c)
     walk_free(c->walk);
     commit_free_readback(c);
     run_writer_free(c->safety);
+    changes_free(c->changes);
     stor_file_close(c->ballast);
     commit_close_disks(c);
     for (size_t i = 0; i < VR_DISKS_MAX; i++) {
@@ -280,6 +291,10 @@ static int do_intent(struct commit *c, struct vr_err *err)
     sc.next_instant_us = c->instant_us;
     sc.next_consistency = c->consistency;
     memcpy(sc.next_definition, c->definition_name, sizeof sc.next_definition);
+    /* Durable before there can be the generation. Without it the next one is compared, no more. */
+    if (c->changes) {
+        (void)!changes_write(c->r->stor, c->changes, NULL);
+    }
     /* Whether a failed write became durable cannot be known: act as if it had. */
     c->begun = true;
     int x = sidecar_write(c->r->stor, &sc, err);
@@ -357,6 +372,7 @@ static int do_clean(struct commit *c, struct vr_err *err)
 {
     stor_file_close(TAKE_PTR(c->ballast));
     int x = replica_drop_definitions(c->r, err);
+    x = x < 0 ? x : changes_prune(c->r->stor, &c->r->sc.rel.generation, err);
     x = x < 0 ? x : replica_discard_staging(c->r, err);
     if (x == 0) {
         c->stage = END;

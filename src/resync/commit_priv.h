@@ -3,6 +3,7 @@
  * commit_resize.c (HIDE, RESIZE), commit_disk.c (REDO, FLUSH, READBACK). Disks are numbered as the
  * next generation's. */
 #pragma once
+#include "resync/changes.h"
 #include "resync/lane.h"
 #include "resync/replica_priv.h"
 #include "resync/walk.h"
@@ -38,7 +39,9 @@ struct commit {
     struct vr_generation next, base;
     struct run_name runs[RUNS_MAX];
     size_t nruns;
-    const void *definition; /* NULL: none */
+    bool tells;              /* what changes, if the images are as they were committed */
+    struct changes *changes; /* what is told of this commit; NULL: nothing */
+    const void *definition;  /* NULL: none */
     size_t definition_len;
     char definition_name[DEFINITION_NAME_MAX];
     uint64_t instant_us;

@@ -72,6 +72,9 @@ reserve_raw(struct commit *c, uint16_t disk, const struct walk_stretch *s, struc
 static int
 reserve_stretch(struct commit *c, uint16_t disk, const struct walk_stretch *s, struct vr_err *err)
 {
+    if (c->changes) {
+        changes_mark(c->changes, disk, s->off, s->len);
+    }
     if (s->state == LEAF_REVERT) {
         return 0;
     }
@@ -166,8 +169,29 @@ static uint64_t staged_bytes(const struct commit *c)
     return sum;
 }
 
+/* Before anything of ours can change an image's times. What cannot be told is compared, no more. */
+static void begin_changes(struct commit *c)
+{
+    const struct sidecar *sc = &c->r->sc;
+    uint32_t n;
+    const struct vr_disk *disks = sidecar_next_disks(sc, &n);
+    bool exact = c->tells && changes_untouched(c->r->stor, sc);
+    c->tells = false;
+    if (!exact ||
+        changes_new(&sc->rel.vm_id, sc->rel.number, &c->next, disks, n, &c->changes, NULL) < 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        changes_mark(c->changes, (uint16_t)i, c->base_bytes[i],
+                     disks[i].size_bytes - c->base_bytes[i]);
+    }
+}
+
 int commit_do_reserve(struct commit *c, struct vr_err *err)
 {
+    if (c->tells) {
+        begin_changes(c);
+    }
     int x = commit_open_disks(c, c->nruns ? 0 : BLOCK_READ_ONLY, err);
     if (x < 0) {
         return x;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resync/changes.h"
 #include "resync/geometry.h"
 #include "util/num.h"
 #include "util/vtime.h"
@@ -242,7 +243,9 @@ static int settle(struct replica *r, struct vr_err *err)
         }
         for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
             if (r->sc.stamp[i] == 0 && stor_exists(r->stor, r->sc.vm.disks[i].path)) {
-                x = replica_record_stamps(r, err);
+                /* nobody saw what became of the images in between */
+                x = changes_forget(r->stor, &r->sc.rel.generation, err);
+                x = x < 0 ? x : replica_record_stamps(r, err);
                 break;
             }
         }

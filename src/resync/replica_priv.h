@@ -71,7 +71,7 @@ struct commit;
 /*
  * Begins a commit of the runs (whole up to their bytes) as generation `next`. Nothing is written
  * yet. keep_old: what is overwritten is first saved to a lasting run "safety-UUUUUUUU" (a person
- * forced this over another lineage).
+ * forced this over another lineage). PROTOCOL: it is the generation that is here.
  */
 VR_MUST_CHECK int commit_new(struct replica *r,
                              const struct vr_generation *next,
@@ -85,6 +85,9 @@ VR_MUST_CHECK int commit_new(struct replica *r,
 void commit_set_definition(struct commit *c, const void *p, size_t n);
 /* Of when the generation's contents are, and enum vr_consistency; without, neither is known. */
 void commit_set_instant(struct commit *c, uint64_t instant_us, uint8_t consistency);
+/* Before the first step, of this request's commit: writes down what it changes, when it is made
+ * from the differences to a generation whose images are as its commit left them. */
+void commit_tell_changes(struct commit *c, const struct vr_peer_request *req);
 /* Goes on with the commit that the sidecar's intent names. */
 VR_MUST_CHECK int commit_resume(struct replica *r, struct commit **ret, struct vr_err *err);
 /* A bounded piece of work. *ret_done: the new generation is durable and the staging gone. now_us:

@@ -252,9 +252,7 @@ static int on_commit(struct target *t, const void *p, size_t n, struct vr_err *e
     struct run_name runs[RUNS_MAX];
     size_t nruns = 0;
     int r = msg_get_uuid(p, n, &proposed, err);
-    if (r == 0) {
-        r = commit_runs(t, runs, &nruns, err);
-    }
+    r = r < 0 ? r : commit_runs(t, runs, &nruns, err);
     if (r < 0) {
         return r;
     }
@@ -267,6 +265,7 @@ static int on_commit(struct target *t, const void *p, size_t n, struct vr_err *e
     r = commit_new(t->replica, &next, runs, nruns, replica_overwrites(t->replica, &t->p.open),
                    &t->commit, err);
     if (r == 0) {
+        commit_tell_changes(t->commit, &t->p.open);
         commit_set_definition(t->commit, t->definition.p, t->definition.n);
         commit_set_instant(t->commit, t->p.open.instant_us, t->p.open.consistency);
         t->state = TARGET_GATE;

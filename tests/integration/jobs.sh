@@ -147,7 +147,7 @@ cancelled() {
     await_end h1 "$job" 8
     await_rel h1 '.state == 9'
     cmp "$work/before" "$H2_DISK_0" || die 'the replica was written to'
-    ls "$(dirname "$H2_DISK_0")" >"$work/files"
+    ls -I "changes-*" "$(dirname "$H2_DISK_0")" >"$work/files"
     [ "$(wc -l <"$work/files")" = 3 ] || {
         cat "$work/files"
         die 'something staged is left'
