@@ -257,6 +257,10 @@ void core_rel_remember(struct vr_rel *rel, const struct vr_uuid *uuid)
 void core_rel_new_generation(struct vr_rel *rel, const struct vr_generation *gen)
 {
     struct vr_uuid old = rel->generation.uuid;
+    bool sent = !vr_uuid_is_nil(&gen->uuid) && vr_uuid_eq(&gen->uuid, &rel->proposed);
+    if (!vr_uuid_eq(&gen->uuid, &old)) {
+        rel->made_from = sent ? rel->proposed_from : (struct vr_uuid){0};
+    }
     rel->generation = *gen;
     core_rel_remember(rel, &old);
 }

@@ -170,11 +170,12 @@ uint32_t core_job_state_change(struct core *c,
 /* --- what the world tells --- */
 void core_on_progress(struct core *c, uint64_t job_id, const struct vr_progress *p);
 /* The lane proved both roots equal and wants to COMMIT as `proposed`, whose contents are of
- * instant_us; answered by CORE_LANE_PROPOSED_SAVED, or by CORE_LANE_CANCEL when it cannot be saved.
- */
+ * instant_us, and are generation `from` of the replica here (NULL: of no replica); answered by
+ * CORE_LANE_PROPOSED_SAVED, or by CORE_LANE_CANCEL when it cannot be saved. */
 void core_on_proposed(struct core *c,
                       uint64_t job_id,
                       const struct vr_uuid *proposed,
+                      const struct vr_uuid *from,
                       uint64_t instant_us,
                       uint8_t consistency);
 void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_transfer_result *res);

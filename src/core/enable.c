@@ -186,6 +186,8 @@ static int add_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err)
         next.proposed = e->r.proposed;
         next.proposed_job = e->r.proposed_job;
         next.proposed_us = e->r.proposed_us;
+        next.proposed_from = e->r.proposed_from;
+        next.made_from = e->r.made_from;
         next.proposed_consistency = e->r.proposed_consistency;
         next.nhistory = e->r.nhistory;
         next.created_us = e->r.created_us;

@@ -57,6 +57,7 @@ void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer
 void core_on_proposed(struct core *c,
                       uint64_t job_id,
                       const struct vr_uuid *proposed,
+                      const struct vr_uuid *from,
                       uint64_t instant_us,
                       uint8_t consistency)
 {
@@ -75,6 +76,7 @@ void core_on_proposed(struct core *c,
             core_rel_remember(&next, &next.proposed);
         }
         next.proposed = *proposed;
+        next.proposed_from = from ? *from : (struct vr_uuid){0};
         next.proposed_job = job_id;
         next.proposed_us = instant_us;
         next.proposed_consistency = consistency;

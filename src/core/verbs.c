@@ -451,6 +451,7 @@ static int adopt(struct core *c,
         return r;
     }
     core_rel_new_generation(&next, &reply->generation);
+    next.made_from = (struct vr_uuid){0}; /* whoever says that it is right does not say of what */
     next.proposed = (struct vr_uuid){0};
     next.proposed_job = 0;
     next.needs_decision = false;

@@ -21,7 +21,8 @@ static void on_proposed(void *arg)
 {
     struct lane_news *n = arg;
     if (!n->d->stopping) {
-        core_on_proposed(n->d->core, n->job_id, &n->proposed, n->instant_us, n->consistency);
+        core_on_proposed(n->d->core, n->job_id, &n->proposed, &n->from, n->instant_us,
+                         n->consistency);
     }
 }
 
@@ -75,12 +76,14 @@ void lane_news_progress(struct lane_news *n, const struct vr_progress *p, uint64
 
 void lane_news_propose(struct lane_news *n,
                        const struct vr_uuid *proposed,
+                       const struct vr_uuid *from,
                        uint64_t instant_us,
                        uint8_t consistency)
 {
     if (!n->proposed_sent) {
         n->proposed_sent = true;
         n->proposed = *proposed;
+        n->from = from ? *from : (struct vr_uuid){0};
         n->instant_us = instant_us;
         n->consistency = consistency;
         control_send(n->d->control, &n->proposed_msg);

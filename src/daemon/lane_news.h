@@ -17,7 +17,7 @@ struct lane_news {
     /* the thread's own; what is proposed is the control thread's as soon as it was sent */
     uint64_t progress_at_us;
     bool proposed_sent;
-    struct vr_uuid proposed;
+    struct vr_uuid proposed, from;
     uint64_t instant_us;
     uint8_t consistency;
 };
@@ -33,6 +33,7 @@ void lane_news_progress(struct lane_news *n, const struct vr_progress *p, uint64
 /* As core_on_proposed; once. */
 void lane_news_propose(struct lane_news *n,
                        const struct vr_uuid *proposed,
+                       const struct vr_uuid *from,
                        uint64_t instant_us,
                        uint8_t consistency);
 void lane_news_end(struct lane_news *n);

@@ -303,7 +303,7 @@ static int export_some(struct carrier *t, struct exporter *e, bool *ret_done, st
         return r;
     }
     if (export_wants_saved(e, &proposed)) {
-        lane_news_propose(&t->news, &proposed, t->instant_us, VR_CONSISTENCY_UNKNOWN);
+        lane_news_propose(&t->news, &proposed, NULL, t->instant_us, VR_CONSISTENCY_UNKNOWN);
     }
     send_progress(t, export_progress(e), false);
     *ret_done = status == LANE_DONE;

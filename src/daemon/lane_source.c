@@ -11,6 +11,7 @@
 #include "daemon/disks.h"
 #include "daemon/lane_news.h"
 #include "daemon/session.h"
+#include "resync/changes.h"
 #include "resync/forecast.h"
 #include "resync/lane.h"
 #include "util/num.h"
@@ -292,6 +293,17 @@ static uint8_t source_consistency(const struct lane *l)
     return l->t.source_is_replica ? l->replica_rel.consistency : (uint8_t)l->disks.consistency;
 }
 
+/* What the commits on our replica changed since that of which the extended one was made. The images
+ * are ours to read, so none begins. */
+static int hint_of_commits(struct lane *l, const struct vr_peer_request *open, struct vr_err *err)
+{
+    _cleanup_(stor_closep) struct stor *stor = NULL;
+    int r = stor_dir_open(l->replica_rel.storage, false, l->d->nbd_dir, &stor, err);
+    return r < 0 ? r
+                 : changes_since(stor, &l->t.rel.made_from, &l->replica_rel.generation.uuid, open,
+                                 &l->hint, l->result.compared_whole, err);
+}
+
 static int open_source(struct lane *l, bool *ret_kept, struct vr_err *err)
 {
     struct source_params p = {.job_id = l->t.job_id,
@@ -323,7 +335,9 @@ static int open_source(struct lane *l, bool *ret_kept, struct vr_err *err)
         hint_free(TAKE_PTR(l->sample)); /* of a kept connection that was lost */
         r = forecast_draw(&p.open, random_bytes, NULL, &l->sample, err);
     } else if (l->t.delta && !l->hint) {
-        r = disks_hint(&l->disks, &l->t.vm, &p.open, &l->hint, l->result.compared_whole, err);
+        r = chain
+                ? hint_of_commits(l, &p.open, err)
+                : disks_hint(&l->disks, &l->t.vm, &p.open, &l->hint, l->result.compared_whole, err);
     }
     p.hint = l->sample ? l->sample : l->hint;
     p.proposes = l->mark.makes;
@@ -409,7 +423,9 @@ static int run_source(struct lane *l, struct vr_err *err)
             return r;
         }
         if (source_wants_proposed(l->source, &proposed)) {
-            lane_news_propose(&l->news, &proposed, l->instant_us, source_consistency(l));
+            lane_news_propose(&l->news, &proposed,
+                              l->t.source_is_replica ? &l->replica_rel.generation.uuid : NULL,
+                              l->instant_us, source_consistency(l));
         }
         if (lane_news_is_due(&l->news, now_us)) {
             send_progress(l, now_us);

@@ -113,6 +113,8 @@ struct vr_rel {
     uint64_t proposed_job; /* the job that sent it, 0 = not known; stays when it is acknowledged */
     uint64_t proposed_us;  /* of when its contents are, 0 = not known */
     uint8_t proposed_consistency; /* enum vr_consistency of them */
+    /* of an extended replica: which generations of the one here these are; nil = not known */
+    struct vr_uuid proposed_from, made_from;
     /* source: former generations of the replica, newest first */
     struct vr_uuid history[VR_HISTORY_MAX];
     uint32_t nhistory;

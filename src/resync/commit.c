@@ -292,12 +292,16 @@ static int do_intent(struct commit *c, struct vr_err *err)
     sc.next_consistency = c->consistency;
     memcpy(sc.next_definition, c->definition_name, sizeof sc.next_definition);
     /* Durable before there can be the generation. Without it the next one is compared, no more. */
-    if (c->changes) {
-        (void)!changes_write(c->r->stor, c->changes, NULL);
+    int x = c->changes ? changes_write(c->r->stor, c->changes, NULL) : -VR_E_NOT_FOUND;
+    if (x < 0) { /* nor may one be there of a try before that staged something else */
+        x = changes_forget(c->r->stor, &c->next, err);
+    }
+    if (x < 0) {
+        return x;
     }
     /* Whether a failed write became durable cannot be known: act as if it had. */
     c->begun = true;
-    int x = sidecar_write(c->r->stor, &sc, err);
+    x = sidecar_write(c->r->stor, &sc, err);
     if (x == 0) {
         c->r->sc = sc;
         c->stage = HIDE;

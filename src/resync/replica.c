@@ -235,25 +235,17 @@ static int finish_commit(struct replica *r, struct vr_err *err)
 static int settle(struct replica *r, struct vr_err *err)
 {
     bool has_generation = !vr_uuid_is_nil(&r->sc.rel.generation.uuid);
-    if (has_generation) {
-        int x = replica_show_nvram(r, err);
-        x = x < 0 ? x : replica_show_images(r, err);
-        if (x < 0) {
-            return x;
-        }
-        for (uint32_t i = 0; i < r->sc.vm.ndisks; i++) {
-            if (r->sc.stamp[i] == 0 && stor_exists(r->stor, r->sc.vm.disks[i].path)) {
-                /* nobody saw what became of the images in between */
-                x = changes_forget(r->stor, &r->sc.rel.generation, err);
-                x = x < 0 ? x : replica_record_stamps(r, err);
-                break;
-            }
-        }
-        if (x < 0) {
-            return x;
+    int x = has_generation ? replica_show_nvram(r, err) : 0;
+    x = x < 0 || !has_generation ? x : replica_show_images(r, err);
+    for (uint32_t i = 0; x == 0 && has_generation && i < r->sc.vm.ndisks; i++) {
+        if (r->sc.stamp[i] == 0 && stor_exists(r->stor, r->sc.vm.disks[i].path)) {
+            /* nobody saw what became of the images in between */
+            x = changes_forget(r->stor, &r->sc.rel.generation, err);
+            x = x < 0 ? x : replica_record_stamps(r, err);
+            break;
         }
     }
-    int x = replica_drop_definitions(r, err);
+    x = x < 0 ? x : replica_drop_definitions(r, err);
     return x < 0 ? x : replica_drop_leftovers(r, err);
 }
 

@@ -119,6 +119,11 @@ static const char *const steps[] = {
     /* 16 */
     "ALTER TABLE rel ADD COLUMN proposed_consistency INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE report_disk ADD COLUMN ranges INTEGER NOT NULL DEFAULT 0;",
+    /* 17 */
+    "ALTER TABLE rel ADD COLUMN proposed_from TEXT NOT NULL DEFAULT "
+    "'00000000-0000-0000-0000-000000000000';"
+    "ALTER TABLE rel ADD COLUMN made_from TEXT NOT NULL DEFAULT "
+    "'00000000-0000-0000-0000-000000000000';",
 };
 #define NSTEPS ((int)(sizeof steps / sizeof *steps))
 

@@ -29,6 +29,8 @@ static const struct col rel_cols[] = {
     R(proposed, COL_UUID),
     R(proposed_job, COL_U64),
     R(proposed_us, COL_U64),
+    R(proposed_from, COL_UUID),
+    R(made_from, COL_UUID),
     R(created_us, COL_U64),
     R(last_sync_us, COL_U64),
     R(consistency, COL_U8),

@@ -41,7 +41,96 @@ lost_database() {
     [ "$(rel_get h3 .last_sync 1)" = "$instant" ]
 }
 
+change() { # MIB PATTERN: of h1's first disk; h2 has it afterwards
+    qemu-io -f "$(format_of "$H1_DISK_0")" -c "write -q -P $2 $1M 4k" "$H1_DISK_0"
+    vr h1 resync "$VM_NAME" --wait
+}
+
+cycles() { # off | every second, of h2 to h3
+    vr h2 set "$VM_NAME" --every "${1/second/5m}" --extended
+    [ "$1" = off ] && return
+    host stop h2 # nobody wants to wait five minutes for each
+    python3 -c 'import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("UPDATE rel SET interval_s = 1 WHERE interval_s > 0")
+db.commit()' "$L/h2/state/vmreplica.db"
+    host start h2
+}
+
+# Waits until h3 has what h2 has; then the report of what brought it is in $work/report.
+caught_up() {
+    local instant i job
+    instant=$(rel_get h2 .last_sync)
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        [ "$(rel_get h3 .last_sync 1)" != "$instant" ] || break
+        sleep 0.1
+    done
+    await_rel h2 '.job == null'
+    job=$(vr h2 events --json --limit 1000 | jq '[.events[] | select(.id == "delta-sent") | .text | capture("^job (?<n>[0-9]+)").n |
+        tonumber] | max')
+    vr h2 report "$job" --json >"$work/report"
+    equal_disks h1 h3 || die 'h3 is not what h1 is'
+}
+
+report() { # JQ-FILTER
+    jq -r ".report | $1" "$work/report"
+}
+
+SIZE=$((32 * 1024 * 1024))
+
+# What the commits on h2 wrote down is all that the second hop looks at, also of several at once.
+by_what_changed() {
+    cycles second
+    change 3 0x31
+    caught_up
+    report '.disks[] | "\(.name) \(.bytes_compared)"'
+    [ "$(report '[.disks[].bytes_compared] | add')" = $((1024 * 1024)) ]
+    cycles off
+    change 4 0x32
+    change 9 0x33
+    cycles second
+    caught_up
+    [ "$(report '[.disks[].bytes_compared] | add')" = $((2 * 1024 * 1024)) ]
+    report .outcome | grep 'equal where it may have changed'
+}
+
+record_of_last() {
+    find "$L/h2/replicas/$VM_ID" -name 'changes-*' | sort | tail -n 1
+}
+
+without_record() { # damaged | gone
+    local file
+    cycles off
+    change 5 "$2"
+    file=$(record_of_last)
+    case $1 in
+    damaged) printf X | dd of="$file" bs=1 seek=60 conv=notrunc status=none ;;
+    gone) rm "$file" ;;
+    esac
+    cycles second
+    caught_up
+    [ "$(report '[.disks[].bytes_compared] | add')" = $((2 * SIZE)) ]
+    report .outcome
+    report .outcome | grep "$3"
+    change 6 "$2" # and all is well again
+    caught_up
+    [ "$(report '[.disks[].bytes_compared] | add')" = $((1024 * 1024)) ]
+    cycles off
+}
+
+# An explicit call looks at everything: h3 was changed by somebody.
+repaired() {
+    change 7 0x36
+    damage "$H3_DISK_0"
+    vr h2 resync "$VM_NAME" --extended --wait
+    equal_disks h1 h3
+}
+
 scenario 'one instant along the chain' one_instant
+scenario 'the second hop sends what commits changed' by_what_changed
+scenario 'a damaged record of a commit' without_record damaged 0x34 'damaged'
+scenario 'a missing record of a commit' without_record gone 0x35 'did not tell what it changed'
+scenario 'Resynchronize on the second repairs the third' repaired
 scenario 'the instant outlives restarts' after_restarts
 scenario 'the instant outlives the database' lost_database
 finish

@@ -244,7 +244,7 @@ static int step_export(struct carrier *t, enum lane_status *ret, struct vr_err *
         g->instant_us = t->instant_us;
         g->began_us = t->began_us;
         g->source = t->host->id;
-        core_on_proposed(t->host->core, t->job_id, &u, t->instant_us, VR_CONSISTENCY_UNKNOWN);
+        core_on_proposed(t->host->core, t->job_id, &u, NULL, t->instant_us, VR_CONSISTENCY_UNKNOWN);
         *ret = LANE_AGAIN; /* it may be saved already */
     }
     core_on_progress(t->host->core, t->job_id, export_progress(t->exporter));

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "resync/changes.h"
 #include "resync/run.h"
 #include "tests/sim/alloc.h"
 #include "tests/sim/world.h"
@@ -80,6 +81,24 @@ uint64_t replica_instant(struct host *h)
     return rel.last_sync_us;
 }
 
+/* Of a replica the instant is its generation, and what its commits changed is known. */
+static int
+send_on(struct lane *l, const struct core_transfer *t, struct source_params *p, struct vr_err *err)
+{
+    struct host *h = l->host;
+    char why[VR_TEXT_MAX] = "";
+    p->open.instant = l->from = replica_generation(h->replica)->uuid;
+    int r = t->delta
+                ? changes_since(l->stor, &t->rel.made_from, &l->from, &p->open, &l->hint, why, err)
+                : 0;
+    p->hint = l->hint;
+    if (why[0]) {
+        world_note(h->w, SIM_CHANGES_UNKNOWN);
+        world_log(h->w, "%s: %s", h->name, why);
+    }
+    return r;
+}
+
 static int connect_lane(struct lane *l, const struct core_transfer *t, struct vr_err *err)
 {
     struct world *w = l->host->w;
@@ -111,9 +130,10 @@ static int connect_lane(struct lane *l, const struct core_transfer *t, struct vr
         mark_make(w, &p.proposes, l->snap);
         p.hint = l->hint = t->delta ? hint_of_marks(w, &p.open, l->snap) : NULL;
     }
+    int r = l->from_replica ? send_on(l, t, &p, err) : 0;
     memcpy(p.disks, l->dev, sizeof l->dev);
     struct link *a, *b;
-    int r = link_loop_new(&a, &b, err);
+    r = r < 0 ? r : link_loop_new(&a, &b, err);
     if (r < 0) {
         return r;
     }
@@ -238,7 +258,7 @@ static void check_numbers(struct lane *l, const struct source_outcome *o)
         for (uint32_t i = 0; i < o->report.ndisks; i++) {
             less = less || o->report.disks[i].bytes_compared < o->report.disks[i].size_bytes;
         }
-        world_note(w, less ? SIM_HINTED : SIM_HINT_UNUSED);
+        world_note(w, !less ? SIM_HINT_UNUSED : l->from_replica ? SIM_SENT_ON_HINTED : SIM_HINTED);
     }
     if (l->must_differ != UINT64_MAX && sent != l->must_differ) {
         world_fail(w, "job %llu: %llu bytes were sent, %llu differed from replica and staging",
@@ -298,7 +318,8 @@ static void lane_proposes(struct lane *l)
     g->instant_us = l->instant_us;
     g->began_us = l->began_us;
     g->source = l->host->id;
-    core_on_proposed(l->host->core, l->job_id, &proposed, l->instant_us, VR_CONSISTENCY_UNKNOWN);
+    core_on_proposed(l->host->core, l->job_id, &proposed, l->from_replica ? &l->from : NULL,
+                     l->instant_us, VR_CONSISTENCY_UNKNOWN);
 }
 
 void lane_step(struct lane *l)

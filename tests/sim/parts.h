@@ -35,7 +35,8 @@ struct lane {
     struct block_dev *dev[VR_DISKS_MAX];
     struct snapshot *snap;
     struct sim_definition definition;
-    struct hint *hint; /* NULL: everything is compared */
+    struct hint *hint;   /* NULL: everything is compared */
+    struct vr_uuid from; /* of a replica: its generation */
     uint64_t instant_us, began_us, wake_us;
     bool eager;  /* has, or may have, something to do now */
     bool stop;   /* pause */

@@ -251,5 +251,5 @@ int main(int argc, char **argv)
     }
     int r = o.jobs > 1 ? run_parts(&o, next, counts) : run_share(&o, next, counts);
     r = r ? r : tell_counts(&o, counts);
-    return r || !o.chain ? r : counts[SIM_HINTED] == 0;
+    return r || !o.chain ? r : counts[SIM_HINTED] == 0 || counts[SIM_SENT_ON_HINTED] == 0;
 }

@@ -83,7 +83,7 @@ static void test_a_cycle_sends(void **state)
     assert_int_equal(f->started.kind, VR_TRANSFER_RESYNC);
     assert_int_equal(fake_get(f, 0)->state, VR_REL_REPLICATING); /* all the time */
     struct vr_uuid u = uuid_of(0x11);
-    core_on_proposed(f->c, id, &u, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    core_on_proposed(f->c, id, &u, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     assert_true(vr_uuid_eq(&f->rels[0].proposed, &u));
     f->now += 10 * SEC;
     done(f, id, 0x11);
@@ -138,7 +138,7 @@ static void test_unknown_commit_is_not_skipped(void **state)
     done(f, delta_at(f, T0 + INTERVAL), 0x20);
     f->stamp = 8;
     uint64_t id = delta_at(f, T0 + 2 * INTERVAL);
-    core_on_proposed(f->c, id, &u, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    core_on_proposed(f->c, id, &u, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     fake_end(f, id, -VR_E_PEER, "gone");
     f->stamp = 7;
     uint64_t next = delta_at(f, T0 + 2 * INTERVAL + MIN);
@@ -151,7 +151,7 @@ static void test_settled_by_the_next_cycle(void **state)
     struct fake *f = replicating();
     uint64_t id = delta_at(f, T0 + INTERVAL);
     struct vr_uuid u = uuid_of(0x11);
-    core_on_proposed(f->c, id, &u, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    core_on_proposed(f->c, id, &u, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     fake_end(f, id, -VR_E_PEER, "the line was cut");
     assert_int_equal(fake_job(f, id)->state, VR_JOB_EXCEPTION);
     assert_int_equal(window(f)->network_failures, 1);
@@ -387,7 +387,7 @@ static void test_crash_after_every_save(void **state)
         at(f, T0 + INTERVAL);
         if (f->starts) {
             struct vr_uuid u = uuid_of(0x11);
-            core_on_proposed(f->c, newest(f), &u, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+            core_on_proposed(f->c, newest(f), &u, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
             f->reply.proposed_done = strstr(f->log, "proposed_saved") != NULL;
         }
         if (f->reply.proposed_done) { /* only then COMMIT is sent */

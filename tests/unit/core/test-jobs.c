@@ -155,7 +155,7 @@ static void test_crash_after_every_save(void **state)
         f->vm.id = uuid_of(1);
         if (fake_resync(f, &operator_, 0) == 4096) {
             struct vr_uuid proposed = uuid_of(0x11);
-            core_on_proposed(f->c, 1, &proposed, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+            core_on_proposed(f->c, 1, &proposed, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
             fake_end_done(f, 1, proposed);
         }
         saves = f->saves - f->injected;

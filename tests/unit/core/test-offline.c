@@ -38,7 +38,7 @@ static struct fake *exported(void)
     struct vr_uuid u = uuid_of(0x55);
     fake_rel(f, 0, true, VR_REL_READY);
     assert_int_equal(export(f, &admin, "/mnt/disk"), 4096);
-    core_on_proposed(f->c, f->offline.job_id, &u, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    core_on_proposed(f->c, f->offline.job_id, &u, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     end(f, 0, (struct vr_uuid){{0}});
     return f;
 }
@@ -59,7 +59,7 @@ static void test_export(void **state)
     assert_int_equal(export(f, &admin, "/mnt/disk"), 32775);
     assert_int_equal(fake_resync(f, &operator_, 0), 32775);
     assert_int_equal(fake_state(f, 7), 32775); /* cannot be paused */
-    core_on_proposed(f->c, j->id, &u, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    core_on_proposed(f->c, j->id, &u, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     assert_true(vr_uuid_eq(&fake_get(f, 0)->proposed, &u)); /* before it is whole */
     assert_non_null(strstr(f->log, "proposed_saved"));
     end(f, 0, (struct vr_uuid){{0}});
@@ -150,7 +150,7 @@ static void test_older_export(void **state)
     struct core_start_args a = {.vm_id = f->vm.id, .rel_number = -1, .type = CORE_START_NETWORK};
     assert_int_equal(fake_state(f, 9), 0);
     assert_int_equal(export(f, &admin, "/mnt/other"), 4096);
-    core_on_proposed(f->c, f->offline.job_id, &u, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    core_on_proposed(f->c, f->offline.job_id, &u, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     end(f, -VR_E_IO, (struct vr_uuid){{0}});
     assert_int_equal(fake_get(f, 0)->state, VR_REL_READY);
     f->reply.generation.uuid = uuid_of(0x55);
@@ -200,7 +200,7 @@ static void test_restart_during_export(void **state)
     fake_rel(f, 0, true, VR_REL_READY);
     assert_int_equal(export(f, &admin, "/mnt"), 4096);
     uint64_t id = f->answer.job_id;
-    core_on_proposed(f->c, id, &u, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    core_on_proposed(f->c, id, &u, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     fake_restart(f);
     assert_int_equal(fake_job(f, id)->state, VR_JOB_EXCEPTION);
     assert_non_null(strstr(fake_job(f, id)->error_text, "repeat"));

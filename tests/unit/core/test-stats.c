@@ -204,7 +204,7 @@ static void test_stop_at_every_save(void **state)
         struct fake *f = source(VR_REL_REPLICATING);
         struct vr_uuid u = uuid_of(0x11);
         uint64_t id = running(f);
-        core_on_proposed(f->c, id, &u, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+        core_on_proposed(f->c, id, &u, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
         f->saves = f->injected = 0;
         f->fail_from = k;
         f->fail_count = 99; /* from this save on nothing reaches the disk */
@@ -236,7 +236,7 @@ static void test_stop_after_settling(void **state)
     struct fake *f = source(VR_REL_REPLICATING);
     struct vr_uuid u = uuid_of(0x21);
     uint64_t id = running(f);
-    core_on_proposed(f->c, id, &u, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    core_on_proposed(f->c, id, &u, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     fake_end(f, id, -VR_E_PEER, "gone");
     f->reply.proposed_done = true;
     f->reply.generation.uuid = u;

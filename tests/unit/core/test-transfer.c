@@ -26,11 +26,13 @@ static void test_completed(void **state)
     progress(f, VR_PHASE_COMPARE, 10);
     assert_string_equal(fake_job(f, 1)->status, "comparing");
     assert_non_null(strstr(f->events, "29242 "));
-    struct vr_uuid proposed = uuid_of(0x11);
-    core_on_proposed(f->c, 1, &proposed, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    struct vr_uuid proposed = uuid_of(0x11), from = uuid_of(0x71);
+    core_on_proposed(f->c, 1, &proposed, &from, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     /* durable before the lane may commit */
     assert_string_equal(f->log, "save_rel 10;proposed_saved 1;");
+    assert_true(vr_uuid_is_nil(&fake_get(f, 0)->made_from)); /* not yet */
     fake_end_done(f, 1, proposed);
+    assert_true(vr_uuid_eq(&fake_get(f, 0)->made_from, &from));
     const struct vr_rel *r = fake_get(f, 0);
     assert_int_equal(r->state, 3);
     assert_int_equal(r->health, VR_HEALTH_OK);
@@ -72,7 +74,7 @@ static void test_proposed_not_saved(void **state)
     struct vr_uuid proposed = uuid_of(0x11);
     f->saves = 0;
     f->fail_from = f->fail_count = 1;
-    core_on_proposed(f->c, 1, &proposed, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    core_on_proposed(f->c, 1, &proposed, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     assert_int_equal(f->injected, 1);
     assert_string_equal(f->log, "cancel 1;");
     assert_true(vr_uuid_is_nil(&fake_get(f, 0)->proposed));
@@ -113,8 +115,8 @@ static void test_instant_ended(void **state)
 static void test_lost_acknowledgement(void **state)
 {
     struct fake *f = running(VR_REL_RESYNC_REQUIRED);
-    struct vr_uuid proposed = uuid_of(0x11);
-    core_on_proposed(f->c, 1, &proposed, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    struct vr_uuid proposed = uuid_of(0x11), from = uuid_of(0x71);
+    core_on_proposed(f->c, 1, &proposed, &from, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     fake_end(f, 1, -VR_E_PEER, "reset");
     assert_int_equal(fake_get(f, 0)->state, 10);
     f->reply.proposed_done = true;
@@ -124,6 +126,7 @@ static void test_lost_acknowledgement(void **state)
     assert_int_equal(f->starts, 1); /* no second transfer */
     assert_int_equal(fake_get(f, 0)->state, 3);
     assert_true(vr_uuid_eq(&fake_get(f, 0)->generation.uuid, &proposed));
+    assert_true(vr_uuid_eq(&fake_get(f, 0)->made_from, &from));
     assert_int_equal(fake_get(f, 0)->history[0].b[0], 0x10);
     assert_true(vr_uuid_is_nil(&fake_get(f, 0)->proposed));
     assert_int_equal(fake_get(f, 0)->consistency, VR_CONSISTENCY_FILE_SYSTEM);
@@ -133,19 +136,20 @@ static void test_lost_acknowledgement(void **state)
 static void test_lost_commit(void **state)
 {
     struct fake *f = running(VR_REL_RESYNC_REQUIRED);
-    struct vr_uuid first = uuid_of(0x11), second = uuid_of(0x12);
-    core_on_proposed(f->c, 1, &first, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    struct vr_uuid first = uuid_of(0x11), second = uuid_of(0x12), from = uuid_of(0x71);
+    core_on_proposed(f->c, 1, &first, &from, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     fake_end(f, 1, -VR_E_TIMEOUT, "silence");
     f->now += MIN;
     core_tick(f->c);
     assert_int_equal(f->calls, 2); /* asked, it was not done, goes on */
     assert_true(vr_uuid_eq(&f->req.proposed, &first));
     assert_int_equal(f->starts, 2);
-    core_on_proposed(f->c, 1, &second, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    core_on_proposed(f->c, 1, &second, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     /* the earlier one stays known: should it turn up after all, it is no foreign lineage */
     assert_true(vr_uuid_eq(&fake_get(f, 0)->history[0], &first));
     assert_int_equal(fake_get(f, 0)->generation.uuid.b[0], 0x10);
     fake_end_done(f, 1, second);
+    assert_true(vr_uuid_is_nil(&fake_get(f, 0)->made_from)); /* of the first only it was known */
     assert_int_equal(fake_get(f, 0)->nhistory, 2);
     fake_free(f);
 }
@@ -482,7 +486,7 @@ static void test_unknown_ids(void **state)
     struct vr_uuid u = uuid_of(0x33);
     struct core_transfer_result res = {0};
     progress(f, VR_PHASE_COMPARE, 1);
-    core_on_proposed(f->c, 7, &u, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    core_on_proposed(f->c, 7, &u, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
     fake_end(f, 7, -VR_E_IO, "x");
     core_on_target_end(f->c, &u, 0, &res);
     core_on_peer_reply(f->c, 7, &f->reply);

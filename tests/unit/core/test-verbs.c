@@ -243,8 +243,11 @@ static void test_adopt(void **state)
     core_adopt(f->c, &admin, &f->vm.id, -1, fake_done, f);
     assert_int_equal(f->answer.code, 32775); /* holds nothing */
     f->reply.generation = (struct vr_generation){.uuid = uuid_of(0x55), .sequence = 9};
+    f->rels[0].made_from = uuid_of(0x71);
+    fake_restart(f);
     core_adopt(f->c, &admin, &f->vm.id, -1, fake_done, f);
     assert_int_equal(f->answer.code, 0);
+    assert_true(vr_uuid_is_nil(&fake_get(f, 0)->made_from)); /* nobody says what that was made of */
     assert_int_equal(f->req.op, VR_PEER_ADOPT);
     assert_int_equal(fake_get(f, 0)->state, 9);
     assert_int_equal(fake_get(f, 0)->generation.sequence, 9);

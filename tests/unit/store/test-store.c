@@ -64,6 +64,8 @@ static struct vr_rel some_rel(void)
         .proposed_job = 12,
         .proposed_us = 13,
         .proposed_consistency = VR_CONSISTENCY_APPLICATION,
+        .proposed_from = vr_uuid_new(),
+        .made_from = vr_uuid_new(),
         .consistency = VR_CONSISTENCY_FILE_SYSTEM,
         .cause = VR_WHY_GEOMETRY,
         .cycle_us = 26,
@@ -498,6 +500,7 @@ static void test_intervals_of_version_11(void **state)
             "ALTER TABLE report DROP COLUMN forecast_wire_bytes;"
             "ALTER TABLE report DROP COLUMN forecast_limit_bytes_s;"
             "ALTER TABLE report DROP COLUMN forecast_time_us;"
+            "ALTER TABLE rel DROP COLUMN proposed_from; ALTER TABLE rel DROP COLUMN made_from;"
             "ALTER TABLE rel DROP COLUMN proposed_us; ALTER TABLE rel DROP COLUMN consistency;"
             "ALTER TABLE job DROP COLUMN why; ALTER TABLE rel DROP COLUMN proposed_consistency;"
             "ALTER TABLE report_disk DROP COLUMN ranges;"
