@@ -108,8 +108,7 @@ struct vr_rel {
     char excluded[VR_DISKS_MAX][VR_NAME_MAX]; /* disk names; source side only */
     uint32_t nexcluded;
     struct vr_generation generation; /* what the replica holds, as last known here */
-    /* sent with COMMIT, not yet acknowledged; nil = none */
-    struct vr_uuid proposed;
+    struct vr_uuid proposed;         /* sent with COMMIT, not yet acknowledged; nil = none */
     uint64_t proposed_job; /* the job that sent it, 0 = not known; stays when it is acknowledged */
     uint64_t proposed_us;  /* of when its contents are, 0 = not known */
     uint8_t proposed_consistency; /* enum vr_consistency of them */
@@ -138,14 +137,13 @@ struct vr_rel {
 
 struct vr_progress {
     enum vr_phase phase;
-    uint64_t bytes_total; /* sum of the included disks */
-    uint64_t bytes_compared;
-    uint64_t bytes_differing;   /* found so far */
-    uint64_t bytes_sent;        /* payload put on the wire, compressed */
-    uint64_t bytes_written;     /* committed to the replica so far */
-    uint64_t bytes_to_write;    /* known at commit */
-    uint64_t bytes_staged;      /* kept from an earlier try */
-    uint64_t wire_out, wire_in; /* bytes of the session, frames and TLS included */
+    uint64_t bytes_total, bytes_compared; /* total: of the included disks */
+    uint64_t bytes_differing;             /* found so far */
+    uint64_t bytes_sent;                  /* payload put on the wire, compressed */
+    uint64_t bytes_written;               /* committed to the replica so far */
+    uint64_t bytes_to_write;              /* known at commit */
+    uint64_t bytes_staged;                /* kept from an earlier try */
+    uint64_t wire_out, wire_in;           /* bytes of the session, frames and TLS included */
     uint64_t started_us, updated_us;
     struct vr_ease ease; /* not stored, as what follows */
     struct vr_taken taken;
