@@ -265,12 +265,12 @@ void detail_plan(const json_t *rel, const struct status_view *view, FILE *f)
     if (!asked || !json_is_object(plan) || !all) {
         return;
     }
-    int n = snprintf(text, sizeof(text), "%s %s (job %llu): %.2g %%", json_text(plan, "basis_text"),
+    int n = snprintf(text, sizeof(text), "%s %s (job %llu): %.3g %%", json_text(plan, "basis_text"),
                      show_time(json_object_get(plan, "time"), when),
                      (unsigned long long)json_u64(plan, "job_id"),
                      (double)differing * 100 / (double)all);
     if (off) {
-        n += snprintf(text + n, sizeof(text) - (size_t)n, " (more or less %.2g %%)",
+        n += snprintf(text + n, sizeof(text) - (size_t)n, " (more or less %.3g %%)",
                       (double)off * 100 / (double)all);
     }
     n += snprintf(text + n, sizeof(text) - (size_t)n, " differ, %s%s%s",

@@ -396,6 +396,8 @@ static void test_plan(void **state)
     json_object_set_new(plan, "margin_bytes", json_integer(0));
     json_object_set_new(plan, "wire_bytes", json_null());
     HAS("(job 5): 1 % differ, 1.0 MiB; it took 1m\n");
+    json_object_set_new(plan, "differing_bytes", json_integer(104857600));
+    HAS("(job 5): 100 % differ, 100 MiB; it took 1m\n");
     json_object_set_new(r, "state", json_integer(3)); /* none is ahead */
     HAS_NOT("\nplan ");
     drop();
