@@ -47,7 +47,7 @@ sent() { # the newest job that sent a delta; 0: none
 
 # Lets cycles run until one has sent something that began after now; then its job's number is in JOB.
 next_delta() {
-    local before i
+    local before i image
     before=$(sent)
     vr h1 resume $VM >/dev/null 2>&1 || true # it may not be paused
     for ((i = 0; i < JOB_S * 10; i++)); do
@@ -62,6 +62,9 @@ next_delta() {
     }
     vr h1 pause $VM >/dev/null
     VM_ID=${ID^^} await_rel h1 '.job == null'
+    for image in "$L"/h2/replicas/*/vd?.{qcow2,raw}; do
+        [ ! -e "$image" ] || await_readable "$image"
+    done
 }
 
 report() { # JQ-FILTER: of JOB

@@ -191,10 +191,23 @@ start_guest() { # HOST NAME
     await_records "$1" "$2" 1
 }
 
+# A session that is just about to end still holds the image's lock, under which nobody else reads.
+await_readable() { # IMAGE...
+    local image i
+    for image in "$@"; do
+        for ((i = 0; i < JOB_S * 10; i++)); do
+            ! qemu-io -U -r -f "$(format_of "$image")" -c quit "$image" >"$work/locked" 2>&1 || break
+            sleep 0.1
+        done
+        [ $i -lt $((JOB_S * 10)) ] || die "$image cannot be read: $(cat "$work/locked")"
+    done
+}
+
 # Are two images an instant of what the guest writes? Its records are in the first 8 MiB.
 check_records() { # [--frozen] A B
     local options=()
     [ "$1" != --frozen ] || { options=(--frozen) && shift; }
+    await_readable "$1" "$2"
     rm -f "$work"/check-?.raw
     qemu-img dd -U -f "$(format_of "$1")" -O raw bs=1M count=8 if="$1" of="$work/check-a.raw"
     qemu-img dd -U -f "$(format_of "$2")" -O raw bs=1M count=8 if="$2" of="$work/check-b.raw"
