@@ -442,6 +442,35 @@ static void forge_commit(uint8_t type, uint8_t *head, size_t len)
     }
 }
 
+/* A try before staged something else and got as far as its record; this one tells nothing. */
+static void test_a_record_of_a_try_before_does_not_stay(void **state)
+{
+    struct fixture f;
+    struct vr_generation g[3];
+    struct vr_err err = VR_ERR_INIT;
+    struct changes *c;
+    bool done = false;
+    begin(&f, g);
+    struct vr_generation next = {
+        .uuid = vr_uuid_new(), .parent = g[2].uuid, .sequence = g[2].sequence + 1};
+    struct stor *s = open_stor(&f);
+    CHECK_OK(changes_new(&f.req.vm_id, 0, &next, f.req.disks, 2, &c, &err), &err);
+    CHECK_OK(changes_write(s, c, &err), &err);
+    changes_free(c);
+    stor_close(s);
+    assert_true(has_file(&f, &next));
+    fill(f.src[1], 0, 4096, 12);
+    f.req.force = true;
+    forged = next.uuid;
+    f.forge = forge_commit;
+    (void)!transfer(&f, VR_TRANSFER_RESYNC, 100000, &done, &err); /* the source proposed another */
+    struct vr_generation now = at(&f);
+    assert_true(vr_uuid_eq(&now.uuid, &next.uuid));
+    assert_int_equal(now.sequence, next.sequence);
+    assert_false(has_file(&f, &next));
+    teardown(&f);
+}
+
 /* Two contents under one name: whoever holds the first would be told that nothing changed. */
 static void test_a_generation_is_not_committed_twice(void **state)
 {
@@ -479,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_a_failed_over_replica_compares_all),
         cmocka_unit_test(test_files_of_what_never_was),
         cmocka_unit_test(test_a_generation_is_not_committed_twice),
+        cmocka_unit_test(test_a_record_of_a_try_before_does_not_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
