@@ -99,11 +99,14 @@ int source_on_skipped(struct source *s, const void *p, size_t n, struct vr_err *
     }
     struct peer_entry e = {.first = m.first, .count = m.count, .skipped = true};
     r = peer_push(s, &e, err);
-    s->peer_skipped += layout_between(&s->layout, m.first, m.count);
-    if (r == 0 && hint_has_any(s->hint, m.first, m.count)) {
-        r = vr_fail(err, VR_E_PROTOCOL, "the replica host leaves out what may have changed");
+    if (r < 0) {
+        return r; /* what it names may not be there */
     }
-    return r;
+    if (hint_has_any(s->hint, m.first, m.count)) {
+        return vr_fail(err, VR_E_PROTOCOL, "the replica host leaves out what may have changed");
+    }
+    s->peer_skipped += layout_between(&s->layout, m.first, m.count);
+    return 0;
 }
 
 static uint32_t node_len(const struct source *s, uint64_t node)
