@@ -48,13 +48,7 @@ change() { # MIB PATTERN: of h1's first disk; h2 has it afterwards
 
 cycles() { # rare | second: of h2 to h3
     vr h2 set "$VM_NAME" --every 5m --extended
-    [ "$1" = second ] || return 0
-    host stop h2 # nobody wants to wait five minutes for each
-    python3 -c 'import sqlite3, sys
-db = sqlite3.connect(sys.argv[1])
-db.execute("UPDATE rel SET interval_s = 1 WHERE interval_s > 0")
-db.commit()' "$L/h2/state/vmreplica.db"
-    host start h2
+    [ "$1" != second ] || every_second h2
 }
 
 # Cycles go on meanwhile, and hold the images' locks now and then.

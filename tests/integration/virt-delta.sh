@@ -104,18 +104,8 @@ initial() {
     good_replica
     [ -z "$(checkpoints)" ] || die 'a checkpoint that no cycle will ask for'
     vr h1 pause $VM # no cycle before somebody looks
-    every_second
-}
-
-# Nobody wants to wait half a minute for each cycle.
-every_second() {
     vr h1 set $VM --every 30s
-    host stop h1
-    python3 -c 'import sqlite3, sys
-db = sqlite3.connect(sys.argv[1])
-db.execute("UPDATE rel SET interval_s = 1")
-db.commit()' "$L/h1/state/vmreplica.db"
-    host start h1
+    every_second h1
 }
 
 first() {
@@ -285,7 +275,8 @@ switched_off() {
     [ -n "$(checkpoints)" ]
     vr h1 set $VM --every off
     no_checkpoints
-    every_second
+    vr h1 set $VM --every 30s
+    every_second h1
     next_delta
     whole 'no checkpoint'
     next_delta

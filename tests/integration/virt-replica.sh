@@ -232,16 +232,6 @@ restarts() {
     refused_to_start
 }
 
-# Nobody wants to wait half a minute for each cycle.
-every_second() { # HOST
-    host stop "$1"
-    python3 -c 'import sqlite3, sys
-db = sqlite3.connect(sys.argv[1])
-db.execute("UPDATE rel SET interval_s = 1 WHERE interval_s > 0")
-db.commit()' "$L/$1/state/vmreplica.db"
-    host start "$1"
-}
-
 rel_of_vm() { # JQ-FILTER: on h1
     vr h1 status $VM --json | jq -r ".relationships[0] | $1"
 }
