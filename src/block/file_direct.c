@@ -24,6 +24,7 @@
 
 #include "block/uring.h"
 #include "util/fdio.h"
+#include "util/huge.h"
 #include "util/num.h"
 
 #define HINTS 256u
@@ -119,14 +120,10 @@ static int direct_fd_open(int fd, size_t *ret_align)
 
 static int make_arena(struct direct *d, struct vr_err *err)
 {
-    void *p =
-        mmap(NULL, d->slots * d->piece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) {
+    void *p = vr_huge_map(d->slots * d->piece);
+    if (!p) {
         return vr_fail_nomem(err);
     }
-    /* Not into children: a fork would leave the copy to whoever touches a page first, and a read in
-     * flight goes to the other. */
-    (void)madvise(p, d->slots * d->piece, MADV_DONTFORK);
     d->arena = p;
     atomic_fetch_add(&memory, d->slots * d->piece);
     for (unsigned i = 0; i < d->slots; i++) {

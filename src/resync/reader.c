@@ -10,7 +10,7 @@
 #define CHUNK RUN_DATA_MAX
 #define EXTENTS 64u
 #define LOOK_AHEAD VR_GIB /* extents asked for in one call */
-#define PREFETCH_AHEAD (8u << 20)
+#define PREFETCH_AHEAD (32u << 20)
 #define CACHE_LINE 64u
 
 struct reader {

@@ -2,6 +2,7 @@
 /* Run twice: where the machine has direct I/O and io_uring, and as if it had not. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -551,9 +552,47 @@ static void test_memory_of_many_disks(void **state)
     assert_int_equal(direct_memory(), 0);
 }
 
+/* Bytes of memory that is made of huge pages, and that children do not get. */
+static size_t huge_memory(void)
+{
+    FILE *f = fopen("/proc/self/smaps", "r");
+    char line[512];
+    size_t kib = 0, sum = 0;
+    uint64_t from = 0, v, end;
+    while (fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &v, &end) == 2) {
+            from = v;
+        }
+        (void)!sscanf(line, "Size: %zu kB", &kib);
+        if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " hg") && strstr(line, " dc")) {
+            assert_int_equal(from % (2 * VR_MIB), 0);
+            sum += kib << 10;
+        }
+    }
+    fclose(f);
+    return sum;
+}
+
+static void test_buffers_are_of_huge_pages(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    if (!has_direct || access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) < 0) {
+        skip();
+    }
+    assert_int_equal(huge_memory(), 0);
+    struct block_dev *dev = open_it(0);
+    assert_int_equal(huge_memory(), direct_memory());
+    assert_true(direct_memory() > 0);
+    CHECK_OK(block_read(dev, buf, VR_MIB, 0, &err), &err);
+    assert_memory_equal(buf, model, VR_MIB);
+    block_close(dev);
+    assert_int_equal(huge_memory(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {F(test_memory_of_many_disks),
+                                       F(test_buffers_are_of_huge_pages),
                                        F(test_reads_at_any_place),
                                        F(test_prefetched_reads),
                                        F(test_everything_in_any_order),

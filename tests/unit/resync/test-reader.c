@@ -20,6 +20,7 @@ struct spy {
     unsigned spoil_at;    /* the n-th view shows rubbish and is taken back */
     unsigned truncate_at; /* the file ends where the n-th view begins, once that was made */
     bool none;            /* as a device that has no views */
+    uint64_t announced;   /* up to there */
 };
 
 static uint8_t rubbish[BLOCK_IO_MAX];
@@ -75,6 +76,11 @@ static void spy_unmap(struct block_dev *dev)
     block_unmap(spy_of(dev)->next);
 }
 
+static void spy_prefetch(struct block_dev *dev, uint64_t off, uint64_t len)
+{
+    spy_of(dev)->announced = VR_MAX(spy_of(dev)->announced, off + len);
+}
+
 static void spy_close(struct block_dev *dev)
 {
     block_close(spy_of(dev)->next);
@@ -86,6 +92,7 @@ static const struct block_ops spy_ops = {.name = "spy",
                                          .map = spy_map,
                                          .map_end = spy_map_end,
                                          .unmap = spy_unmap,
+                                         .prefetch = spy_prefetch,
                                          .close = spy_close};
 
 static void write_at(int fd, uint64_t off, size_t len)
@@ -218,6 +225,33 @@ static void test_a_file_that_is_cut_while_looked_at_is_an_error(void **state)
     }
 }
 
+/* A device that waits for the reader behind every hole is idle while the reader is. */
+static void test_what_is_behind_a_hole_is_announced_before_it(void **state)
+{
+    static const uint8_t key[32] = {1};
+    static struct node_tags tags;
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_uuid id = {{1}};
+    struct spy s = {0};
+    struct digest *d;
+    struct reader *r;
+    struct reader_item item;
+    int fd = open(path, O_RDWR);
+    assert_int_equal(ftruncate(fd, 6 * VR_MIB), 0);
+    assert_int_equal(ftruncate(fd, 40 * VR_MIB), 0);
+    write_at(fd, 24 * VR_MIB, VR_MIB);
+    close(fd);
+    spy_open(&s);
+    CHECK_OK(digest_new(key, key, key, &id, &id, 0, &d, &err), &err);
+    CHECK_OK(reader_new(&s.dev, 0, d, NULL, &r, &err), &err);
+    CHECK_OK(reader_next(r, &item, &tags, &err), &err);
+    assert_int_equal(reader_pos(r), VR_MIB);
+    assert_true(s.announced >= 25 * VR_MIB);
+    reader_free(r);
+    digest_free(d);
+    block_close(&s.dev);
+}
+
 #define TF(f) cmocka_unit_test_setup_teardown(f, fresh, gone)
 
 int main(void)
@@ -226,6 +260,7 @@ int main(void)
         TF(test_views_and_reads_give_the_same_tags),
         TF(test_a_view_that_was_lost_is_read_instead),
         TF(test_a_file_that_is_cut_while_looked_at_is_an_error),
+        TF(test_what_is_behind_a_hole_is_announced_before_it),
     };
     return RUN(tests);
 }
