@@ -140,9 +140,6 @@ void commit_free(struct commit *c)
     for (size_t i = 0; i < VR_DISKS_MAX; i++) {
         stor_unlock_image(c->made[i]);
     }
-    for (size_t i = 0; i < c->nruns; i++) {
-        stor_file_close(c->removed[i]);
-    }
     free(c->buf);
     free(c);
 }
@@ -375,21 +372,9 @@ static int do_show(struct commit *c, struct vr_err *err)
     return x;
 }
 
-/* A file that is removed while it is open gives its space back when it is closed: not while the
- * primary host waits for the outcome. */
-static void hold_removed(struct commit *c)
-{
-    for (size_t i = 0; i < c->nruns; i++) {
-        if (!c->removed[i]) {
-            (void)!stor_open(c->r->stor, c->runs[i].name, false, &c->removed[i], NULL);
-        }
-    }
-}
-
 static int do_clean(struct commit *c, struct vr_err *err)
 {
     stor_file_close(TAKE_PTR(c->ballast));
-    hold_removed(c);
     int x = replica_drop_definitions(c->r, err);
     x = x < 0 ? x : changes_prune(c->r->stor, &c->r->sc.rel.generation, err);
     x = x < 0 ? x : replica_discard_staging(c->r, err);

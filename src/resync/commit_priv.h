@@ -64,7 +64,6 @@ struct commit {
     } zero[COMMIT_ZEROES]; /* to be zeroed yet */
     size_t nzero;
     struct readback *readback;
-    struct stor_file *removed[RUNS_MAX]; /* held: a file system may take its time to free them */
     struct commit_stats stats;
     uint64_t now_us, *clock; /* of the step before */
     uint8_t *buf;

@@ -620,40 +620,6 @@ static void test_runs_of_an_older_version(void **state)
     teardown(r);
 }
 
-/* Of files that have no name any more. */
-static unsigned removed_and_open(void)
-{
-    unsigned n = 0;
-    for (int fd = 0; fd < 256; fd++) {
-        char link[40], to[256];
-        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-        ssize_t len = readlink(link, to, sizeof to - 1);
-        to[len > 0 ? len : 0] = '\0';
-        n += strstr(to, "/sealed-") && strstr(to, "(deleted)");
-    }
-    return n;
-}
-
-/* To free a large file takes a file system its time: the outcome is told before. */
-static void test_staging_is_freed_after_the_outcome(void **state)
-{
-    struct vr_err err = VR_ERR_INIT;
-    struct replica *r = setup();
-    struct commit *c;
-    bool done = false;
-    struct run_name run = stage_some(r);
-    CHECK_OK(commit_new(r, &next, &run, 1, false, &c, &err), &err);
-    for (uint64_t t = 1000; !done; t += 1000) {
-        assert_int_equal(removed_and_open(), 0);
-        CHECK_OK(commit_step(c, t, &done, &err), &err);
-    }
-    assert_false(stor_exists(r->stor, "sealed-000001"));
-    assert_int_equal(removed_and_open(), 1);
-    commit_free(c);
-    assert_int_equal(removed_and_open(), 0);
-    teardown(r);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -674,7 +640,6 @@ int main(void)
         T(test_several_runs),
         T(test_more_runs_than_there_may_be),
         T(test_runs_of_an_older_version),
-        T(test_staging_is_freed_after_the_outcome),
     };
     return RUN(tests);
 }
