@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cold page cache
 
-The page cache is dropped before each run. Both images are on one disk here, so both sides share what it gives; its own
-rate is what fio gets for the data of both images at once, past the page cache, by the best of a few settings. A disk that
-others use, too, is not equally fast at all times: fio runs right before and right after ours, and what counts is the mean
-of these two times by ours, in each round."""
+The page cache is dropped before each run. Both images are on one disk here, so both sides share what it gives; its
+own rate is what fio gets for the data of both images at once, past the page cache, with buffers of huge pages, by the
+best of a few settings. A disk that others use, too, is not equally fast at all times: fio runs right before and right
+after ours, and what counts is the mean of these two times by ours, in each round."""
 from vrbench import cache, floors, rivals
 from vrbench.site import site
 
