@@ -559,6 +559,7 @@ static size_t huge_memory(void)
     char line[512];
     size_t kib = 0, sum = 0;
     uint64_t from = 0, v, end;
+    assert_non_null(f);
     while (fgets(line, sizeof line, f)) {
         if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &v, &end) == 2) {
             from = v;

@@ -411,22 +411,29 @@ static void test_a_failed_over_replica_compares_all(void **state)
     teardown(&f);
 }
 
+/* As a commit leaves it that got as far as its record: of the generation that would have been. */
+static struct vr_generation leave_record(struct fixture *f, const struct vr_generation *parent)
+{
+    struct vr_err err = VR_ERR_INIT;
+    struct changes *c;
+    struct vr_generation next = {
+        .uuid = vr_uuid_new(), .parent = parent->uuid, .sequence = parent->sequence + 1};
+    struct stor *s = open_stor(f);
+    CHECK_OK(changes_new(&f->req.vm_id, 0, &next, f->req.disks, 2, &c, &err), &err);
+    CHECK_OK(changes_write(s, c, &err), &err);
+    changes_free(c);
+    stor_close(s);
+    assert_true(has_file(f, &next));
+    return next;
+}
+
 /* What was to be committed and never was leaves no file behind the next commit. */
 static void test_files_of_what_never_was(void **state)
 {
     struct fixture f;
     struct vr_generation g[3];
-    struct vr_err err = VR_ERR_INIT;
-    struct changes *c;
     begin(&f, g);
-    struct vr_generation never = {
-        .uuid = vr_uuid_new(), .parent = g[2].uuid, .sequence = g[2].sequence + 1};
-    struct stor *s = open_stor(&f);
-    CHECK_OK(changes_new(&f.req.vm_id, 0, &never, f.req.disks, 2, &c, &err), &err);
-    CHECK_OK(changes_write(s, c, &err), &err);
-    changes_free(c);
-    stor_close(s);
-    assert_true(has_file(&f, &never));
+    struct vr_generation never = leave_record(&f, &g[2]);
     resync(&f);
     assert_false(has_file(&f, &never));
     assert_true(has_file(&f, &g[2]));
@@ -448,17 +455,9 @@ static void test_a_record_of_a_try_before_does_not_stay(void **state)
     struct fixture f;
     struct vr_generation g[3];
     struct vr_err err = VR_ERR_INIT;
-    struct changes *c;
     bool done = false;
     begin(&f, g);
-    struct vr_generation next = {
-        .uuid = vr_uuid_new(), .parent = g[2].uuid, .sequence = g[2].sequence + 1};
-    struct stor *s = open_stor(&f);
-    CHECK_OK(changes_new(&f.req.vm_id, 0, &next, f.req.disks, 2, &c, &err), &err);
-    CHECK_OK(changes_write(s, c, &err), &err);
-    changes_free(c);
-    stor_close(s);
-    assert_true(has_file(&f, &next));
+    struct vr_generation next = leave_record(&f, &g[2]);
     fill(f.src[1], 0, 4096, 12);
     f.req.force = true;
     forged = next.uuid;

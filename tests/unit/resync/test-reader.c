@@ -136,16 +136,22 @@ static void spy_open(struct spy *s)
     memset(rubbish, 0x55, sizeof rubbish);
 }
 
+static void begin(struct spy *s, struct digest **ret_d, struct reader **ret_r)
+{
+    static const uint8_t key[32] = {1};
+    struct vr_err err = VR_ERR_INIT;
+    struct vr_uuid id = {{1}};
+    CHECK_OK(digest_new(key, key, key, &id, &id, 0, ret_d, &err), &err);
+    CHECK_OK(reader_new(&s->dev, 0, *ret_d, NULL, ret_r, &err), &err);
+}
+
 /* The node tags of the whole disk; a zero stretch leaves zeroes. */
 static int read_all(struct spy *s, uint8_t ret[NODES][DIGEST_TAG], struct vr_err *err)
 {
-    static const uint8_t key[32] = {1};
-    struct vr_uuid id = {{1}};
     static struct node_tags tags;
     struct digest *d;
     struct reader *r;
-    CHECK_OK(digest_new(key, key, key, &id, &id, 0, &d, err), err);
-    CHECK_OK(reader_new(&s->dev, 0, d, NULL, &r, err), err);
+    begin(s, &d, &r);
     int x = 0;
     while (x == 0 && reader_pos(r) < SIZE) {
         struct reader_item item;
@@ -228,10 +234,8 @@ static void test_a_file_that_is_cut_while_looked_at_is_an_error(void **state)
 /* A device that waits for the reader behind every hole is idle while the reader is. */
 static void test_what_is_behind_a_hole_is_announced_before_it(void **state)
 {
-    static const uint8_t key[32] = {1};
     static struct node_tags tags;
     struct vr_err err = VR_ERR_INIT;
-    struct vr_uuid id = {{1}};
     struct spy s = {0};
     struct digest *d;
     struct reader *r;
@@ -242,8 +246,7 @@ static void test_what_is_behind_a_hole_is_announced_before_it(void **state)
     write_at(fd, 24 * VR_MIB, VR_MIB);
     close(fd);
     spy_open(&s);
-    CHECK_OK(digest_new(key, key, key, &id, &id, 0, &d, &err), &err);
-    CHECK_OK(reader_new(&s.dev, 0, d, NULL, &r, &err), &err);
+    begin(&s, &d, &r);
     CHECK_OK(reader_next(r, &item, &tags, &err), &err);
     assert_int_equal(reader_pos(r), VR_MIB);
     assert_true(s.announced >= 25 * VR_MIB);
