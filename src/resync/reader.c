@@ -252,6 +252,7 @@ static void tag_chunk(struct reader *r, uint32_t first_leaf, uint32_t len, struc
     }
 }
 
+/* Of the disk, holes and all: a device must not run dry at one. Drivers bound what is in flight. */
 static void prefetch(struct reader *r)
 {
     uint64_t size = r->end;
