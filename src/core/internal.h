@@ -218,6 +218,14 @@ int auth_check_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err)
 /* May peers replicate to this host? DENIED with the reason. */
 int service_check_open(struct core *c, struct vr_err *err);
 
+/* --- serve.c --- */
+/* What the sidecar of a replica of ours says: generation, released. LINEAGE: of a promoted one,
+ * with the generation. */
+int core_ask_sidecar(struct core *c,
+                     const struct rel_entry *rel,
+                     struct vr_peer_reply *ret,
+                     struct vr_err *err);
+
 /* --- stats.c --- */
 /* A new or loaded relationship: a window runs. */
 void stats_begin(struct core *c, struct vr_rel *rel);

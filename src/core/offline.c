@@ -234,9 +234,8 @@ void offline_interrupted(struct core *c, struct job_entry *e)
         return;
     }
     if (rel && !rel->r.is_source) { /* the sidecar knows */
-        struct vr_peer_request req = {.op = VR_PEER_ADOPT, .vm_id = rel->r.vm_id};
-        struct vr_peer_reply reply = {0};
-        (void)!c->ops->inspect_replica(c->ctx, &rel->r, &req, &reply, NULL);
+        struct vr_peer_reply reply;
+        (void)!core_ask_sidecar(c, rel, &reply, NULL);
         res.generation = reply.generation;
         res.report.instant_us = reply.instant_us;
         res.result = vr_uuid_is_nil(&res.generation.uuid) ? res.result : 0;

@@ -71,6 +71,17 @@ static void follow_sidecar(struct core *c, struct rel_entry *rel, const struct v
     core_rel_put(c, rel, &next);
 }
 
+int core_ask_sidecar(struct core *c,
+                     const struct rel_entry *rel,
+                     struct vr_peer_reply *ret,
+                     struct vr_err *err)
+{
+    struct vr_peer_request req;
+    *ret = (struct vr_peer_reply){0};
+    core_peer_request(&rel->r, NULL, VR_PEER_ADOPT, &req);
+    return c->ops->inspect_replica(c->ctx, &rel->r, &req, ret, err);
+}
+
 /* Nothing has changed at the source since our generation: it is as good as one of that moment. In
  * memory alone, since every cycle of an idle virtual machine says so. */
 static void follow_instant(struct core *c,
@@ -97,8 +108,8 @@ static int inspect(struct core *c,
         return vr_fail(err, VR_E_LINEAGE, "the replica was %.200s", rel->r.reason);
     }
     int r = c->ops->inspect_replica(c->ctx, &rel->r, req, reply, err);
+    follow_sidecar(c, rel, reply); /* what is refused may be refused for that */
     if (r == 0) {
-        follow_sidecar(c, rel, reply);
         follow_instant(c, rel, req, reply);
     }
     return r;
@@ -188,20 +199,24 @@ forget(struct core *c, const struct vr_peer_request *req, struct rel_entry *rel,
     return r;
 }
 
-/* A removal that a crash cut off: the sidecar says so, our record is still there. */
-static bool half_removed(struct core *c, const struct rel_entry *rel)
+/* The relationship that is here already, for one who wants to make it. */
+static int find_again(struct core *c,
+                      const char *identity,
+                      const struct vr_peer_request *req,
+                      struct rel_entry **ret,
+                      struct vr_err *err)
 {
-    struct vr_peer_request req = {.op = VR_PEER_ADOPT, .vm_id = rel->r.vm_id};
-    struct vr_peer_reply reply = {0};
-    (void)!c->ops->inspect_replica(c->ctx, &rel->r, &req, &reply, NULL);
-    return reply.released;
+    int r = find_ours(c, identity, req, ret, err);
+    r = r < 0 ? r : auth_check_rel(c, &(*ret)->r, err);
+    if (r == 0 && (*ret)->r.state == VR_REL_RECOVERED) {
+        r = vr_fail(err, VR_E_LINEAGE, "the replica was %.200s", (*ret)->r.reason);
+    }
+    return r;
 }
 
-static int serve_enable(struct core *c,
+static int check_enable(struct core *c,
                         const char *identity,
                         const struct vr_peer_request *req,
-                        struct vr_peer_reply *reply,
-                        struct rel_entry **ret,
                         struct vr_err *err)
 {
     struct rel_entry *first = core_find_rel(c, &req->vm_id, 0);
@@ -220,8 +235,25 @@ static int serve_enable(struct core *c,
         return vr_fail(err, VR_E_STATE, "%.128s is the primary of this virtual machine",
                        c->config.host_name);
     }
+    return 0;
+}
+
+static int serve_enable(struct core *c,
+                        const char *identity,
+                        const struct vr_peer_request *req,
+                        struct vr_peer_reply *reply,
+                        struct rel_entry **ret,
+                        struct vr_err *err)
+{
+    struct vr_peer_reply found = {0};
+    struct vr_err why = VR_ERR_INIT;
+    int r = check_enable(c, identity, req, err);
+    if (r < 0) {
+        return r;
+    }
     struct rel_entry *rel = core_find_rel(c, &req->vm_id, req->rel_number);
-    if (rel && !rel->r.is_source && half_removed(c, rel)) {
+    int asked = rel && !rel->r.is_source ? core_ask_sidecar(c, rel, &found, &why) : 0;
+    if (found.released) { /* a removal that a crash cut off: only our record was left */
         r = forget(c, req, rel, err);
         rel = NULL;
     }
@@ -231,15 +263,18 @@ static int serve_enable(struct core *c,
     if (!rel) {
         return make_replica(c, identity, core_find_auth(c, identity), req, ret, err);
     }
-    r = find_ours(c, identity, req, ret, err);
-    r = r < 0 ? r : auth_check_rel(c, &(*ret)->r, err);
-    if (r == 0 && (*ret)->r.state == VR_REL_RECOVERED) {
-        r = vr_fail(err, VR_E_LINEAGE, "the replica was %.200s", (*ret)->r.reason);
+    r = find_again(c, identity, req, ret, err);
+    if (r < 0) {
+        return r;
     }
-    if (r == 0) { /* a primary that lost its records learns that there is something to lose here */
-        reply->generation = (*ret)->r.generation;
+    /* Our record may be behind: an import's commit that stood still was finished since. */
+    follow_sidecar(c, *ret, &found);
+    if (asked < 0 && asked != -VR_E_LINEAGE) {
+        return vr_fail(err, (enum vr_err_kind) - asked, "%s", vr_err_text(&why));
     }
-    return r;
+    /* a primary that lost its records learns that there is something to lose here */
+    reply->generation = (*ret)->r.generation;
+    return 0;
 }
 
 static int serve_disable(struct core *c,

@@ -311,13 +311,11 @@ uint32_t core_job_state_change(struct core *c,
 /* A first transfer's commit may have outrun our record of it: ask the sidecar. */
 static bool holds_generation(struct core *c, struct rel_entry *rel)
 {
-    struct vr_peer_request req;
-    struct vr_peer_reply reply = {0};
+    struct vr_peer_reply reply;
     if (!vr_uuid_is_nil(&rel->r.generation.uuid)) {
         return true;
     }
-    core_peer_request(&rel->r, NULL, VR_PEER_ADOPT, &req);
-    (void)!c->ops->inspect_replica(c->ctx, &rel->r, &req, &reply, NULL);
+    (void)!core_ask_sidecar(c, rel, &reply, NULL);
     return !vr_uuid_is_nil(&reply.generation.uuid);
 }
 

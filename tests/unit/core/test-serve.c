@@ -73,6 +73,27 @@ static void test_start_half_removed(void **state)
     fake_free(f);
 }
 
+/* An import's commit stood still when our record was written and was finished since: who makes the
+ * relationship again learns of the generation, or that nobody can tell yet. */
+static void test_enable_behind_sidecar(void **state)
+{
+    struct fake *f = fake_new();
+    allow(f, "*.example");
+    assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), 0);
+    assert_true(vr_uuid_is_nil(&reply.generation.uuid));
+    f->inspect_result = -VR_E_IO;
+    assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), -VR_E_IO);
+    assert_string_equal(reply.text, "the sidecar disagrees");
+    f->inspect_result = -VR_E_LINEAGE;
+    f->replica_generation = (struct vr_generation){.uuid = uuid_of(0x10), .sequence = 1};
+    assert_int_equal(serve(f, "b.example", VR_PEER_ENABLE), 0);
+    assert_memory_equal(&reply.generation, &f->replica_generation, sizeof(f->replica_generation));
+    assert_memory_equal(&fake_get(f, 0)->generation, &f->replica_generation,
+                        sizeof(f->replica_generation));
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_REPLICATING);
+    fake_free(f);
+}
+
 static void test_enable(void **state)
 {
     struct fake *f = fake_new();
@@ -240,6 +261,18 @@ static void test_follows_sidecar(void **state)
     fake_free(f);
 }
 
+/* Also when what is asked for is refused, perhaps for just that. */
+static void test_follows_sidecar_refusing(void **state)
+{
+    struct fake *f = replica(VR_REL_INITIAL);
+    f->replica_generation = (struct vr_generation){.uuid = uuid_of(0x41), .sequence = 5};
+    f->inspect_result = -VR_E_STATE;
+    assert_int_equal(serve(f, "b.example", VR_PEER_OPEN), -VR_E_STATE);
+    assert_int_equal(fake_get(f, 0)->generation.sequence, 5);
+    assert_int_equal(fake_get(f, 0)->state, 3);
+    fake_free(f);
+}
+
 /* A recovery point is of when the replica's contents are, not of when they were committed. */
 static void test_instant(void **state)
 {
@@ -304,6 +337,7 @@ int main(void)
         T(test_enable),
         T(test_enable_half_removed),
         T(test_start_half_removed),
+        T(test_enable_behind_sidecar),
         T(test_ourselves),
         T(test_events_name_the_vm),
         T(test_identity_and_direction),
@@ -311,6 +345,7 @@ int main(void)
         T(test_failed_over),
         T(test_target_end),
         T(test_follows_sidecar),
+        T(test_follows_sidecar_refusing),
         T(test_instant),
         T(test_instant_of_an_unchanged_source),
         T(test_adopt_and_disable),
