@@ -29,6 +29,11 @@ static bool wants(const struct rel_entry *e)
            vr_health_is_automatic(r->cause);
 }
 
+bool auto_may(struct core *c, const struct rel_entry *e, uint64_t now)
+{
+    return wants(e) && vr_setting_in_window(&e->r.setting, c->ops->local_day_s(c->ctx, now));
+}
+
 uint64_t auto_next(struct core *c, const struct rel_entry *e, uint64_t now)
 {
     if (!wants(e)) {
@@ -68,8 +73,7 @@ void auto_start(struct core *c, struct rel_entry *e, uint64_t now)
     static const struct core_caller who = {VR_ROLE_OPERATOR, "automatic"};
     struct core_resync_args args = {
         .vm_id = e->r.vm_id, .rel_number = e->r.number, .automatic = true};
-    if (!wants(e) || !vr_setting_in_window(&e->r.setting, c->ops->local_day_s(c->ctx, now)) ||
-        now < e->not_before_us) {
+    if (!auto_may(c, e, now) || now < e->not_before_us) {
         return;
     }
     e->not_before_us = now + jobs_backoff_us(c, e->tries++);

@@ -25,3 +25,5 @@ uint64_t auto_wish(struct core *c, const struct rel_entry *e, uint64_t now);
 uint64_t cycle_next(struct core *c, const struct rel_entry *e);
 uint64_t auto_next(struct core *c, const struct rel_entry *e, uint64_t now);
 void auto_start(struct core *c, struct rel_entry *e, uint64_t now);
+/* Is it wanted, and the window open? */
+bool auto_may(struct core *c, const struct rel_entry *e, uint64_t now);

@@ -109,6 +109,12 @@ static void check_rel(struct core *c,
         verdict_refuse(v, VR_RC_INVALID_STATE, -VR_E_STATE, text);
         return;
     }
+    /* Asked again when the peer has answered: a person may have switched it off meanwhile. */
+    if (args->automatic && !auto_may(c, rel, core_now(c))) {
+        verdict_refuse(v, VR_RC_INVALID_STATE, -VR_E_STATE,
+                       "automatic resynchronization was switched off, or its window has ended");
+        return;
+    }
     struct job_entry *busy = jobs_busy(c, &args->vm_id);
     if (busy && busy->j.id != own_job) {
         core_text(text, sizeof(text), "job %llu (%s) is %s on this virtual machine",

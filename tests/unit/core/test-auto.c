@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Automatic resynchronization: when it begins, out of what, in which order, and that it never
  * loops. */
+#include "core/change.h"
 #include "core/internal.h"
 #include "fake.h"
 #include "util/num.h"
@@ -76,6 +77,23 @@ static void test_switched_off(void **state)
     fake_restart(f);
     run_until(f, T0 + DAY);
     assert_int_equal(f->starts, 0);
+    fake_free(f);
+}
+
+/* The peer was being asked when a person switched it off. */
+static void test_switched_off_meanwhile(void **state)
+{
+    struct fake *f = always();
+    struct core_modify_args off = {.vm_id = f->vm.id, .setting.fields = 1 << VR_SETTING_AUTO_RESYNC};
+    f->hold_replies = true;
+    run_until(f, T0 + MIN);
+    assert_int_equal(f->calls, 1);
+    core_modify(f->c, &admin, &off, fake_done, f);
+    assert_int_equal(f->answer.code, 4096);
+    fake_reply(f);
+    run_until(f, T0 + DAY);
+    assert_int_equal(f->starts, 0);
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_RESYNC_REQUIRED);
     fake_free(f);
 }
 
@@ -293,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_only_what_is_safe),
         T(test_switched_off),
+        T(test_switched_off_meanwhile),
         T(test_window),
         T(test_window_after_midnight),
         T(test_change_of_clocks),
