@@ -393,6 +393,7 @@ create_replica(void *ctx, struct vr_rel *rel, const struct vr_peer_request *req,
     }
     snprintf(rel->storage, sizeof rel->storage, "%s", path);
     snprintf(h->replica_dir, sizeof h->replica_dir, "%s", path);
+    check_unfinished(h, req);
     vr_assert(!h->replica);
     snapshot_unref(TAKE_PTR(h->must));
     h->at = (struct vr_uuid){0};

@@ -70,6 +70,7 @@ struct host {
     size_t nended;
     /* the replica this host holds */
     char replica_dir[160]; /* "": none */
+    uint32_t unfinished;   /* bits of letters: images that an ENABLE left that did not finish */
     struct replica *replica;
     /* what must be in it */
     struct vr_uuid at;
@@ -206,6 +207,8 @@ struct gen *gen_add(struct world *w, const struct vr_uuid *uuid, struct snapshot
 void check_replica(struct host *h,
                    bool settled,
                    const char *when); /* settled: recovery is through */
+/* The replica was made: which images are here that are none of its? */
+void check_unfinished(struct host *h, const struct vr_peer_request *made);
 void check_completed(struct host *h, const struct vr_job *job);
 /* Bytes of 4 KiB blocks in which the snapshot differs from replica + staging. */
 uint64_t check_differing(struct host *h, const struct snapshot *snap, bool *ret_staged);
