@@ -86,7 +86,7 @@ static int begin_export(struct carrier *t, struct vr_err *err)
     snprintf(m->vm_name, sizeof m->vm_name, "%s", t->o.vm.name);
     snprintf(m->host, sizeof m->host, "%s", t->host->name);
     m->ndisks = t->o.vm.ndisks;
-    for (uint32_t i = 0; i < m->ndisks; i++) {
+    for (uint32_t i = 0; r == 0 && i < m->ndisks; i++) {
         snprintf(m->disks[i].name, sizeof m->disks[i].name, "%s", t->o.vm.disks[i].name);
         m->disks[i].size_bytes = t->dev[i]->size_bytes;
         p->disks[i] = t->dev[i];

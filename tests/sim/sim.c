@@ -166,7 +166,7 @@ static int spawn_part(const struct options *o, _Atomic uint64_t *next, int *ret_
 
 static int run_parts(const struct options *o, _Atomic uint64_t *next, uint64_t *counts)
 {
-    int fd[16], r = 0, status;
+    int fd[16], r = 0, status = 0;
     pid_t pid[16];
     for (uint64_t i = 0; i < o->jobs; i++) {
         r |= spawn_part(o, next, &fd[i], &pid[i]);
@@ -182,6 +182,10 @@ static int run_parts(const struct options *o, _Atomic uint64_t *next, uint64_t *
         close(fd[i]);
         if (waitpid(pid[i], &status, 0) < 0 || status != 0) {
             r = 1;
+        }
+        if (WIFSIGNALED(status)) {
+            printf("a part died of signal %d, at a seed of %llu to %llu\n", WTERMSIG(status),
+                   (unsigned long long)o->first, (unsigned long long)(o->first + *next - 1));
         }
     }
     return r;
