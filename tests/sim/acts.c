@@ -46,6 +46,13 @@ void run_for(struct world *w, uint64_t us)
     }
 }
 
+void make_room(struct world *w)
+{
+    for (int i = 0; i < HOSTS; i++) {
+        w->host[i].fs.capacity = 0;
+    }
+}
+
 bool is_by_itself(struct world *w)
 {
     bool any = false;
@@ -66,8 +73,9 @@ void run_to_rest(struct world *w)
     }
     world_settle(w);
     for (unsigned i = 0; !w->failed && world_step(w); i++) {
-        if (i == REST_EVENTS / 10) { /* what waits for the VM's disks waits as long as it runs */
+        if (i == REST_EVENTS / 10) { /* what waits for a person waits as long as none comes */
             vm_stops(w);
+            make_room(w);
         }
         if (i == REST_EVENTS) {
             world_fail(w, "the world does not come to rest");

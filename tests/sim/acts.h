@@ -12,6 +12,8 @@ void run_for(struct world *w, uint64_t us);
 /* Replication and resynchronization by itself of the host's relationship; interval 0, window false:
  * off. */
 void by_itself(struct world *w, int at, uint32_t interval_s, bool window);
+/* Somebody frees space on every disk that was full. */
+void make_room(struct world *w);
 bool is_by_itself(struct world *w);
 void enable(struct world *w, int at);
 void create(struct world *w, int at); /* the relationship as a job; nothing is sent yet */

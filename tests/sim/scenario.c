@@ -16,8 +16,8 @@ static void calm_down(struct world *w)
     vm_stops(w);
     for (int i = 0; i < HOSTS; i++) {
         w->host[i].fs.plan = w->host[i].fs.then = (struct fs_plan){0};
-        w->host[i].fs.capacity = 0;
     }
+    make_room(w);
     world_log(w, "--- faults end ---");
     if (is_by_itself(w)) {
         cycles_must_catch_up(w);

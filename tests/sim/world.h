@@ -20,7 +20,7 @@
 #define CALLS_MAX 64
 #define CARRIERS_MAX 4
 #define JOBS_MAX 256
-#define GENS_MAX 512
+#define GENS_MAX 2048
 #define ACKED_MAX 128
 #define MARKS_MAX 6
 #define SRC_DIR "/src"
