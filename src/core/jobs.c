@@ -109,6 +109,16 @@ struct job_entry *jobs_suspended(struct core *c, const struct vr_uuid *vm, uint8
     return NULL;
 }
 
+void jobs_supersede(struct core *c, const struct job_entry *e)
+{
+    struct job_entry *old = jobs_suspended(c, &e->j.vm_id, e->j.rel_number);
+    char text[VR_TEXT_MAX];
+    if (old && old != e) {
+        core_text(text, sizeof(text), "superseded by job %llu", (unsigned long long)e->j.id);
+        job_finish(c, old, VR_JEV_CANCEL, 0, text);
+    }
+}
+
 struct job_entry *jobs_scheduled(struct core *c, const struct vr_uuid *vm)
 {
     for (struct job_entry *e = jobs_of(c, vm); e; e = jobs_of_next(e)) {

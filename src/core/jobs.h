@@ -50,6 +50,8 @@ struct job_entry *jobs_of_next(struct job_entry *e);
 /* The unfinished transfer of this relationship that is queued, running or suspended; NULL: none. */
 struct job_entry *jobs_current(struct core *c, const struct vr_uuid *vm, uint8_t number);
 struct job_entry *jobs_suspended(struct core *c, const struct vr_uuid *vm, uint8_t number);
+/* The suspended transfer of this one's relationship, if there is one, ends: this one begins. */
+void jobs_supersede(struct core *c, const struct job_entry *e);
 struct job_entry *jobs_scheduled(struct core *c, const struct vr_uuid *vm);
 /* A queued or running job of the VM, whatever it does; but no delta, which gives way. */
 struct job_entry *jobs_busy(struct core *c, const struct vr_uuid *vm);

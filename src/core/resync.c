@@ -60,8 +60,7 @@ static void find_vm(struct core *c,
         verdict_refuse_err(v, r == -VR_E_TIMEOUT ? VR_RC_TIMEOUT : VR_RC_STATUS_UNKNOWN, &err);
     } else {
         struct rel_entry *rel = core_find_rel(c, &args->vm_id, number);
-        core_include_only(ret, rel ? (const char(*)[VR_NAME_MAX])rel->r.excluded : NULL,
-                          rel ? rel->r.nexcluded : 0);
+        core_include_only(ret, rel ? rel->r.excluded : "");
     }
 }
 
@@ -506,11 +505,6 @@ void resync_due_reply(struct core *c, const struct call *call, const struct vr_p
         missed(c, e, vr_retcode_of_error(r), r, vr_err_text(&err));
         return;
     }
-    struct job_entry *old = jobs_suspended(c, &call->vm, call->number);
-    if (old) {
-        char text[VR_TEXT_MAX];
-        core_text(text, sizeof(text), "superseded by job %llu", (unsigned long long)e->j.id);
-        job_finish(c, old, VR_JEV_CANCEL, 0, text);
-    }
+    jobs_supersede(c, e);
     jobs_pump(c);
 }

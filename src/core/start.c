@@ -93,6 +93,7 @@ static void start_transfer_job(struct core *c, struct job_entry *e)
         next.needs_decision = false;
         core_rel_put(c, rel, &next);
     }
+    jobs_supersede(c, e); /* a due job's start had not come that far */
     if (e->j.user_suspended) {
         suspend(c, e, rel);
         return;

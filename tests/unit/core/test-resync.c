@@ -278,6 +278,32 @@ static void test_suspended_is_superseded(void **state)
     fake_free(f);
 }
 
+/* The host dies when a due job's start is saved, and its relationship's is not. */
+static void test_suspended_is_superseded_at_a_start(void **state)
+{
+    struct fake *f = fake_new();
+    fake_rel(f, 0, true, VR_REL_RESYNC_REQUIRED);
+    fake_resync(f, &operator_, 0);
+    fake_state(f, 7);
+    fake_end(f, 1, -VR_E_CANCELED, "paused");
+    assert_int_equal(fake_resync(f, &operator_, T0 + MIN), 4096);
+    f->saves = 0;
+    f->fail_from = 2;
+    f->fail_count = 100;
+    f->now = T0 + MIN;
+    core_tick(f->c);
+    assert_true(f->injected > 0);
+    f->fail_from = 0;
+    fake_restart(f);
+    assert_string_equal(fake_job(f, 1)->status, "superseded by job 2");
+    fake_end_done(f, 2, uuid_of(0x11));
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_REPLICATING);
+    for (const struct vr_job *j = NULL; (j = core_vm_job(f->c, &f->vm.id, j));) {
+        assert_true(vr_job_is_final(j->state));
+    }
+    fake_free(f);
+}
+
 /* Each save of an acceptance fails once: refused, and memory is as before. */
 static void test_failed_saves(void **state)
 {
@@ -325,6 +351,7 @@ int main(void)
         T(test_due_conditions),
         T(test_due_cancelled_while_asking),
         T(test_suspended_is_superseded),
+        T(test_suspended_is_superseded_at_a_start),
         T(test_failed_saves),
     };
     return RUN(tests);
