@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "core/internal.h"
+#include "model/names.h"
 #include "util/num.h"
 
 int core_new(const struct core_config *config,
@@ -296,15 +297,11 @@ bool core_allowed(const struct core_caller *who, enum vr_role least, core_done d
 
 /* --- virtual machines --- */
 
-void core_include_only(struct vr_vm *vm, const char (*excluded)[VR_NAME_MAX], uint32_t nexcluded)
+void core_include_only(struct vr_vm *vm, const char *excluded)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < vm->ndisks; i++) {
-        bool out = vm->disks[i].excluded;
-        for (uint32_t k = 0; k < nexcluded; k++) {
-            out = out || strcmp(vm->disks[i].name, excluded[k]) == 0;
-        }
-        if (!out) {
+        if (!vm->disks[i].excluded && !vr_names_have(excluded, vm->disks[i].name)) {
             vm->disks[kept++] = vm->disks[i];
         }
     }
@@ -332,8 +329,7 @@ int core_source_vm(
     if (r < 0) {
         return r;
     }
-    core_include_only(ret, rel ? (const char(*)[VR_NAME_MAX])rel->r.excluded : NULL,
-                      rel ? rel->r.nexcluded : 0);
+    core_include_only(ret, rel ? rel->r.excluded : "");
     return 0;
 }
 
@@ -372,8 +368,7 @@ int core_load_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err)
     const struct vr_setting *s = &rel->setting;
     bool times = s->interval_s <= VR_CYCLE_MAX_S && s->auto_start_s < VR_DAY_S &&
                  s->auto_end_s < VR_DAY_S && (unsigned)rel->cause < 32;
-    if (rel->number > 1 || rel->nhistory > VR_HISTORY_MAX || rel->nexcluded > VR_DISKS_MAX ||
-        !times) {
+    if (rel->number > 1 || rel->nhistory > VR_HISTORY_MAX || !times) {
         return vr_fail(err, VR_E_CORRUPT, "a stored relationship has impossible numbers");
     }
     struct vr_rel loaded = *rel;

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "core/internal.h"
+#include "model/names.h"
 
 static int check_peer(struct core *c, const char *point, char *ret_host, struct vr_err *err)
 {
@@ -28,9 +29,6 @@ static int check_peer(struct core *c, const char *point, char *ret_host, struct 
 static int
 check_excluded(const struct vr_vm *vm, const struct core_enable_args *args, struct vr_err *err)
 {
-    if (args->nexcluded > VR_DISKS_MAX) {
-        return vr_fail(err, VR_E_LIMIT, "more than %d disks excluded", VR_DISKS_MAX);
-    }
     for (uint32_t i = 0; i < args->nexcluded; i++) {
         bool found = false;
         for (uint32_t k = 0; k < vm->ndisks; k++) {
@@ -58,15 +56,22 @@ static int describe(struct core *c,
         .state = VR_REL_READY,
         .health = VR_HEALTH_WARNING,
         .reason = "waits for its initial replication",
-        .nexcluded = args->nexcluded,
         .created_us = core_now(c),
         .bandwidth_bytes_s = args->bandwidth_bytes_s,
     };
     core_text(ret->peer, sizeof(ret->peer), "%s", args->peer);
-    memcpy(ret->excluded, args->excluded, sizeof(ret->excluded));
+    int r = args->nexcluded > VR_DISKS_MAX
+                ? vr_fail(err, VR_E_LIMIT, "more than %d disks excluded", VR_DISKS_MAX)
+                : 0;
+    for (uint32_t i = 0; r == 0 && i < args->nexcluded; i++) {
+        r = vr_names_add(ret->excluded, args->excluded[i], err);
+    }
+    if (r < 0) {
+        return r;
+    }
     struct rel_entry *old = core_find_rel(c, &args->vm_id, number); /* tried before */
     struct vr_setting first = old ? old->r.setting : vr_setting_default();
-    int r = vr_setting_apply(&first, &args->setting, number, &ret->setting, err);
+    r = vr_setting_apply(&first, &args->setting, number, &ret->setting, err);
     return r < 0 ? r : check_peer(c, args->peer, ret->peer_identity, err);
 }
 
@@ -109,7 +114,7 @@ static int check(struct core *c,
     if (r < 0) {
         return r;
     }
-    core_include_only(vm, args->excluded, args->nexcluded);
+    core_include_only(vm, rel->excluded);
     if (vm->ndisks == 0) {
         return vr_fail(err, VR_E_UNSUPPORTED, "no disk would take part in replication");
     }
@@ -275,7 +280,7 @@ void enable_reply(struct core *c, const struct call *call, const struct vr_peer_
         core_answer_code(call->done, call->ctx, code, 0, r, vr_err_text(&err));
         return;
     }
-    core_include_only(&vm, call->enable.excluded, call->enable.nexcluded);
+    core_include_only(&vm, rel.excluded);
     job_finish(c, e, VR_JEV_COMPLETE, 0, older ? rel.reason : "completed");
     core_event(c, CORE_EV_ENABLED, &vm.id, vm.name, "%s enabled replication to %s", call->who.user,
                rel.peer);

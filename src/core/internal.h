@@ -181,7 +181,7 @@ int core_whole_vm(struct core *c,
                   struct vr_vm *ret,
                   struct vr_err *err);
 /* Takes out what `vm` or the names exclude. */
-void core_include_only(struct vr_vm *vm, const char (*excluded)[VR_NAME_MAX], uint32_t nexcluded);
+void core_include_only(struct vr_vm *vm, const char *excluded);
 /* One more former generation the replica may hold. */
 void core_rel_remember(struct vr_rel *rel, const struct vr_uuid *uuid);
 /* What the replica holds now; what it held goes on the history. */
@@ -219,8 +219,7 @@ int auth_check_rel(struct core *c, const struct vr_rel *rel, struct vr_err *err)
 int service_check_open(struct core *c, struct vr_err *err);
 
 /* --- serve.c --- */
-/* What the sidecar of a replica of ours says: generation, released. LINEAGE: of a promoted one,
- * with the generation. */
+/* What our replica's sidecar says: generation, released. LINEAGE: promoted; with the generation. */
 int core_ask_sidecar(struct core *c,
                      const struct rel_entry *rel,
                      struct vr_peer_reply *ret,

@@ -19,6 +19,7 @@
 #define VR_NAME_MAX 128                /* a VM's or disk's name, with NUL */
 #define VR_HOST_MAX 256                /* a connection point "name[:port]", with NUL */
 #define VR_PATH_MAX 1024               /* a file's path, with NUL */
+#define VR_NAMES_MAX 512               /* names of disks in one text (model/names.h), with NUL */
 #define VR_FORMAT_MAX 16               /* "raw", "qcow2" ... with NUL */
 #define VR_TEXT_MAX 256                /* a reason for a person, with NUL */
 #define VR_DISKS_MAX 16                /* disks of one VM */
@@ -105,8 +106,7 @@ struct vr_rel {
     bool not_defined; /* libvirt did not take the replica VM */
     /* replica side: the authorization entry that alone allows it; "": any that allows its peer */
     char auth_host[VR_HOST_MAX];
-    char excluded[VR_DISKS_MAX][VR_NAME_MAX]; /* disk names; source side only */
-    uint32_t nexcluded;
+    char excluded[VR_NAMES_MAX];     /* disks (model/names.h); source side only */
     struct vr_generation generation; /* what the replica holds, as last known here */
     struct vr_uuid proposed;         /* sent with COMMIT, not yet acknowledged; nil = none */
     uint64_t proposed_job; /* the job that sent it, 0 = not known; stays when it is acknowledged */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/change.h"
+#include "model/names.h"
 #include "provider/method.h"
 
 void provider_resynchronize(struct provider_call *call, const struct provider_args *args)
@@ -37,12 +38,9 @@ void provider_create_relationship(struct provider_call *call, const struct provi
 /* Are these the disks the relationship leaves out already? */
 static bool same_disks(const struct vr_rel *rel, const struct provider_settings *s)
 {
-    bool same = rel->nexcluded == s->nexcluded;
+    bool same = vr_names_count(rel->excluded) == s->nexcluded;
     for (uint32_t i = 0; same && i < s->nexcluded; i++) {
-        same = false;
-        for (uint32_t k = 0; k < rel->nexcluded; k++) {
-            same = same || strcmp(rel->excluded[k], s->excluded[i]) == 0;
-        }
+        same = vr_names_have(rel->excluded, s->excluded[i]);
     }
     return same;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "model/names.h"
 #include "provider/internal.h"
 
 #define AUTHENTICATION_CERTIFICATE 2
@@ -52,11 +53,7 @@ static void set_primary(struct provider *p,
 
 static bool is_excluded(const struct vr_rel *rel, const struct vr_disk *disk)
 {
-    bool excluded = disk->excluded;
-    for (uint32_t i = 0; !excluded && i < rel->nexcluded; i++) {
-        excluded = strcmp(rel->excluded[i], disk->name) == 0;
-    }
-    return excluded;
+    return disk->excluded || vr_names_have(rel->excluded, disk->name);
 }
 
 /* Object paths of the disks that take part, as clients set them. A replica whose sidecar cannot be

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "model/names.h"
 #include "store/db.h"
 
 #define BUSY_TIMEOUT_MS 5000
@@ -245,21 +246,21 @@ static int put_rel(struct store *s, const struct vr_rel *rel, struct vr_err *err
 {
     /* Replacing the row removes its children by the foreign key. */
     int r = db_put(s, &rel_table, rel, err);
-    for (uint32_t i = 0; r == 0 && i < rel->nexcluded; i++) {
-        struct name_row row = {rel->vm_id, rel->number, i, ""};
-        memcpy(row.disk, rel->excluded[i], sizeof row.disk);
+    const char *names = rel->excluded;
+    struct name_row row = {rel->vm_id, rel->number, 0, ""};
+    for (; r == 0 && vr_names_next(&names, row.disk); row.position++) {
         r = db_put(s, &excluded_table, &row, err);
     }
     for (uint32_t i = 0; r == 0 && i < rel->nhistory; i++) {
-        struct history_row row = {rel->vm_id, rel->number, i, rel->history[i]};
-        r = db_put(s, &history_table, &row, err);
+        struct history_row former = {rel->vm_id, rel->number, i, rel->history[i]};
+        r = db_put(s, &history_table, &former, err);
     }
     return r < 0 ? r : put_windows(s, rel, err);
 }
 
 int store_save_rel(struct store *s, const struct vr_rel *rel, struct vr_err *err)
 {
-    vr_assert(rel->nexcluded <= VR_DISKS_MAX && rel->nhistory <= VR_HISTORY_MAX);
+    vr_assert(rel->nhistory <= VR_HISTORY_MAX);
     int r = db_begin_durable(s, err);
     return r < 0 ? r : db_end(s, put_rel(s, rel, err), err);
 }
@@ -297,10 +298,10 @@ static int load_children(struct store *s, struct vr_rel *rel, struct vr_err *err
     if (r == 0) {
         r = bind_rel_key(s, excluded, &rel->vm_id, rel->number, err);
     }
-    while (r == 0 && rel->nexcluded < VR_DISKS_MAX && (r = db_step(s, excluded, err)) > 0) {
+    while (r == 0 && (r = db_step(s, excluded, err)) > 0) {
         struct name_row row = {0};
         r = db_get(s, &excluded_table, excluded, &row, err);
-        memcpy(rel->excluded[rel->nexcluded++], row.disk, sizeof row.disk);
+        r = r < 0 ? r : vr_names_add(rel->excluded, row.disk, err);
     }
     if (r == 0) {
         r = db_select(s, &history_table, tail, &history, err);

@@ -2,6 +2,7 @@
 /* The model as JSON. Times are RFC 3339 in UTC, null = never. Numbers of states go with their text.
  */
 #include "front/rest/rest_impl.h"
+#include "model/names.h"
 
 #include <string.h>
 
@@ -333,8 +334,9 @@ json_t *rest_json_rel(const struct api_rel *rel)
     set_text(o, "peer", r->peer);
     set_text(o, "peer_identity", r->peer_identity);
     set_text(o, "storage", r->storage);
-    for (uint32_t i = 0; i < r->nexcluded; i++) {
-        json_array_append_new(excluded, rest_json_text(r->excluded[i]));
+    const char *names = r->excluded;
+    for (char name[VR_NAME_MAX]; vr_names_next(&names, name);) {
+        json_array_append_new(excluded, rest_json_text(name));
     }
     set(o, "excluded", excluded);
     set(o, "generation", generation(&r->generation));

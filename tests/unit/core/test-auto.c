@@ -84,7 +84,8 @@ static void test_switched_off(void **state)
 static void test_switched_off_meanwhile(void **state)
 {
     struct fake *f = always();
-    struct core_modify_args off = {.vm_id = f->vm.id, .setting.fields = 1 << VR_SETTING_AUTO_RESYNC};
+    struct core_modify_args off = {.vm_id = f->vm.id,
+                                   .setting.fields = 1 << VR_SETTING_AUTO_RESYNC};
     f->hold_replies = true;
     run_until(f, T0 + MIN);
     assert_int_equal(f->calls, 1);

@@ -90,6 +90,9 @@ static void test_refusals(void **state)
     a.nexcluded = VR_DISKS_MAX + 1;
     assert_int_equal(enable(f, &a), 32768);
     assert_int_equal(f->answer.kind, -VR_E_LIMIT);
+    a.nexcluded = 1;
+    snprintf(a.excluded[0], sizeof(a.excluded[0]), "v d");
+    assert_int_equal(enable(f, &a), 32773);
     a = args_of(f);
     a.start_us = T0 + 8 * 24 * 60 * MIN;
     assert_int_equal(enable(f, &a), 32773);

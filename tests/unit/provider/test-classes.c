@@ -125,8 +125,7 @@ static void load(void)
                              .last_sync_us = NOW};
         snprintf(rel.peer_identity, sizeof rel.peer_identity, "beta.example");
         if (i == 6) {
-            rel.nexcluded = 1;
-            snprintf(rel.excluded[0], sizeof rel.excluded[0], "vda");
+            snprintf(rel.excluded, sizeof rel.excluded, "vda");
         }
         if (i >= VMS || i % 2 == 0) {
             CHECK_OK(core_load_rel(w.core, &rel, &err), &err);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "model/names.h"
 #include "store/store.h"
 #include "tests/lib/check.h"
 #include "tests/lib/tmpdir.h"
@@ -50,8 +51,7 @@ static struct vr_rel some_rel(void)
         .peer_identity = "b.example",
         .storage = "/srv/replica",
         .auth_host = "*.example",
-        .excluded = {"vdb", "vdd"},
-        .nexcluded = 2,
+        .excluded = "vdb vdd",
         .setting = {.interval_s = 900, .auto_resync = true, .auto_start_s = 1, .auto_end_s = 2},
         .proposed = vr_uuid_new(),
         .nhistory = VR_HISTORY_MAX,
@@ -152,20 +152,19 @@ static void test_rel_comes_back_whole(void **state)
     struct vr_rel rel = some_rel();
     struct got g = {0};
     CHECK_OK(store_save_rel(s, &rel, &err), &err);
-    rel.nexcluded = 1;
     rel.nhistory = 3;
-    memset(rel.excluded[1], 0, sizeof rel.excluded[1]);
+    memset(rel.excluded, 0, sizeof rel.excluded);
+    memcpy(rel.excluded, "vdd", 3);
     rel.stats.last = (struct vr_window){0}; /* none yet: no row */
     memset(&rel.history[3], 0, sizeof rel.history[0] * (VR_HISTORY_MAX - 3));
     CHECK_OK(store_save_rel(s, &rel, &err), &err);
     s = reopen(s);
     CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
     assert_int_equal(g.n, 1);
-    assert_int_equal(g.rel.nexcluded, 1); /* the second save left no rows of the first */
+    assert_string_equal(g.rel.excluded, "vdd"); /* the second save left no rows of the first */
     assert_int_equal(g.rel.nhistory, 3);
     assert_string_equal(g.rel.reason, rel.reason);
     assert_memory_equal(g.rel.history, rel.history, sizeof rel.history);
-    assert_memory_equal(g.rel.excluded, rel.excluded, sizeof rel.excluded);
     assert_memory_equal(&g.rel, &rel, sizeof rel);
     CHECK_OK(store_delete_rel(s, &rel.vm_id, 0, &err), &err); /* another number: not this one */
     CHECK_OK(store_load_rels(s, got_rel, &g, &err), &err);
@@ -451,7 +450,7 @@ static void test_a_database_of_version_1(void **state)
     assert_string_equal(vr_uuid_text(&g.rel.vm_id, uuid), OLD_VM);
     assert_int_equal(g.rel.state, VR_REL_REPLICATING);
     assert_int_equal(g.rel.generation.sequence, 7);
-    assert_int_equal(g.rel.nexcluded, 1);
+    assert_int_equal(vr_names_count(g.rel.excluded), 1);
     assert_false(g.rel.exported);
     assert_int_equal(g.rel.proposed_job, 0);
     assert_int_equal(g.rel.nhistory, 1);
