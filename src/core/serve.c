@@ -108,7 +108,9 @@ static int inspect(struct core *c,
         return vr_fail(err, VR_E_LINEAGE, "the replica was %.200s", rel->r.reason);
     }
     int r = c->ops->inspect_replica(c->ctx, &rel->r, req, reply, err);
-    follow_sidecar(c, rel, reply); /* what is refused may be refused for that */
+    if (r != -VR_E_LINEAGE) { /* what is refused may be refused for what our record had missed */
+        follow_sidecar(c, rel, reply);
+    }
     if (r == 0) {
         follow_instant(c, rel, req, reply);
     }

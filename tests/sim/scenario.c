@@ -33,6 +33,12 @@ static void calm_down(struct world *w)
         }
     }
     run_to_rest(w);
+    for (int i = 1; i < HOSTS; i++) { /* a failover that failed may be durable all the same */
+        struct host *h = &w->host[i];
+        if (h->up && h->replica_dir[0] && !h->replica) {
+            (void)!host_open_replica(h, NULL);
+        }
+    }
 }
 
 static bool is_promoted(struct world *w, int at)
