@@ -73,8 +73,9 @@ static void start_transfer_job(struct core *c, struct job_entry *e)
         job_fail(c, e, VR_RC_INVALID_STATE, VR_E_STATE, "the relationship is gone");
         return;
     }
-    bool active =
-        verify || rel->r.state == VR_REL_INITIAL || rel->r.state == VR_REL_RESYNCHRONIZING;
+    /* In 2, too, a resynchronization begins: of what was exported. */
+    enum vr_rel_state its = job_is_initial(&e->j) ? VR_REL_INITIAL : VR_REL_RESYNCHRONIZING;
+    bool active = verify || rel->r.state == its;
     if (rel->r.state == VR_REL_RESYNC_SUSPENDED && e->j.state == VR_JOB_RUNNING) {
         suspend(c, e, rel); /* only the job's last save is missing */
         return;

@@ -130,6 +130,30 @@ static void test_found_again(void **state)
     fake_free(f);
 }
 
+/* The host stops when a due resynchronization of it has begun to ask. The relationship is moved on
+ * with the job, so that it is found in a state which can wait for space, and go on. */
+static void test_found_at_a_start(void **state)
+{
+    struct fake *f = exported();
+    assert_int_equal(fake_resync(f, &operator_, f->now + MIN), 4096);
+    uint64_t id = f->answer.job_id;
+    f->hold_replies = true;
+    f->now += MIN;
+    core_tick(f->c);
+    assert_int_equal(fake_job(f, id)->state, VR_JOB_STARTING);
+    f->hold_replies = false;
+    fake_restart(f);
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_RESYNCHRONIZING);
+    unsigned starts = f->starts;
+    fake_end(f, id, -VR_E_NOSPACE, "full");
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_RESYNC_SUSPENDED);
+    f->now += MIN;
+    core_tick(f->c);
+    assert_int_equal(f->starts, starts + 1);
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_RESYNCHRONIZING);
+    fake_free(f);
+}
+
 /* Given up: the relationship can be started otherwise. */
 static void test_given_up(void **state)
 {
@@ -260,6 +284,7 @@ int main(void)
         T(test_export_refusals),
         T(test_export_fails_or_is_cancelled),
         T(test_found_again),
+        T(test_found_at_a_start),
         T(test_given_up),
         T(test_older_export),
         T(test_imported_during_a_transfer),
