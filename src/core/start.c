@@ -65,6 +65,12 @@ static void suspend(struct core *c, struct job_entry *e, struct rel_entry *rel)
     job_put(c, e, &next);
 }
 
+/* In 2, too, a resynchronization begins: of what was exported. */
+static enum vr_rel_state active_state(const struct vr_job *j)
+{
+    return job_is_initial(j) ? VR_REL_INITIAL : VR_REL_RESYNCHRONIZING;
+}
+
 static void start_transfer_job(struct core *c, struct job_entry *e)
 {
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
@@ -73,9 +79,7 @@ static void start_transfer_job(struct core *c, struct job_entry *e)
         job_fail(c, e, VR_RC_INVALID_STATE, VR_E_STATE, "the relationship is gone");
         return;
     }
-    /* In 2, too, a resynchronization begins: of what was exported. */
-    enum vr_rel_state its = job_is_initial(&e->j) ? VR_REL_INITIAL : VR_REL_RESYNCHRONIZING;
-    bool active = verify || rel->r.state == its;
+    bool active = verify || rel->r.state == active_state(&e->j);
     if (rel->r.state == VR_REL_RESYNC_SUSPENDED && e->j.state == VR_JOB_RUNNING) {
         suspend(c, e, rel); /* only the job's last save is missing */
         return;
@@ -127,7 +131,7 @@ static void start_job(struct core *c, struct job_entry *e)
     }
     if (e->j.state == VR_JOB_SUSPENDED) {
         struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
-        bool behind = rel && rel->r.state == VR_REL_RESYNCHRONIZING;
+        bool behind = rel && rel->r.state == active_state(&e->j) && !rel->r.exported;
         struct vr_rel next = rel ? rel->r : (struct vr_rel){0};
         if (behind && !job_is_verify(&e->j) && !jobs_busy(c, &e->j.vm_id) &&
             core_rel_move(&next, VR_REV_PAUSE, e->j.status, NULL) == 0) {

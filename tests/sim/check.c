@@ -443,7 +443,7 @@ void check_completed(struct host *h, const struct vr_job *job)
     if (w->lane_completed != job->id) {
         world_note(w, SIM_SETTLED_LATE);
     }
-    /* A later cycle that found nothing to send makes it of its own time; the job's save was late. */
+    /* A cycle that found nothing to send makes it of a later time; the job's save was late. */
     if (rel->last_sync_us != g->instant_us && rel->last_sync_us <= job->finished_us) {
         world_fail(w, "job %llu completed, and its generation is said to be of another time",
                    (unsigned long long)job->id);

@@ -36,6 +36,23 @@ static void test_network(void **state)
     fake_free(f);
 }
 
+/* The job's end was stored as suspended, the relationship was not told. */
+static void test_suspended_half_stored(void **state)
+{
+    struct fake *f = fake_new();
+    fake_rel(f, 0, true, VR_REL_READY);
+    struct core_start_args a = args_of(f, CORE_START_NETWORK);
+    assert_int_equal(start(f, &a), 4096);
+    uint64_t id = f->answer.job_id;
+    fake_end(f, id, -VR_E_NOSPACE, "full");
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_READY);
+    f->rels[0].state = VR_REL_INITIAL;
+    fake_restart(f);
+    assert_int_equal(fake_job(f, id)->state, VR_JOB_SUSPENDED);
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_READY);
+    fake_free(f);
+}
+
 static void test_seeded(void **state)
 {
     struct fake *f = fake_new();
@@ -181,8 +198,15 @@ static void test_extended(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_network),     T(test_seeded),   T(test_scheduled), T(test_due_without_a_copy),
-        T(test_asked_twice), T(test_refusals), T(test_states),    T(test_extended),
+        T(test_network),
+        T(test_suspended_half_stored),
+        T(test_seeded),
+        T(test_scheduled),
+        T(test_due_without_a_copy),
+        T(test_asked_twice),
+        T(test_refusals),
+        T(test_states),
+        T(test_extended),
     };
     return RUN(tests);
 }
