@@ -173,6 +173,11 @@ struct carrier *host_import(struct host *h)
     return find(h, 0, true);
 }
 
+struct carrier *host_export(struct host *h)
+{
+    return find(h, 0, false);
+}
+
 void carrier_command(struct host *h, uint64_t job_id, enum core_lane_command cmd)
 {
     struct carrier *t = find(h, job_id, false);

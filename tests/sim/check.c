@@ -554,7 +554,8 @@ void check_end(struct world *w)
 
 /* --- damage --- */
 
-/* A commit of nothing leaves the images in reach; whoever writes there meanwhile is not seen. */
+/* A commit of nothing leaves the images in reach; whoever writes there meanwhile is not seen. Nor is
+ * a damage of what an export is reading. */
 static bool has_intent(struct host *h)
 {
     struct sidecar *sc = calloc(1, sizeof *sc);
@@ -569,7 +570,7 @@ void damage_replica(struct host *h, uint32_t disk, uint64_t off, const void *p, 
 {
     bool hidden;
     struct fs_inode *n = image(h, h->must->letter[disk], &hidden);
-    if (!n || hidden || fs_locked(n) || has_intent(h)) {
+    if (!n || hidden || fs_locked(n) || has_intent(h) || host_export(h)) {
         return;
     }
     if (h->must->refs > 1) {

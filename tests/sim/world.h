@@ -187,6 +187,7 @@ void carrier_step(struct carrier *t);
 void carrier_stop_import(struct host *h); /* as a session that is told to end */
 void carrier_drop(struct carrier *t);     /* the host is gone: nobody is told */
 struct carrier *host_import(struct host *h);
+struct carrier *host_export(struct host *h);
 /* Somebody carries this host's export directory to the next, whatever is in it. */
 void carry_from(struct world *w, int at);
 /* Somebody puts copies of this host's disks where the next one's replica images belong. */
