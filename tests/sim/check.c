@@ -554,8 +554,8 @@ void check_end(struct world *w)
 
 /* --- damage --- */
 
-/* A commit of nothing leaves the images in reach; whoever writes there meanwhile is not seen. Nor is
- * a damage of what an export is reading. */
+/* A commit of nothing leaves the images in reach; whoever writes there meanwhile is not seen. Nor
+ * is a damage of what an export is reading. */
 static bool has_intent(struct host *h)
 {
     struct sidecar *sc = calloc(1, sizeof *sc);
