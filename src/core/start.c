@@ -7,6 +7,8 @@
 #include "core/internal.h"
 #include "util/num.h"
 
+#define REPEAT "interrupted by a restart; please repeat it"
+
 /* Queued again after a lost link, and then the peer said that it had completed: a second transfer
  * would be one more than was asked for. */
 static bool was_settled(const struct vr_job *j, const struct vr_rel *rel)
@@ -65,7 +67,6 @@ static void suspend(struct core *c, struct job_entry *e, struct rel_entry *rel)
     job_put(c, e, &next);
 }
 
-/* In 2, too, a resynchronization begins: of what was exported. */
 static enum vr_rel_state active_state(const struct vr_job *j)
 {
     return job_is_initial(j) ? VR_REL_INITIAL : VR_REL_RESYNCHRONIZING;
@@ -86,6 +87,10 @@ static void start_transfer_job(struct core *c, struct job_entry *e)
     }
     if (!active && (e->j.state == VR_JOB_RUNNING || was_settled(&e->j, &rel->r))) {
         finish_ended(c, e, &rel->r);
+        return;
+    }
+    if (!active && rel->r.exported) { /* whether the replica has imported it was not known yet */
+        job_fail(c, e, VR_RC_FAILED, VR_E_CANCELED, REPEAT);
         return;
     }
     struct vr_rel next = rel->r;
@@ -119,8 +124,7 @@ static void settle_change(struct core *c, struct job_entry *e)
     } else {
         bool modify = e->j.type == VR_JOBTYPE_MODIFY;
         job_fail(c, e, VR_RC_FAILED, VR_E_CANCELED,
-                 modify ? "interrupted by a restart; look at the settings, or repeat it"
-                        : "interrupted by a restart; please repeat it");
+                 modify ? "interrupted by a restart; look at the settings, or repeat it" : REPEAT);
     }
 }
 

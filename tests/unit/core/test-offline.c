@@ -130,9 +130,8 @@ static void test_found_again(void **state)
     fake_free(f);
 }
 
-/* The host stops when a due resynchronization of it has begun to ask. The relationship is moved on
- * with the job, so that it is found in a state which can wait for space, and go on. */
-static void test_found_at_a_start(void **state)
+/* The host stops when a due resynchronization of it has begun to ask whether it was imported. */
+static void test_interrupted_question(void **state)
 {
     struct fake *f = exported();
     assert_int_equal(fake_resync(f, &operator_, f->now + MIN), 4096);
@@ -143,13 +142,13 @@ static void test_found_at_a_start(void **state)
     assert_int_equal(fake_job(f, id)->state, VR_JOB_STARTING);
     f->hold_replies = false;
     fake_restart(f);
-    assert_int_equal(fake_get(f, 0)->state, VR_REL_RESYNCHRONIZING);
-    unsigned starts = f->starts;
-    fake_end(f, id, -VR_E_NOSPACE, "full");
-    assert_int_equal(fake_get(f, 0)->state, VR_REL_RESYNC_SUSPENDED);
-    f->now += MIN;
-    core_tick(f->c);
-    assert_int_equal(f->starts, starts + 1);
+    assert_int_equal(fake_job(f, id)->state, VR_JOB_EXCEPTION);
+    assert_string_equal(fake_job(f, id)->error_text, "interrupted by a restart; please repeat it");
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_INITIAL);
+    assert_true(fake_get(f, 0)->exported);
+    f->reply.generation.uuid = uuid_of(0x55);
+    f->reply.proposed_done = true;
+    assert_int_equal(fake_resync(f, &operator_, 0), 4096);
     assert_int_equal(fake_get(f, 0)->state, VR_REL_RESYNCHRONIZING);
     fake_free(f);
 }
@@ -284,7 +283,7 @@ int main(void)
         T(test_export_refusals),
         T(test_export_fails_or_is_cancelled),
         T(test_found_again),
-        T(test_found_at_a_start),
+        T(test_interrupted_question),
         T(test_given_up),
         T(test_older_export),
         T(test_imported_during_a_transfer),
