@@ -28,8 +28,8 @@ uint8_t transfer_consistency(const struct vr_rel *rel, const struct vr_report *r
 
 bool transfer_was_acknowledged(const struct vr_rel *rel, const struct vr_job *job)
 {
-    return rel->state == VR_REL_REPLICATING && vr_uuid_is_nil(&rel->proposed) &&
-           rel->proposed_job == job->id;
+    bool over = rel->state == VR_REL_REPLICATING || rel->state == VR_REL_SUSPENDED;
+    return over && vr_uuid_is_nil(&rel->proposed) && rel->proposed_job == job->id;
 }
 
 void transfer_settle(struct core *c, struct rel_entry *rel, const struct vr_peer_reply *reply)

@@ -2,10 +2,10 @@
 /* The model as JSON. Times are RFC 3339 in UTC, null = never. Numbers of states go with their text.
  */
 #include "front/rest/rest_impl.h"
-#include "model/names.h"
 
 #include <string.h>
 
+#include "model/names.h"
 #include "util/num.h"
 #include "util/vtime.h"
 

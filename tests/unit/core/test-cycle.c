@@ -204,6 +204,25 @@ static void test_overrun(void **state)
     fake_free(f);
 }
 
+/* It went through, a person paused replication, and the host died before the job's end was stored. */
+static void test_went_through_and_paused(void **state)
+{
+    struct fake *f = replicating();
+    struct vr_uuid u = uuid_of(0x11);
+    uint64_t id = delta_at(f, T0 + INTERVAL);
+    core_on_proposed(f->c, id, &u, NULL, f->now, VR_CONSISTENCY_FILE_SYSTEM);
+    struct vr_job running = *fake_job(f, id);
+    done(f, id, 0x11);
+    assert_int_equal(fake_state(f, 7), 0);
+    for (size_t i = 0; i < f->njobs; i++) {
+        f->jobs[i] = f->jobs[i].id == id ? running : f->jobs[i];
+    }
+    fake_restart(f);
+    assert_int_equal(fake_job(f, id)->state, VR_JOB_COMPLETED);
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_SUSPENDED);
+    fake_free(f);
+}
+
 /* The host was down for a while. */
 static void test_missed_while_down(void **state)
 {
@@ -608,6 +627,7 @@ int main(void)
         T(test_settled_by_the_next_cycle),
         T(test_busy_disks_are_missed),
         T(test_overrun),
+        T(test_went_through_and_paused),
         T(test_missed_while_down),
         T(test_clock_set_back),
         T(test_backoff),
