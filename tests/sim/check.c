@@ -519,6 +519,20 @@ static void check_acked(struct world *w)
     }
 }
 
+void check_suspended(struct host *h)
+{
+    for (size_t i = 0; h->up && i < h->njobs; i++) {
+        const struct vr_job *j = &h->jobs[i];
+        const struct vr_rel *rel = host_rel(h, j->rel_number);
+        bool transfer = sim_is_transfer(j) && j->state == VR_JOB_SUSPENDED;
+        if (transfer && rel && rel->state != VR_REL_RESYNC_SUSPENDED &&
+            rel->state != VR_REL_READY) {
+            world_fail(h->w, "%s: job %llu is suspended, its relationship in state %d", h->name,
+                       (unsigned long long)j->id, (int)rel->state);
+        }
+    }
+}
+
 /* A replica's recovery point is of when its generation is, or later when nothing had changed. */
 static void check_recovery_point(struct host *h)
 {

@@ -97,6 +97,7 @@ static void must_complete(struct world *w, int at)
     if (w->failed) {
         return;
     }
+    check_suspended(h);
     finish_export(w, at);
     if (!rel || rel->state == VR_REL_READY) {
         first_transfer(w, at);
@@ -420,16 +421,43 @@ static void plan_at(struct host *h, const struct every_op *e)
     }
 }
 
+static void carry_first_copy(struct world *w)
+{
+    create(w, 0);
+    run_to_rest(w);
+    start(w, 0, CORE_START_EXPORT, 0);
+    run_to_rest(w);
+    carry_from(w, 0);
+    import(w, 1);
+    run_to_rest(w);
+    resync(w, 0, w->now_us + 60 * 1000000ull, false, false);
+    run_to_rest(w);
+}
+
+static void pause_and_replace(struct world *w)
+{
+    resync(w, 0, 0, false, false);
+    run_some(w, 20 + rng_below(&w->rng, 40));
+    change_state(w, 0, VR_REL_SUSPENDED);
+    run_some(w, 60);
+    resync(w, 0, w->now_us + 60 * 1000000ull, false, false);
+    run_to_rest(w);
+}
+
 bool scenario_every_op(struct world *w, const struct every_op *e)
 {
     struct host *h = &w->host[e->host];
     uint64_t before = h->fs.ops;
-    if (e->initial) {
+    if (e->initial || e->carried) {
         plan_at(h, e);
     }
-    enable(w, 0);
-    run_to_rest(w);
-    if (!e->initial) {
+    if (e->carried) {
+        carry_first_copy(w);
+    } else {
+        enable(w, 0);
+        run_to_rest(w);
+    }
+    if (!e->initial && !e->carried) {
         scribble(w);
         scribble(w);
         if (!e->delta) { /* a cycle would leave it to a person */
@@ -444,6 +472,8 @@ bool scenario_every_op(struct world *w, const struct every_op *e)
         if (e->delta) {
             run_for(w, 5 * 60 * 1000000ull);
             cycles_off(w);
+        } else if (e->paused) {
+            pause_and_replace(w);
         } else {
             resync(w, 0, 0, false, false);
         }

@@ -59,9 +59,11 @@ static int run_op(struct every_op *e, uint64_t seed, bool *ret_more, uint64_t *c
     *ret_more = scenario_every_op(w, e);
     bool failed = w->failed;
     if (failed) {
-        printf("every call: host %d, call %llu, fault %d, power %d, then %d, initial %d: %s\n",
-               e->host, (unsigned long long)e->k, (int)e->fault, e->power, e->then_dies, e->initial,
-               w->why);
+        printf(
+            "every call: seed %llu, host %d, call %llu, fault %d, power %d, then %d, initial %d: "
+            "%s\n",
+            (unsigned long long)seed, e->host, (unsigned long long)e->k, (int)e->fault, e->power,
+            e->then_dies, e->initial, w->why);
     }
     world_deinit(w);
     for (size_t i = 0; i < SIM_COUNT_COUNT; i++) {
@@ -103,15 +105,31 @@ static struct every_op every_op(unsigned v)
     return e;
 }
 
+/* Faults at each call of primary and replica while a first copy is carried. */
+static struct every_op every_carried_op(unsigned v)
+{
+    return (struct every_op){
+        .host = (int)(v % 2), .fault = faults[v / 2 % 4], .power = v / 8, .carried = true};
+}
+
+/* Deaths at each call of the primary while one job takes another's place. */
+static struct every_op every_paused_op(unsigned v)
+{
+    return (struct every_op){
+        .fault = v % 2 ? FS_DIE_AFTER : FS_DIE_BEFORE, .power = v / 2 % 2, .paused = true};
+}
+
 static const struct {
     unsigned n;
     uint64_t seed, calls_max;
     struct every_op (*make)(unsigned v);
 } every[] = {{128, 7, UINT64_MAX, every_op},
              {8, 207, EVERY_CYCLE_CALLS, every_cycle_op},
-             {16, 401, UINT64_MAX, every_reshape_op}};
+             {16, 401, UINT64_MAX, every_reshape_op},
+             {16, 501, UINT64_MAX, every_carried_op},
+             {16, 601, UINT64_MAX, every_paused_op}};
 
-#define EVERY (128 + 8 + 16)
+#define EVERY (128 + 8 + 16 + 16 + 16)
 
 static int run_every(unsigned v, uint64_t *counts)
 {

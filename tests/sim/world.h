@@ -210,6 +210,8 @@ void check_replica(struct host *h,
                    const char *when); /* settled: recovery is through */
 /* The replica was made: which images are here that are none of its? */
 void check_unfinished(struct host *h, const struct vr_peer_request *made);
+/* At rest: what is suspended is what its relationship waits for. */
+void check_suspended(struct host *h);
 void check_completed(struct host *h, const struct vr_job *job);
 /* Bytes of 4 KiB blocks in which the snapshot differs from replica + staging. */
 uint64_t check_differing(struct host *h, const struct snapshot *snap, bool *ret_staged);
@@ -223,7 +225,7 @@ void damage_replica(struct host *h, uint32_t disk, uint64_t off, const void *p, 
 void scenario_run(struct world *w);
 /* Three hosts and nothing but deltas along them for an hour, then damage of the last. */
 void scenario_chain(struct world *w);
-/* Enable and one resync, with a fault at the k-th call of one host. */
+/* Enable and one resync, or what is said, with a fault at the k-th call of one host. */
 struct every_op {
     int host;
     uint64_t k;
@@ -233,6 +235,8 @@ struct every_op {
     bool initial;   /* the fault comes in the first transfer */
     bool delta;     /* it comes in cycles */
     bool reshaped;  /* disks grew, shrank, came and went */
+    bool carried;   /* it comes in an export, its import and the resynchronization after it */
+    bool paused;    /* in a resynchronization that is paused, and one that takes its place */
 };
 /* False: there are fewer calls than k. */
 bool scenario_every_op(struct world *w, const struct every_op *e);
