@@ -474,7 +474,7 @@ static bool is_near(uint64_t a, uint64_t b)
 void check_automatic(struct host *h, const struct vr_job *job)
 {
     struct world *w = h->w;
-    const struct vr_rel *rel = host_rel(h, job->rel_number);
+    const struct vr_rel *rel = core_rel(h->core, &job->vm_id, job->rel_number);
     bool delta = job->type == VR_JOBTYPE_DELTA;
     if (!rel || !rel->is_source) {
         world_fail(w, "%s: an automatic job without a relationship", h->name);

@@ -35,7 +35,8 @@ static void calm_down(struct world *w)
     run_to_rest(w);
     for (int i = 1; i < HOSTS; i++) { /* a failover that failed may be durable all the same */
         struct host *h = &w->host[i];
-        if (h->up && h->replica_dir[0] && !h->replica) {
+        const struct vr_rel *rel = host_rel(h, (uint8_t)(i - 1));
+        if (h->up && rel && !rel->is_source && !h->replica) {
             (void)!host_open_replica(h, NULL);
         }
     }

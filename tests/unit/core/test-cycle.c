@@ -204,7 +204,7 @@ static void test_overrun(void **state)
     fake_free(f);
 }
 
-/* It went through, a person paused replication, and the host died before the job's end was stored. */
+/* It went through, a person paused replication, and the host died before its end was stored. */
 static void test_went_through_and_paused(void **state)
 {
     struct fake *f = replicating();
