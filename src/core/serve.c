@@ -58,7 +58,7 @@ static void follow_sidecar(struct core *c, struct rel_entry *rel, const struct v
 {
     const struct vr_generation *gen = &reply->generation;
     if (vr_uuid_is_nil(&gen->uuid) || vr_uuid_eq(&gen->uuid, &rel->r.generation.uuid) ||
-        rel->r.state == VR_REL_RECOVERED) {
+        rel->r.state == VR_REL_RECOVERED || reply->released) {
         return;
     }
     struct vr_rel next = rel->r;

@@ -267,6 +267,10 @@ static void test_follows_sidecar_refusing(void **state)
     struct fake *f = replica(VR_REL_INITIAL);
     f->replica_generation = (struct vr_generation){.uuid = uuid_of(0x41), .sequence = 5};
     f->inspect_result = -VR_E_STATE;
+    f->released = true; /* it is of no relationship any more */
+    assert_int_equal(serve(f, "b.example", VR_PEER_OPEN), -VR_E_STATE);
+    assert_int_equal(fake_get(f, 0)->state, VR_REL_INITIAL);
+    f->released = false;
     assert_int_equal(serve(f, "b.example", VR_PEER_OPEN), -VR_E_STATE);
     assert_int_equal(fake_get(f, 0)->generation.sequence, 5);
     assert_int_equal(fake_get(f, 0)->state, 3);
