@@ -263,7 +263,7 @@ static void test_due_cancelled_while_asking(void **state)
     fake_free(f);
 }
 
-static void test_suspended_is_superseded(void **state)
+static struct fake *suspended(void)
 {
     struct fake *f = fake_new();
     fake_rel(f, 0, true, VR_REL_RESYNC_REQUIRED);
@@ -271,6 +271,12 @@ static void test_suspended_is_superseded(void **state)
     fake_state(f, 7);
     fake_end(f, 1, -VR_E_CANCELED, "paused");
     assert_int_equal(fake_get(f, 0)->state, 11);
+    return f;
+}
+
+static void test_suspended_is_superseded(void **state)
+{
+    struct fake *f = suspended();
     assert_int_equal(fake_resync(f, &operator_, 0), 4096);
     assert_int_equal(fake_job(f, 1)->state, VR_JOB_TERMINATED);
     assert_int_equal(fake_job(f, 2)->state, VR_JOB_RUNNING);
@@ -281,11 +287,7 @@ static void test_suspended_is_superseded(void **state)
 /* The host dies when a due job's start is saved, and its relationship's is not. */
 static void test_suspended_is_superseded_at_a_start(void **state)
 {
-    struct fake *f = fake_new();
-    fake_rel(f, 0, true, VR_REL_RESYNC_REQUIRED);
-    fake_resync(f, &operator_, 0);
-    fake_state(f, 7);
-    fake_end(f, 1, -VR_E_CANCELED, "paused");
+    struct fake *f = suspended();
     assert_int_equal(fake_resync(f, &operator_, T0 + MIN), 4096);
     f->saves = 0;
     f->fail_from = 2;
