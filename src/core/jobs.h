@@ -36,6 +36,9 @@ static inline bool job_is_delta(const struct vr_job *j)
 {
     return j->type == VR_JOBTYPE_DELTA;
 }
+/* What a job says that nothing goes on with. */
+#define JOB_INTERRUPTED "interrupted by a restart; please repeat it"
+
 /* Transfers that leave the relationship's state alone. */
 static inline bool job_is_aside(const struct vr_job *j)
 {

@@ -244,6 +244,6 @@ void offline_interrupted(struct core *c, struct job_entry *e)
         imported(c, e, &res);
         return;
     }
-    (void)vr_fail(&res.err, VR_E_CANCELED, "interrupted by a restart; please repeat it");
+    (void)vr_fail(&res.err, VR_E_CANCELED, JOB_INTERRUPTED);
     stopped(c, e, rel, &res, CMD_NONE);
 }

@@ -7,8 +7,6 @@
 #include "core/internal.h"
 #include "util/num.h"
 
-#define REPEAT "interrupted by a restart; please repeat it"
-
 /* Queued again after a lost link, and then the peer said that it had completed: a second transfer
  * would be one more than was asked for. */
 static bool was_settled(const struct vr_job *j, const struct vr_rel *rel)
@@ -90,7 +88,7 @@ static void start_transfer_job(struct core *c, struct job_entry *e)
         return;
     }
     if (!active && rel->r.exported) { /* whether the replica has imported it was not known yet */
-        job_fail(c, e, VR_RC_FAILED, VR_E_CANCELED, REPEAT);
+        job_fail(c, e, VR_RC_FAILED, VR_E_CANCELED, JOB_INTERRUPTED);
         return;
     }
     struct vr_rel next = rel->r;
@@ -124,7 +122,8 @@ static void settle_change(struct core *c, struct job_entry *e)
     } else {
         bool modify = e->j.type == VR_JOBTYPE_MODIFY;
         job_fail(c, e, VR_RC_FAILED, VR_E_CANCELED,
-                 modify ? "interrupted by a restart; look at the settings, or repeat it" : REPEAT);
+                 modify ? "interrupted by a restart; look at the settings, or repeat it"
+                        : JOB_INTERRUPTED);
     }
 }
 
