@@ -524,9 +524,9 @@ void check_suspended(struct host *h)
     for (size_t i = 0; h->up && i < h->njobs; i++) {
         const struct vr_job *j = &h->jobs[i];
         const struct vr_rel *rel = host_rel(h, j->rel_number);
+        bool first = j->type == VR_JOBTYPE_INITIAL || j->type == VR_JOBTYPE_INITIAL_SEEDED;
         bool transfer = sim_is_transfer(j) && j->state == VR_JOB_SUSPENDED;
-        if (transfer && rel && rel->state != VR_REL_RESYNC_SUSPENDED &&
-            rel->state != VR_REL_READY) {
+        if (transfer && rel && rel->state != (first ? VR_REL_READY : VR_REL_RESYNC_SUSPENDED)) {
             world_fail(h->w, "%s: job %llu is suspended, its relationship in state %d", h->name,
                        (unsigned long long)j->id, (int)rel->state);
         }

@@ -202,8 +202,8 @@ static int run_parts(const struct options *o, _Atomic uint64_t *next, uint64_t *
             r = 1;
         }
         if (WIFSIGNALED(status)) {
-            printf("a part died of signal %d, at a seed of %llu to %llu\n", WTERMSIG(status),
-                   (unsigned long long)o->first, (unsigned long long)(o->first + *next - 1));
+            printf("a part died of signal %d; from seed %llu on %llu runs were begun\n",
+                   WTERMSIG(status), (unsigned long long)o->first, (unsigned long long)*next);
         }
     }
     return r;
