@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/session.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-
 #include "daemon/peer_certs.h"
 #include "util/buf.h"
+#include "util/thread.h"
 #include "util/vtime.h"
 
 #define THREAD_STACK (512u << 10)
@@ -14,22 +11,7 @@
 
 int session_thread(void *(*fn)(void *arg), void *arg, struct vr_err *err)
 {
-    pthread_t thread;
-    pthread_attr_t attr;
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, THREAD_STACK);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int e = pthread_create(&thread, &attr, fn, arg);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&attr);
-    if (e) {
-        errno = e;
-        return vr_fail_errno(err, VR_E_LIMIT, "cannot start a thread");
-    }
-    return 0;
+    return vr_thread_start(fn, arg, THREAD_STACK, err);
 }
 
 int session_connect(struct tls_creds *creds,

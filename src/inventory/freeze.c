@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,6 +11,7 @@
 
 #include "model/model.h"
 #include "util/fdio.h"
+#include "util/thread.h"
 
 #define THAW_TRIES 3
 #define GRACE_S 2 /* for libvirt, on top of what the agent has */
@@ -129,21 +129,6 @@ static void *freeze_thread(void *arg)
     return NULL;
 }
 
-static int start_thread(struct freeze *f, struct vr_err *err)
-{
-    pthread_t thread;
-    pthread_attr_t attr;
-    sigset_t all, before;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    int r = pthread_create(&thread, &attr, freeze_thread, f);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return r == 0 ? 0 : vr_fail(err, VR_E_NOMEM, "cannot start a thread: %s", strerror(r));
-}
-
 static struct freeze *freeze_new(virDomainPtr dom, const char *mark, unsigned bound_s)
 {
     struct freeze *f = calloc(1, sizeof *f);
@@ -180,7 +165,7 @@ int freeze_begin(
     if (!f) {
         return vr_fail_nomem(err);
     }
-    r = start_thread(f, err);
+    r = vr_thread_start(freeze_thread, f, VR_THREAD_STACK_DEFAULT, err);
     if (r < 0) {
         (void)unlink(mark);
         f->refs = 1;

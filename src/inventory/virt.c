@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "inventory/virt_conn.h"
 #include "inventory/vmset.h"
 #include "util/num.h"
+#include "util/thread.h"
 
 #define CHANGED_MAX 256
 #define BACKOFF_MAX_S 30
@@ -466,21 +466,6 @@ static void *virt_thread(void *arg)
     return NULL;
 }
 
-static int start_thread(struct virt *v, struct vr_err *err)
-{
-    pthread_t thread;
-    pthread_attr_t attr;
-    sigset_t all, before;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    int r = pthread_create(&thread, &attr, virt_thread, v);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return r == 0 ? 0 : vr_fail(err, VR_E_NOMEM, "cannot start a thread: %s", strerror(r));
-}
-
 int virt_start(const struct virt_watcher *w, struct virt **ret, struct vr_err *err)
 {
     struct virt *v = calloc(1, sizeof *v);
@@ -490,7 +475,7 @@ int virt_start(const struct virt_watcher *w, struct virt **ret, struct vr_err *e
     v->w = *w;
     v->mail = mail_new();
     int r = v->mail ? vmset_new(&v->known, err) : vr_fail_nomem(err);
-    r = r < 0 ? r : start_thread(v, err);
+    r = r < 0 ? r : vr_thread_start(virt_thread, v, VR_THREAD_STACK_DEFAULT, err);
     if (r < 0) {
         virt_free(v);
         return r;

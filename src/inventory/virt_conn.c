@@ -2,10 +2,11 @@
 #include "inventory/virt_conn.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "util/thread.h"
 
 #define KEEPALIVE_S 5
 #define KEEPALIVE_COUNT 6
@@ -28,20 +29,11 @@ static void *run_loop(void *arg)
 
 static void start_loop(void)
 {
-    pthread_t thread;
-    pthread_attr_t attr;
-    sigset_t all, before;
     if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0) {
         return;
     }
     virSetErrorFunc(NULL, say_nothing);
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are the control thread's */
-    loop_runs = pthread_create(&thread, &attr, run_loop, NULL) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
+    loop_runs = vr_thread_start(run_loop, NULL, VR_THREAD_STACK_DEFAULT, NULL) == 0;
 }
 
 static enum vr_err_kind kind_of(int code)
