@@ -134,8 +134,14 @@ static int dir_rename(struct stor *s, const char *from, const char *to, struct v
 static int dir_unlink(struct stor *s, const char *name, struct vr_err *err)
 {
     struct dir_stor *d = dir_of(s);
-    if (unlinkat(d->fd, name, 0) < 0 && errno != ENOENT) {
-        return vr_fail_errno(err, VR_E_IO, "cannot remove '%s' in '%s'", name, d->path);
+    _cleanup_(vr_closep) int held = stor_dir_hold(d->fd, name);
+    if (unlinkat(d->fd, name, 0) < 0) {
+        return errno == ENOENT
+                   ? 0
+                   : vr_fail_errno(err, VR_E_IO, "cannot remove '%s' in '%s'", name, d->path);
+    }
+    if (held >= 0) {
+        stor_dir_gone(TAKE_FD(held));
     }
     return 0;
 }
@@ -179,6 +185,9 @@ static int
 dir_open(struct stor *s, const char *name, bool create, struct stor_file **ret, struct vr_err *err)
 {
     struct vr_err why = VR_ERR_INIT;
+    if (create) {
+        stor_dir_await_gone(); /* what is written next may need the space */
+    }
     int got = open_in(s, name, create ? O_RDWR | O_CREAT : O_RDWR, &why);
     if (got < 0 && !create && (why.sys_errno == EROFS || why.sys_errno == EACCES)) {
         got = open_in(s, name, O_RDONLY, err); /* enough to read a medium that cannot be written */

@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside the directory stor only: stor_dir.c has the directory, stor_dir_file.c its open files,
- * which are what staging is written to and read from. */
+ * which are what staging is written to and read from, stor_dir_gone.c those that were removed. */
 #pragma once
 #include "block/stor.h"
 
 int stor_dir_read_upto(int fd, void *p, size_t n, uint64_t off, size_t *ret_n, struct vr_err *err);
 int stor_dir_free_bytes(int fd, uint64_t *ret, struct vr_err *err);
+
+/* A descriptor that keeps the file's space when its name is removed, for stor_dir_gone; -1: it is
+ * small, or is no file, so that nothing is won. */
+int stor_dir_hold(int dir_fd, const char *name);
+/* The held file's name is gone: gives the space back, without making the caller wait. */
+void stor_dir_gone(int take_fd);
+/* Until the space of all those is back. */
+void stor_dir_await_gone(void);
+/* How many have been given back in the background since the start of the process: for tests. */
+unsigned stor_dir_gone_count(void);
 
 VR_MUST_CHECK int
 stor_dir_file_new(struct stor *s, int take_fd, struct stor_file **ret, struct vr_err *err);

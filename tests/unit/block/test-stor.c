@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "block/stor.h"
+#include "block/stor_dir.h"
 #include "tests/lib/check.h"
 #include "util/num.h"
 
@@ -179,12 +180,67 @@ static void test_image_stamp_lock_and_open(void **state)
     stor_unlock_image(NULL);
 }
 
+/* This process's descriptors of files that have no name any more. */
+static unsigned removed_and_open(void)
+{
+    unsigned n = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        char link[40], to[256];
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t len = readlink(link, to, sizeof to - 1);
+        to[len > 0 ? len : 0] = '\0';
+        n += strstr(to, dir) && strstr(to, "(deleted)");
+    }
+    return n;
+}
+
+static void take_and_remove(const char *name, uint64_t bytes)
+{
+    struct vr_err err;
+    struct stor_file *f;
+    CHECK_OK(stor_open(stor, name, true, &f, &err), &err);
+    CHECK_OK(stor_file_reserve(f, bytes, &err), &err);
+    stor_file_close(f);
+    CHECK_OK(stor_unlink(stor, name, &err), &err);
+    assert_false(stor_exists(stor, name));
+}
+
+/* A large file is given back in the background; nobody who takes space, or asks for it, is told
+ * while some of it is still on its way. */
+static void test_space_of_removed_files(void **state)
+{
+    struct vr_err err;
+    struct stor_file *f;
+    uint64_t bytes;
+    unsigned before = stor_dir_gone_count();
+    take_and_remove("small", 1 << 20);
+    assert_int_equal(stor_dir_gone_count(), before);
+    for (unsigned i = 1; i <= 20; i++) { /* more than are given back at a time */
+        take_and_remove("large", 32 << 20);
+    }
+    CHECK_OK(stor_free_bytes(stor, &bytes, &err), &err);
+    assert_int_equal(removed_and_open(), 0);
+    assert_in_range(stor_dir_gone_count(), before + 1, before + 20);
+    take_and_remove("large", 32 << 20);
+    CHECK_OK(stor_open(stor, "next", true, &f, &err), &err);
+    assert_int_equal(removed_and_open(), 0);
+    stor_file_close(f);
+    take_and_remove("large", 32 << 20);
+    CHECK_OK(stor_open(stor, "next", false, &f, &err), &err);
+    CHECK_OK(stor_file_reserve(f, 4096, &err), &err);
+    assert_int_equal(removed_and_open(), 0);
+    stor_file_close(f);
+}
+
 #define F(f) cmocka_unit_test_setup_teardown(f, fresh, gone)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {F(test_names), F(test_replace_and_read), F(test_log_file),
+    const struct CMUnitTest tests[] = {F(test_names),
+                                       F(test_replace_and_read),
+                                       F(test_log_file),
                                        F(test_append_that_fails_half_way_leaves_nothing),
+                                       F(test_space_of_removed_files),
                                        F(test_image_stamp_lock_and_open)};
     return RUN(tests);
 }
