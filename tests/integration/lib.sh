@@ -142,16 +142,22 @@ last_job() { # HOST
     vr "$1" jobs --json | jq '[.jobs[].id] | max'
 }
 
-# Waits until a jq condition on the job holds.
-await_job() { # HOST ID CONDITION
-    local i
+# Asks until nobody reads the answers any more. One jq for all of them: to start one takes three times as long as to ask.
+keep_asking() { # HOST COMMAND...
+    local i answer
     for ((i = 0; i < JOB_S * 10; i++)); do
-        case $(job_get "$1" "$2" "\"\($3) \(.finished_state)\"") in
-        true*) return 0 ;;
-        *true) break ;;
-        esac
+        answer=$(vr "$@" --json) || : # it may be starting, or say by its exit status how things are
+        echo "$answer" || return
         sleep 0.1
     done
+}
+
+# Waits until a jq condition on the job holds.
+await_job() { # HOST ID CONDITION
+    local came
+    came=$(keep_asking "$1" job "$2" |
+        jq -n "first(inputs | .job | select(($3) or .finished_state) | ($3))")
+    [ "$came" != true ] || return 0
     vr "$1" job "$2"
     die "job $2 on $1 never came to: $3"
 }
@@ -170,11 +176,10 @@ rel_get() { # HOST JQ-FILTER [NUMBER]
 }
 
 await_rel() { # HOST CONDITION
-    local i
-    for ((i = 0; i < JOB_S * 10; i++)); do
-        [ "$(rel_get "$1" "$2")" != true ] || return 0
-        sleep 0.1
-    done
+    local came
+    came=$(keep_asking "$1" status | jq -n --arg id "$VM_ID" "first(inputs | .relationships[] |
+        select(.vm_id == \$id and .number == 0) | select($2) | true)")
+    [ "$came" != true ] || return 0
     vr "$1" status
     die "the relationship on $1 never came to: $2"
 }

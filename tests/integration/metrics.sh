@@ -144,7 +144,7 @@ planned() {
 lost_link() {
     host stop h2
     vr h1 resync "$VM_NAME" && die 'the peer is gone'
-    vr h1 resync "$VM_NAME" --at "$(date -u -d '+1 second' +%FT%TZ)"
+    vr h1 resync "$VM_NAME" --at "$(date -u -d '+4 seconds' +%FT%TZ)" # not over yet when it is heard
     await_value h1 'repl_cycles_total{result="miss"}' 1
     host start h2
     vr h1 cancel "$VM_NAME" || true

@@ -160,17 +160,17 @@ AGENT_CHANNEL='<channel type="unix"><target type="virtio" name="org.qemu.guest_a
 
 newest_seq() { # HOST NAME: the record it told of last
     local seq
-    seq=$(tr -d '\r' <"$work/virt-$1/$2.console" | sed -n 's/^SEQ \([0-9]*\) .*/\1/p' | tail -n 1)
-    echo "${seq:-0}"
+    seq=$(tail -c 16K "$work/virt-$1/$2.console" | sed -n 's/^\r*SEQ \([0-9]*\) .*/\1/p')
+    echo "$((${seq##*$'\n'} + 0))"
 }
 
 # Waits until a guest has written so many records more than now.
 await_records() { # HOST NAME COUNT
     local i want
     want=$(($(newest_seq "$1" "$2") + $3))
-    for ((i = 0; i < JOB_S * 10; i++)); do
+    for ((i = 0; i < JOB_S * 4; i++)); do
         [ "$(newest_seq "$1" "$2")" -lt "$want" ] || return 0
-        sleep 0.1
+        sleep 0.25
     done
     tail -n 5 "$work/virt-$1/$2.console"
     die "$2 wrote no $3 records more"
