@@ -40,22 +40,16 @@ checkpoints() {
     v a checkpoint-list $VM --name | grep -v '^$' || true
 }
 
-sent() { # the newest job that sent a delta; 0: none
-    vr h1 events --json --limit 1000 | jq '[.events[] | select(.id == "delta-sent") | .text | capture("^job (?<n>[0-9]+)").n |
-        tonumber] | max // 0'
-}
+# The newest job that sent a delta; 0: none.
+SENT='([.events[] | select(.id == "delta-sent") | .text | capture("^job (?<n>[0-9]+)").n | tonumber] | max // 0)'
 
 # Lets cycles run until one has sent something that began after now; then its job's number is in JOB.
 next_delta() {
-    local before i image
-    before=$(sent)
+    local before image
+    before=$(vr h1 events --json --limit 1000 | jq "$SENT")
     vr h1 resume $VM >/dev/null 2>&1 || true # it may not be paused
-    for ((i = 0; i < JOB_S * 10; i++)); do
-        JOB=$(sent)
-        [ "$JOB" = "$before" ] || break
-        sleep 0.1
-    done
-    [ "$JOB" != "$before" ] || {
+    JOB=$(keep_asking h1 events --limit 50 | jq -n "first(inputs | $SENT | select(. > $before))")
+    [ -n "$JOB" ] || {
         vr h1 status $VM
         vr h1 events --limit 20
         die 'no cycle sent anything'
