@@ -5,7 +5,6 @@
  * it. Nothing durable depends on when: after a crash in between the file system frees it itself.
  * Whoever takes space, or asks how much there is, waits for the threads.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
