@@ -48,13 +48,22 @@ static void *close_it(void *arg)
     return NULL;
 }
 
+/* NFS, for one, keeps an open file under another name, which only closing it removes: at once, or
+ * the directory is not empty, and a crash leaves the file there. */
+static bool has_a_name(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) < 0 || st.st_nlink != 0;
+}
+
 void stor_dir_gone(int take_fd)
 {
+    bool named = has_a_name(take_fd);
     pthread_mutex_lock(&lock);
-    bool many = closing == GONE_MAX;
-    closing += !many;
+    bool here = named || closing == GONE_MAX;
+    closing += !here;
     pthread_mutex_unlock(&lock);
-    if (many) {
+    if (here) {
         close(take_fd);
     } else if (vr_thread_start(close_it, (void *)(intptr_t)take_fd, GONE_STACK, NULL) < 0) {
         (void)close_it((void *)(intptr_t)take_fd);

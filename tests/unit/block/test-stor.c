@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -232,6 +233,26 @@ static void test_space_of_removed_files(void **state)
     stor_file_close(f);
 }
 
+/* As on NFS, where an open file that is removed has another name until it is closed. */
+static void test_removed_file_that_has_a_name(void **state)
+{
+    struct vr_err err;
+    struct stor_file *f;
+    char other[128];
+    unsigned before = stor_dir_gone_count();
+    CHECK_OK(stor_open(stor, "large", true, &f, &err), &err);
+    CHECK_OK(stor_file_reserve(f, 32 << 20, &err), &err);
+    stor_file_close(f);
+    int held = stor_dir_hold(AT_FDCWD, path_of("large"));
+    assert_true(held >= 0);
+    snprintf(other, sizeof other, "%s", path_of("other"));
+    assert_int_equal(rename(path_of("large"), other), 0);
+    stor_dir_gone(held);
+    assert_int_equal(fcntl(held, F_GETFD), -1);
+    stor_dir_await_gone();
+    assert_int_equal(stor_dir_gone_count(), before);
+}
+
 #define F(f) cmocka_unit_test_setup_teardown(f, fresh, gone)
 
 int main(void)
@@ -241,6 +262,7 @@ int main(void)
                                        F(test_log_file),
                                        F(test_append_that_fails_half_way_leaves_nothing),
                                        F(test_space_of_removed_files),
+                                       F(test_removed_file_that_has_a_name),
                                        F(test_image_stamp_lock_and_open)};
     return RUN(tests);
 }
