@@ -10,8 +10,8 @@ int stor_dir_free_bytes(int fd, uint64_t *ret, struct vr_err *err);
 /* A descriptor that keeps the file's space when its name is removed, for stor_dir_gone; -1: it is
  * small, or is no file, so that nothing is won. */
 int stor_dir_hold(int dir_fd, const char *name);
-/* The held file's name is gone: gives the space back, without making the caller wait. Where the file
- * has a name yet, as an open one has on NFS, or many are on their way, the caller does it. */
+/* The held file's name is gone: gives the space back, without making the caller wait. Where the
+ * file has a name yet, as an open one has on NFS, or many are on their way, the caller does it. */
 void stor_dir_gone(int take_fd);
 /* Until the space of all those is back. */
 void stor_dir_await_gone(void);
