@@ -3,7 +3,7 @@
  * Reproducible disk images for the bench.
  *   bench-mkimg create FILE MIB SEED              half incompressible, 20 % text, 30 % holes
  *   bench-mkimg alter FILE PERMILLE UNIT SEED     PERMILLE/1000 of its UNIT-sized pieces become
- *                                                 random bytes
+ *                                                 random bytes: the same number with every seed
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -86,16 +86,19 @@ static int create(int fd, uint64_t size, struct vr_err *err)
     return vr_fsync(fd, err);
 }
 
+/* Selection sampling: each piece with the share of those still wanted among those still to come. */
 static int alter(int fd, uint64_t permille, uint64_t unit, struct vr_err *err)
 {
     uint64_t size = (uint64_t)lseek(fd, 0, SEEK_END), units = size / unit;
+    uint64_t wanted = units * permille / 1000;
     uint8_t *buf = malloc(unit);
     if (!buf) {
         return vr_fail_nomem(err);
     }
     int r = 0;
     for (uint64_t i = 0; r == 0 && i < units; i++) {
-        if (next_random() % 1000000 < permille * 1000) {
+        if (next_random() % (units - i) < wanted) {
+            wanted--;
             random_bytes(buf, unit);
             r = vr_pwrite_full(fd, buf, unit, i * unit, err);
         }
