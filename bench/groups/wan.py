@@ -170,8 +170,10 @@ class Wan:
             while link.counters()[0] - before < whole / 2 and not lab.last_job()["finished_state"]:
                 time.sleep(0.01)
             self.pause()
-            self.await_suspended()
-            lab.cli(1, "resume", VM)
+            try:
+                self.await_suspended()
+            finally:
+                lab.cli(1, "resume", VM)  # the relationship, when the job had ended before it could be paused
             lab.await_end()
         figures = m.figures()
         self.bench.add(name(mbit, rtt, case), "vmreplica, paused at half", extra=figures["out"] - whole, **figures)
