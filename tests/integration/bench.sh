@@ -8,6 +8,9 @@ results=$build/bench/results.json
 rm -f "$results"
 if ! bench/run "$build" --quick >"$build/test-logs/bench-tables" || [ ! -s "$results" ]; then
     cat "$build/test-logs/bench-tables"
+    # Once more at the end, where a log that is cut in its middle still has it.
+    jq -r '.notes[] | "bench: \(.group): \(.text)"' "$results"
+    jq -r '.left_out[] | "bench: \(.group): left out: \(.what): \(.why)"' "$results"
     echo "not ok the suite ends well"
     exit 1
 fi
