@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What libvirt says of the domain meanwhile is kept in `signs`, which its loop thread writes and
- * which is counted, since libvirt may call back a moment after it was told not to. The watch thread
- * is there for running VMs only. While it runs, the connection is its own: the owner ends it first.
+ * The watch thread is there for running VMs only. While it runs, the connection is its own: the
+ * owner ends it first.
  */
 #include "inventory/instant.h"
 
@@ -21,23 +20,14 @@
 #include "inventory/domain.h"
 #include "inventory/freeze.h"
 #include "inventory/job.h"
+#include "inventory/signs.h"
 #include "inventory/writes.h"
 #include "util/vtime.h"
 
 #define EXPLAIN_MS 5000 /* QEMU closes its export before libvirt knows that it ends */
 #define EXPLAIN_POLL_MS 100
+#define GONE_LOOKS 20 /* libvirt may forget the job seconds before it knows that the VM ends */
 #define ENDED "the VM ended while it was read"
-
-enum {
-    SIGN_STARTED = 1, /* or resumed from a state: its disks are written again */
-    SIGN_STOPPED = 2,
-    SIGN_LOST = 4, /* the connection: other signs may be missing */
-    SIGN_STUCK = 8 /* QEMU stopped the guest, since a write of its or of ours failed */
-};
-
-struct signs {
-    atomic_uint refs, seen;
-};
 
 struct instant {
     struct instant_params p;
@@ -64,40 +54,6 @@ struct instant {
     struct writes writes;     /* the watch's */
 };
 
-/* --- signs --- */
-
-static void signs_unref(void *arg)
-{
-    struct signs *s = arg;
-    if (s && atomic_fetch_sub(&s->refs, 1) == 1) {
-        free(s);
-    }
-}
-
-static void on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int detail, void *arg)
-{
-    struct signs *s = arg;
-    if (event == VIR_DOMAIN_EVENT_STARTED) {
-        atomic_fetch_or(&s->seen, SIGN_STARTED);
-    } else if (event == VIR_DOMAIN_EVENT_STOPPED || event == VIR_DOMAIN_EVENT_CRASHED) {
-        atomic_fetch_or(&s->seen, SIGN_STOPPED);
-    } else if (event == VIR_DOMAIN_EVENT_SUSPENDED &&
-               detail == VIR_DOMAIN_EVENT_SUSPENDED_IOERROR) {
-        atomic_fetch_or(&s->seen, SIGN_STUCK);
-    }
-}
-
-static void on_close(virConnectPtr conn, int reason, void *arg)
-{
-    struct signs *s = arg;
-    atomic_fetch_or(&s->seen, SIGN_LOST);
-}
-
-static bool saw(const struct instant *i, unsigned sign)
-{
-    return atomic_load(&i->signs->seen) & sign;
-}
-
 /* --- the connection --- */
 
 static void hang_up(struct instant *i)
@@ -108,11 +64,7 @@ static void hang_up(struct instant *i)
     if (!i->conn) {
         return;
     }
-    if (i->event >= 0) {
-        (void)virConnectDomainEventDeregisterAny(i->conn, i->event);
-    }
-    i->event = -1;
-    (void)virConnectUnregisterCloseCallback(i->conn, on_close);
+    signs_unwatch(i->conn, &i->event);
     virt_disconnect(TAKE_PTR(i->conn));
 }
 
@@ -126,16 +78,7 @@ static int dial(struct instant *i, struct vr_err *err)
     if (!i->dom) {
         return virt_fail(err, "cannot find the VM");
     }
-    atomic_fetch_add(&i->signs->refs, 1);
-    i->event = virConnectDomainEventRegisterAny(i->conn, i->dom, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                                VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), i->signs,
-                                                signs_unref);
-    if (i->event < 0) {
-        signs_unref(i->signs);
-        return virt_fail(err, "no events of the VM");
-    }
-    (void)virConnectRegisterCloseCallback(i->conn, on_close, i->signs, NULL); /* as in virt.c */
-    return 0;
+    return signs_watch(i->signs, i->conn, i->dom, &i->event, err);
 }
 
 /* The one of the beginning may be gone, when libvirtd was restarted. */
@@ -222,7 +165,7 @@ static void *watch_scratch(void *arg)
     struct vr_err ignored; /* the reader finds the export gone, or we try again at the end */
     bool ended = false;
     while (!ended && !wait_for_stop(i)) {
-        bool stuck = saw(i, SIGN_STUCK) && !i->was_paused;
+        bool stuck = signs_saw(i->signs, SIGN_STUCK) && !i->was_paused;
         bool known = scratch_free(i, &free_bytes, &ignored) == 0;
         if (!stuck && (!known || free_bytes >= i->p.reserve_bytes)) {
             writes_look(&i->writes, i->dom);
@@ -431,14 +374,13 @@ int instant_begin(const struct instant_params *p,
     pthread_condattr_t attr;
     struct vr_err local = VR_ERR_INIT;
     struct instant *i = calloc(1, sizeof *i);
-    struct signs *signs = calloc(1, sizeof *signs);
+    struct signs *signs = signs_new();
     if (!i || !signs) {
         free(i);
-        free(signs);
+        signs_unref(signs);
         return vr_fail_nomem(err);
     }
     err = err ? err : &local;
-    atomic_init(&signs->refs, 1);
     i->p = *p;
     i->vm = vm->id;
     i->signs = signs;
@@ -506,15 +448,15 @@ int instant_look(struct instant *i, struct vr_err *err)
     if (i->live) {
         return atomic_load(&i->full) ? fail_full(i, i->free_bytes_then, err) : 0;
     }
-    if (saw(i, SIGN_STARTED)) {
+    if (signs_saw(i->signs, SIGN_STARTED)) {
         return vr_fail(err, VR_E_TIMEOUT,
                        "the VM was started while its disks were read; it is read "
                        "again as it runs");
     }
-    return saw(i, SIGN_LOST) ? vr_fail(err, VR_E_TIMEOUT,
-                                       "libvirt was away while the disks of the "
-                                       "VM were read: it may have run")
-                             : 0;
+    return signs_saw(i->signs, SIGN_LOST) ? vr_fail(err, VR_E_TIMEOUT,
+                                                    "libvirt was away while the disks of the "
+                                                    "VM were read: it may have run")
+                                          : 0;
 }
 
 int instant_verify(struct instant *i, struct vr_err *err)
@@ -532,8 +474,8 @@ int instant_verify(struct instant *i, struct vr_err *err)
     return instant_look(i, err);
 }
 
-/* 0: the job is there and the VM runs. */
-static int still_there(struct instant *i, struct vr_err *err)
+/* 0: the VM runs. *ret_gone: without our job. */
+static int still_there(struct instant *i, bool *ret_gone, struct vr_err *err)
 {
     int state, reason;
     enum job_state job;
@@ -544,17 +486,30 @@ static int still_there(struct instant *i, struct vr_err *err)
     if (virDomainGetState(i->dom, &state, &reason, 0) < 0) {
         return virt_fail(err, "cannot ask for the VM's state");
     }
-    if (state == VIR_DOMAIN_SHUTOFF || state == VIR_DOMAIN_CRASHED || saw(i, SIGN_STOPPED)) {
+    if (state == VIR_DOMAIN_SHUTOFF || state == VIR_DOMAIN_CRASHED ||
+        signs_saw(i->signs, SIGN_STOPPED)) {
         return vr_fail(err, VR_E_TIMEOUT, ENDED);
     }
     r = job_look(i->dom, i->p.dir, i->stem, &job, err);
-    if (r == -VR_E_STATE) { /* it ended since we asked */
-        return vr_fail(err, VR_E_TIMEOUT, ENDED);
+    *ret_gone = r == 0 && job != JOB_OURS;
+    /* STATE: it ended since we asked */
+    return r == -VR_E_STATE ? vr_fail(err, VR_E_TIMEOUT, ENDED) : r;
+}
+
+/* Why reading failed, if that is to be seen within a few seconds. */
+static int explain_io(struct instant *i, struct vr_err *err)
+{
+    int r = 0, gone = 0;
+    for (int ms = 0; r == 0 && ms < EXPLAIN_MS && gone < GONE_LOOKS; ms += EXPLAIN_POLL_MS) {
+        bool now_gone = false;
+        poll(NULL, 0, ms ? EXPLAIN_POLL_MS : 0);
+        r = still_there(i, &now_gone, err);
+        gone = now_gone ? gone + 1 : 0;
     }
-    return r < 0 || job == JOB_OURS ? r
-                                    : vr_fail(err, VR_E_TIMEOUT,
-                                              "somebody ended the backup job of the VM while it "
-                                              "was read");
+    if (r == 0 && gone) {
+        r = vr_fail(err, VR_E_TIMEOUT, "somebody ended the backup job of the VM while it was read");
+    }
+    return r < 0 ? retry_kind(r, err) : 0;
 }
 
 int instant_explain(struct instant *i, int r, struct vr_err *err)
@@ -563,11 +518,7 @@ int instant_explain(struct instant *i, int r, struct vr_err *err)
     stop_watch(i); /* the connection is ours from here on; there is nothing left to read */
     int lost = instant_look(i, &why);
     if (i->live && lost == 0 && r == -VR_E_IO) {
-        for (int ms = 0; lost == 0 && ms < EXPLAIN_MS; ms += EXPLAIN_POLL_MS) {
-            poll(NULL, 0, ms ? EXPLAIN_POLL_MS : 0);
-            lost = still_there(i, &why);
-        }
-        lost = lost < 0 ? retry_kind(lost, &why) : 0;
+        lost = explain_io(i, &why);
     }
     if (lost < 0) {
         *err = why;
