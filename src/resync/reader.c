@@ -12,6 +12,7 @@
 #define LOOK_AHEAD VR_GIB /* extents asked for in one call */
 #define PREFETCH_AHEAD (32u << 20)
 #define CACHE_LINE 64u
+#define PREFETCHED (8 * CACHE_LINE) /* the processor goes on from there */
 
 struct reader {
     struct block_dev *dev;
@@ -295,7 +296,8 @@ static bool tag_mapped(
         return false;
     }
     for (uint32_t at = 0; at < len; at += DIGEST_LEAF) {
-        for (uint32_t i = DIGEST_LEAF; i < 2 * DIGEST_LEAF && at + i < len; i += CACHE_LINE) {
+        for (uint32_t i = DIGEST_LEAF; i < DIGEST_LEAF + PREFETCHED && at + i < len;
+             i += CACHE_LINE) {
             __builtin_prefetch(p + at + i, 0, 2);
         }
         digest_leaf(r->digest, p + at, VR_MIN(DIGEST_LEAF, len - at),
@@ -327,6 +329,17 @@ static int do_chunk(struct reader *r,
     return x;
 }
 
+/* A node that is all data and all cached is looked at in one view: each costs a few system calls.
+ */
+static int
+do_whole(struct reader *r, uint32_t len, struct node_tags *tags, bool *ret_done, struct vr_err *err)
+{
+    bool plain = false;
+    int x = r->dev->views_are_hinted ? 0 : is_plain(r, r->pos, len, &plain, err);
+    *ret_done = x == 0 && plain && tag_mapped(r, r->pos, len, 0, tags);
+    return x;
+}
+
 static int
 next_item(struct reader *r, struct reader_item *ret, struct node_tags *tags, struct vr_err *err)
 {
@@ -342,7 +355,12 @@ next_item(struct reader *r, struct reader_item *ret, struct node_tags *tags, str
     }
     prefetch(r);
     ret->len = (uint32_t)VR_MIN((uint64_t)DIGEST_NODE, r->dev->size_bytes - r->pos);
-    for (uint32_t done = 0; done < ret->len; done += CHUNK) {
+    bool whole;
+    x = do_whole(r, ret->len, tags, &whole, err);
+    if (x < 0) {
+        return x;
+    }
+    for (uint32_t done = whole ? ret->len : 0; done < ret->len; done += CHUNK) {
         uint32_t n = VR_MIN((uint32_t)CHUNK, ret->len - done);
         x = do_chunk(r, r->pos + done, n, ret, tags, err);
         if (x < 0) {

@@ -10,6 +10,7 @@
 
 #define SIZE (9 * VR_MIB + 5000) /* the last node, chunk and block are short ones */
 #define NODES 10
+#define VIEWS 7 /* the nodes that are data as a whole */
 
 /* A filter that shows what the reader does with views, and spoils them. */
 struct spy {
@@ -17,7 +18,8 @@ struct spy {
     struct block_dev *next;
     const char *path;
     unsigned views, lost, reads;
-    unsigned spoil_at;    /* the n-th view shows rubbish and is taken back */
+    unsigned spoil_at;    /* the n-th view shows rubbish and is taken back, */
+    unsigned spoil_more;  /* and as many after it */
     unsigned truncate_at; /* the file ends where the n-th view begins, once that was made */
     bool none;            /* as a device that has no views */
     uint64_t announced;   /* up to there */
@@ -48,6 +50,11 @@ static int spy_extents(struct block_dev *dev,
     return block_extents(spy_of(dev)->next, off, len, ret, max, ret_n, err);
 }
 
+static bool is_spoilt(const struct spy *s)
+{
+    return s->views >= s->spoil_at && s->views - s->spoil_at <= s->spoil_more && s->spoil_at;
+}
+
 static const uint8_t *spy_map(struct block_dev *dev, uint64_t off, size_t len)
 {
     struct spy *s = spy_of(dev);
@@ -60,13 +67,13 @@ static const uint8_t *spy_map(struct block_dev *dev, uint64_t off, size_t len)
     if (s->views == s->truncate_at) {
         assert_int_equal(truncate(s->path, (off_t)off), 0);
     }
-    return s->views == s->spoil_at ? rubbish : p;
+    return is_spoilt(s) ? rubbish : p;
 }
 
 static bool spy_map_end(struct block_dev *dev, uint64_t off, size_t len)
 {
     struct spy *s = spy_of(dev);
-    bool whole = block_map_end(s->next, off, len) && s->views != s->spoil_at;
+    bool whole = block_map_end(s->next, off, len) && !is_spoilt(s);
     s->lost += !whole;
     return whole;
 }
@@ -185,7 +192,7 @@ static void test_views_and_reads_give_the_same_tags(void **state)
     CHECK_OK(read_all(&b, by_read, &err), &err);
     need_views(&a);
     assert_memory_equal(by_view, by_read, sizeof by_view);
-    assert_int_equal(a.views, 12 + 12 + 1); /* every chunk that is data as a whole */
+    assert_int_equal(a.views, VIEWS);
     assert_int_equal(a.reads, 1);
     assert_int_equal(b.views, 0);
     assert_true(b.reads > a.views);
@@ -201,13 +208,14 @@ static void test_a_view_that_was_lost_is_read_instead(void **state)
     spy_open(&b);
     CHECK_OK(read_all(&b, by_read, &err), &err);
     block_close(&b.dev);
-    for (unsigned i = 1; i <= 25; i += 8) {
-        a = (struct spy){.spoil_at = i};
+    /* A node's view is lost and its chunks' are not, or the first chunk's, too. */
+    for (unsigned i = 2; i < 2 * VIEWS + 2; i++) {
+        a = (struct spy){.spoil_at = i / 2, .spoil_more = i % 2};
         spy_open(&a);
         CHECK_OK(read_all(&a, by_view, &err), &err);
         need_views(&a);
-        assert_int_equal(a.lost, 1);
-        assert_int_equal(a.reads, 2);
+        assert_int_equal(a.lost, 1 + i % 2);
+        assert_int_equal(a.reads, 1 + i % 2);
         assert_memory_equal(by_view, by_read, sizeof by_view);
         block_close(&a.dev);
     }
@@ -217,14 +225,15 @@ static void test_a_file_that_is_cut_while_looked_at_is_an_error(void **state)
 {
     struct vr_err err = VR_ERR_INIT;
     uint8_t tags[NODES][DIGEST_TAG];
-    for (unsigned i = 1; i <= 25; i += 6) {
+    for (unsigned i = 1; i <= VIEWS; i++) {
         struct spy s = {.truncate_at = i};
         uint64_t faults = file_map_faults();
         spy_open(&s);
         CHECK_FAILS(read_all(&s, tags, &err), &err, VR_E_IO, "");
-        assert_int_equal(s.views, i);
-        assert_int_equal(s.lost, 1);
-        assert_int_equal(file_map_faults(), faults + 1);
+        /* A large folio across the new end may still count as cached: then a view is lost again. */
+        assert_true(s.lost >= 1);
+        assert_int_equal(s.views, i - 1 + s.lost);
+        assert_int_equal(file_map_faults(), faults + s.lost);
         block_close(&s.dev);
         assert_int_equal(gone(NULL), 0);
         assert_int_equal(fresh(NULL), 0);
