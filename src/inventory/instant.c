@@ -26,7 +26,7 @@
 
 #define EXPLAIN_MS 5000 /* QEMU closes its export before libvirt knows that it ends */
 #define EXPLAIN_POLL_MS 100
-#define GONE_LOOKS 20 /* libvirt may forget the job seconds before it knows that the VM ends */
+#define GONE_LOOKS 30 /* libvirt may forget the job seconds before it knows that the VM ends */
 #define ENDED "the VM ended while it was read"
 
 struct instant {

@@ -110,6 +110,21 @@ killed_guest() {
     nothing_left
 }
 
+# As when QEMU quits: the job is gone a while before libvirt knows that the VM is off.
+job_then_guest() {
+    local job
+    runs
+    job=$(slow_resync)
+    v a "domjobabort $VM; event --event lifecycle --timeout 1; destroy $VM" # a second apart
+    fast
+    await_end h1 "$job"
+    vr h1 job "$job"
+    vr h1 events --json --limit 50 | jq -r --arg job "job $job:" '.events[].text | select(startswith($job))' >"$work/texts"
+    grep 'the VM ended while it was read' "$work/texts" || die "$(cat "$work/texts")"
+    good_replica
+    nothing_left
+}
+
 killed_daemon() {
     local job
     runs
@@ -204,6 +219,7 @@ scenario 'a backup job of somebody else is waited for' foreign_job
 scenario 'somebody ends our backup job' aborted_by_somebody
 scenario 'the guest is shut down meanwhile' shut_down_meanwhile
 scenario 'the guest is killed meanwhile' killed_guest
+scenario 'its backup job ends right before the guest' job_then_guest
 scenario 'a guest that is off' off
 scenario 'a guest that is off is started meanwhile' started_meanwhile
 finish
