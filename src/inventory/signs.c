@@ -19,9 +19,9 @@ struct signs *signs_new(void)
     return s;
 }
 
-void signs_unref(void *arg)
+void signs_unref(void *signs)
 {
-    struct signs *s = arg;
+    struct signs *s = signs;
     if (s && atomic_fetch_sub(&s->refs, 1) == 1) {
         free(s);
     }
