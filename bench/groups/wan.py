@@ -3,7 +3,8 @@
 
 The hosts are joined by a delay line of half the round trip in each direction (bench/delayline.c between two tun
 devices; it drops nothing) behind a token bucket of the rate (tbf, a burst of 2 ms but at least 66 KiB, a queue of
-64 MiB), with the kernel's own socket buffer limits. The case is 1 % in 64 KiB unless another is named: at 1 Gbit/s
+64 MiB), with the kernel's own socket buffer limits and CUBIC, Linux's default for congestion control, whatever this
+machine's is. The case is 1 % in 64 KiB unless another is named: at 1 Gbit/s
 reading both disks takes longer than sending 1 %, so that only 10 % fills the link. "Link busy" is what the token bucket
 let through between 2 and 98 % of the bytes, of what it could have: looked at ten times a second or more often. "One TCP
 stream" is a floor: as many bytes as we send, from memory to nowhere, over one connection made for it. What it takes more

@@ -6,12 +6,16 @@ import re
 import subprocess
 
 # The whole of it goes at the end; a prefix of this process, so that two suites do not meet.
+NETWORK = "10.213.77.0/24"
 ADDRESS = {1: "10.213.77.1", 2: "10.213.77.2"}
 BURST_MS = 2        # of the token bucket
 BURST_MIN = 65536 + 2048  # a segment as large as they get must fit
 QUEUE_BYTES = 64 << 20   # of the token bucket, and
 QUEUE_PACKETS = 20000    # of the device: more than windows can fill, so that nothing is dropped
 LONG = "vrblong"
+# Linux's own default. BBR, which some machines have instead, all but stops for two round trips every 10 s.
+CONGESTION = "cubic"
+AVAILABLE = "/proc/sys/net/ipv4/tcp_available_congestion_control"
 
 
 def ip(*args, **kw):
@@ -37,8 +41,15 @@ class Link:
         for side in (1, 2):
             ip("-n", self.name(side), "addr", "add", ADDRESS[side] + "/24", "dev", "vrb0")
             ip("-n", self.name(side), "link", "set", "vrb0", "up")
+            self._route(side, "replace", NETWORK, "vrb0")
             # Holds a /proc/PID/net of the namespace open, which is quick to read.
             self._holders[side] = subprocess.Popen(self.command(side, ["sleep", "infinity"]))
+
+    def _route(self, side, verb, where, device):
+        """A route and not a sysctl: in a namespace that may not choose what the machine does not allow everybody."""
+        with open(AVAILABLE, encoding="ascii") as f:
+            control = ["congctl", CONGESTION] if CONGESTION in f.read().split() else []
+        ip("-n", self.name(side), "route", verb, where, "dev", device, "src", ADDRESS[side], *control)
 
     def name(self, side):
         return f"{self.prefix}{side}"
@@ -68,7 +79,7 @@ class Link:
         for side in (1, 2):
             ns = ["-n", self.name(side)]
             ip(*ns, "link", "set", LONG, "txqueuelen", str(QUEUE_PACKETS), "up")
-            ip(*ns, "route", "add", ADDRESS[3 - side] + "/32", "dev", LONG, "src", ADDRESS[side])
+            self._route(side, "add", ADDRESS[3 - side] + "/32", LONG)
             subprocess.run(["tc", *ns, "qdisc", "add", "dev", LONG, "root", "tbf", "rate", f"{mbit}mbit",
                             "burst", str(burst), "limit", str(QUEUE_BYTES)], check=True)
 
