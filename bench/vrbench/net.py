@@ -13,7 +13,7 @@ BURST_MIN = 65536 + 2048  # a segment as large as they get must fit
 QUEUE_BYTES = 64 << 20   # of the token bucket, and
 QUEUE_PACKETS = 20000    # of the device: more than windows can fill, so that nothing is dropped
 LONG = "vrblong"
-# Linux's own default. BBR, which some machines have instead, all but stops for two round trips every 10 s.
+# Linux's own default. BBR, which some machines have instead, all but stops for a while every 10 s.
 CONGESTION = "cubic"
 AVAILABLE = "/proc/sys/net/ipv4/tcp_available_congestion_control"
 
