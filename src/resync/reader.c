@@ -205,11 +205,17 @@ static int read_chunk(struct reader *r, uint64_t off, uint32_t len, struct vr_er
     return 0;
 }
 
+/* The number of the leaf in its node. */
+static uint32_t leaf_at(uint64_t off)
+{
+    return (uint32_t)(off % DIGEST_NODE) / DIGEST_LEAF;
+}
+
 static int apply_staged(
     struct reader *r, uint64_t off, uint32_t len, struct reader_item *item, struct vr_err *err)
 {
     bool any;
-    uint32_t first = (uint32_t)(off % DIGEST_NODE) / DIGEST_LEAF;
+    uint32_t first = leaf_at(off);
     uint64_t staged;
     int x = overlay_next(r->overlay, r->disk, off, &staged, err);
     if (x < 0 || staged >= off + len) {
@@ -306,6 +312,20 @@ static bool tag_mapped(
     return block_map_end(r->dev, off, len);
 }
 
+/* Where all of the range is data as the device has it, and a view of it can be had. */
+static int tag_plain(struct reader *r,
+                     uint64_t off,
+                     uint32_t len,
+                     struct node_tags *tags,
+                     bool *ret_done,
+                     struct vr_err *err)
+{
+    bool plain;
+    int x = is_plain(r, off, len, &plain, err);
+    *ret_done = x == 0 && plain && tag_mapped(r, off, len, leaf_at(off), tags);
+    return x;
+}
+
 static int do_chunk(struct reader *r,
                     uint64_t off,
                     uint32_t len,
@@ -313,10 +333,9 @@ static int do_chunk(struct reader *r,
                     struct node_tags *tags,
                     struct vr_err *err)
 {
-    uint32_t first_leaf = (uint32_t)(off % DIGEST_NODE) / DIGEST_LEAF;
-    bool plain;
-    int x = is_plain(r, off, len, &plain, err);
-    if (x < 0 || (plain && tag_mapped(r, off, len, first_leaf, tags))) {
+    bool done;
+    int x = tag_plain(r, off, len, tags, &done, err);
+    if (x < 0 || done) {
         return x;
     }
     x = read_chunk(r, off, len, err);
@@ -324,19 +343,8 @@ static int do_chunk(struct reader *r,
         x = apply_staged(r, off, len, item, err);
     }
     if (x == 0) {
-        tag_chunk(r, first_leaf, len, tags);
+        tag_chunk(r, leaf_at(off), len, tags);
     }
-    return x;
-}
-
-/* A node that is all data and all cached is looked at in one view: each costs a few system calls.
- */
-static int
-do_whole(struct reader *r, uint32_t len, struct node_tags *tags, bool *ret_done, struct vr_err *err)
-{
-    bool plain = false;
-    int x = r->dev->views_are_hinted ? 0 : is_plain(r, r->pos, len, &plain, err);
-    *ret_done = x == 0 && plain && tag_mapped(r, r->pos, len, 0, tags);
     return x;
 }
 
@@ -355,8 +363,9 @@ next_item(struct reader *r, struct reader_item *ret, struct node_tags *tags, str
     }
     prefetch(r);
     ret->len = (uint32_t)VR_MIN((uint64_t)DIGEST_NODE, r->dev->size_bytes - r->pos);
-    bool whole;
-    x = do_whole(r, ret->len, tags, &whole, err);
+    /* In one view where it can be: each costs a few system calls. Hinted ones are of chunks. */
+    bool whole = false;
+    x = r->dev->views_are_hinted ? 0 : tag_plain(r, r->pos, ret->len, tags, &whole, err);
     if (x < 0) {
         return x;
     }
