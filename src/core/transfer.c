@@ -375,13 +375,13 @@ void core_on_transfer_end(struct core *c, uint64_t job_id, const struct core_tra
     if (!e || !e->lane) {
         return;
     }
-    if (job_is_offline(&e->j)) {
-        offline_end(c, e, res);
-        return;
-    }
     struct rel_entry *rel = core_find_rel(c, &e->j.vm_id, e->j.rel_number);
     if (rel) {
         vr_stats_guest(&rel->r.stats, res->not_frozen, res->frozen_us, res->ease_times);
+    }
+    if (job_is_offline(&e->j)) {
+        offline_end(c, e, res);
+        return;
     }
     enum job_cmd cmd = e->cmd;
     bool settled = rel && transfer_proposed(&rel->r, &e->j) &&

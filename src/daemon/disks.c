@@ -270,6 +270,18 @@ struct vr_ease disks_ease(const struct frozen_disks *d)
     return d->instant ? instant_ease(d->instant) : (struct vr_ease){.counted = true};
 }
 
+int disks_limit(struct frozen_disks *d, uint64_t bytes_s, struct vr_err *err)
+{
+    for (uint32_t i = 0; bytes_s && i < d->n; i++) {
+        struct block_dev *dev = TAKE_PTR(d->disk[i].dev);
+        int r = block_rate_new(dev, bytes_s, &d->disk[i].dev, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
 /* Short rests are gathered: a wait is a millisecond at least. */
 void disks_give_way(struct frozen_disks *d, uint64_t took_us, int wake)
 {

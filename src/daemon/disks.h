@@ -49,6 +49,8 @@ VR_MUST_CHECK int disks_freeze_libvirt(struct vr_vm *vm,
                                        const char *run_dir,
                                        struct frozen_disks *ret,
                                        struct vr_err *err);
+/* From here on each disk is read at no more than bytes_s; 0: as fast as it goes. */
+VR_MUST_CHECK int disks_limit(struct frozen_disks *d, uint64_t bytes_s, struct vr_err *err);
 /* Are the disks still frozen, as far as is known? Costs nothing. */
 VR_MUST_CHECK int disks_look(const struct frozen_disks *d, struct vr_err *err);
 /* When everything was read. BUSY: something wrote a disk since it was frozen, without honouring the
@@ -58,7 +60,7 @@ disks_check(const struct frozen_disks *d, const struct vr_vm *vm, struct vr_err 
 /* As instant_ease; without an instant nobody can write them. */
 struct vr_ease disks_ease(const struct frozen_disks *d);
 /* After each step of reading, which took took_us: reads as gently from here on as the guest needs,
- * and rests, until wake (a descriptor) is readable at the longest. */
+ * and rests, until wake (a descriptor; -1: none) is readable at the longest. */
 void disks_give_way(struct frozen_disks *d, uint64_t took_us, int wake);
 /* As instant_explain. */
 int disks_explain(const struct frozen_disks *d, int r, struct vr_err *err);

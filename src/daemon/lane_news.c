@@ -26,6 +26,19 @@ static void on_proposed(void *arg)
     }
 }
 
+void lane_news_frozen(const struct lane_news *n,
+                      const struct vr_vm *vm,
+                      const struct frozen_disks *disks,
+                      struct core_transfer_result *res)
+{
+    if (disks->freeze_text[0] && !n->d->stopping) {
+        daemon_event(n->d, CORE_EV_NOT_FROZEN, &vm->id, vm->name, "crash-consistent: %.230s",
+                     disks->freeze_text);
+    }
+    res->not_frozen = disks->freeze_text[0] != '\0';
+    res->frozen_us = disks->frozen_us;
+}
+
 void lane_news_init(
     struct lane_news *n, struct daemon *d, uint64_t job_id, void (*on_end)(void *arg), void *arg)
 {

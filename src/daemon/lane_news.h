@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "daemon/daemon.h"
+#include "daemon/disks.h"
 
 struct lane_news {
     struct daemon *d;
@@ -38,6 +39,12 @@ void lane_news_propose(struct lane_news *n,
                        uint8_t consistency);
 void lane_news_end(struct lane_news *n);
 
+/* On the control thread, when the thread has ended: how freezing the guest went, as an event and in
+ * *res. */
+void lane_news_frozen(const struct lane_news *n,
+                      const struct vr_vm *vm,
+                      const struct frozen_disks *disks,
+                      struct core_transfer_result *res);
 /* On the control thread, before a thread is started that reads a replica of this host. STATE: there
  * is none. */
 VR_MUST_CHECK int lane_replica_rel(struct daemon *d,

@@ -14,6 +14,7 @@
 #include "resync/export.h"
 #include "resync/import.h"
 #include "util/fdio.h"
+#include "util/num.h"
 #include "util/vtime.h"
 
 #define WAIT_MS 50
@@ -61,6 +62,7 @@ static void on_end(void *arg)
         at = &(*at)->next;
     }
     *at = t->next;
+    lane_news_frozen(&t->news, &t->o.vm, &t->disks, &t->result);
     if (!t->d->stopping || t->result.result == 0) {
         core_on_transfer_end(t->d->core, t->o.job_id, &t->result);
     }
@@ -221,6 +223,8 @@ static void send_progress(struct carrier *t, const struct vr_progress *p, bool a
 {
     struct vr_progress now = *p;
     now.updated_us = vr_wall_us();
+    now.ease = disks_ease(&t->disks);
+    t->result.ease_times = VR_MAX(t->result.ease_times, now.ease.times);
     if (always || lane_news_is_due(&t->news, now.updated_us)) {
         lane_news_progress(&t->news, &now, now.updated_us);
     }
@@ -294,11 +298,13 @@ static int export_some(struct carrier *t, struct exporter *e, bool *ret_done, st
 {
     enum lane_status status;
     struct vr_uuid proposed;
+    uint64_t began_us = vr_mono_us();
     int r = check_stop(t, err);
     if (r == 0 && atomic_load(&t->flags) & FLAG_SAVED) {
         export_generation_saved(e);
     }
     r = r < 0 ? r : export_step(e, &status, err);
+    disks_give_way(&t->disks, vr_mono_us() - began_us, -1);
     if (r < 0) {
         return r;
     }
@@ -315,6 +321,7 @@ static int run_export(struct carrier *t, struct vr_err *err)
     struct export_params p = {.instant_check = instant_check, .random = random_bytes, .ctx = t};
     _cleanup_(export_freep) struct exporter *e = NULL;
     int r = freeze(t, err);
+    r = r < 0 ? r : disks_limit(&t->disks, t->d->config.read_rate_bytes_s, err);
     r = r < 0 ? r : open_own_dir(t, err);
     if (r == 0) {
         p.stor = t->stor;

@@ -82,12 +82,7 @@ static void on_end(void *arg)
         at = &(*at)->next;
     }
     *at = l->next;
-    if (l->disks.freeze_text[0] && !d->stopping) {
-        daemon_event(d, CORE_EV_NOT_FROZEN, &l->t.vm.id, l->t.vm.name, "crash-consistent: %.230s",
-                     l->disks.freeze_text);
-    }
-    l->result.not_frozen = l->disks.freeze_text[0] != '\0';
-    l->result.frozen_us = l->disks.frozen_us;
+    lane_news_frozen(&l->news, &l->t.vm, &l->disks, &l->result);
     /* When the daemon ends, jobs stay stored as running: they go on with the next start. A
      * completed one is told. */
     if (!d->stopping || l->result.result == 0) {
@@ -237,20 +232,6 @@ static void random_bytes(void *ctx, void *p, size_t n)
 static uint64_t clock_us(void *ctx)
 {
     return vr_mono_us();
-}
-
-/* So that a transfer leaves the disks time for their guest. */
-static int limit_reading(struct lane *l, struct vr_err *err)
-{
-    uint64_t rate = l->d->config.read_rate_bytes_s;
-    for (uint32_t i = 0; rate && i < l->disks.n; i++) {
-        struct block_dev *dev = TAKE_PTR(l->disks.disk[i].dev);
-        int r = block_rate_new(dev, rate, &l->disks.disk[i].dev, err);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
 }
 
 static int open_disks(struct lane *l, struct vr_err *err)
@@ -502,7 +483,7 @@ static void *lane_thread(void *arg)
         r = domains_definition(l->d, &l->t.vm, l->t.source_is_replica ? &l->replica_rel : NULL,
                                &l->definition, &l->definition_len, &l->result.err);
     }
-    r = r < 0 ? r : limit_reading(l, &l->result.err);
+    r = r < 0 ? r : disks_limit(&l->disks, l->d->config.read_rate_bytes_s, &l->result.err);
     r = r < 0 ? r : transfer(l, &l->result.err);
     int was = r;
     r = disks_explain(&l->disks, r, &l->result.err);

@@ -50,5 +50,23 @@ gives_way() {
     check_records "$L/h2/replicas/${ID^^}"/vda.* "$L/h2/replicas/${ID^^}"/vdb.*
 }
 
+export_gives_way() {
+    local job before
+    vr h1 disable $VM
+    rm -rf "$L/h2/replicas/${ID^^}"
+    vr h1 enable $VM --to "$H2_PEER" --no-start
+    set_conf h1 limits read_rate 1M # so that there is time
+    host restart h1
+    slow_guest 10
+    mkdir "$work/out"
+    before=$(metric repl_read_backoffs_total)
+    job=$(vr h1 start $VM --export "$work/out" --json | jq .job_id)
+    await_job h1 "$job" '.progress.backoff_level > 2'
+    vr h1 cancel $VM
+    slow_guest 0
+    [ "$(metric repl_read_backoffs_total)" -gt "${before:-0}" ]
+}
+
 scenario 'a transfer gives way to its guest' gives_way
+scenario 'and so does an export' export_gives_way
 finish

@@ -95,6 +95,16 @@ without_agent() {
     check_records "$L/h2/replicas/${NONE^^}"/vda.* "$L/h2/replicas/${NONE^^}"/vdb.*
 }
 
+export_without_agent() {
+    vr h1 disable none
+    rm -rf "$L/h2/replicas/${NONE^^}"
+    vr h1 enable none --to "$H2_PEER" --no-start
+    mkdir "$work/out"
+    await_end h1 "$(vr h1 start none --export "$work/out" --json | jq .job_id)"
+    [ "$(metric repl_freeze_failures_total none)" = 1 ]
+    [ "$(vr h1 events --json --limit 1000 | jq '[.events[] | select(.id == "not-frozen" and .vm_name == "none")] | length')" = 2 ]
+}
+
 # What a daemon leaves that is killed between freeze and thaw.
 left_frozen() {
     host kill h1
@@ -110,5 +120,6 @@ left_frozen() {
 scenario 'an agent freezes: both disks at the same record' frozen
 scenario 'a guest that was left frozen is thawed' left_frozen
 scenario 'a guest without an agent' without_agent
+scenario 'an export of one' export_without_agent
 scenario 'an agent that hangs' hanging
 finish
