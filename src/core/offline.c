@@ -238,6 +238,7 @@ void offline_interrupted(struct core *c, struct job_entry *e)
         (void)!core_ask_sidecar(c, rel, &reply, NULL);
         res.generation = reply.generation;
         res.report.instant_us = reply.instant_us;
+        res.report.consistency = reply.consistency;
         res.result = vr_uuid_is_nil(&res.generation.uuid) ? res.result : 0;
     }
     if (res.result == 0) {

@@ -219,11 +219,22 @@ int carriers_check(struct daemon *d, const struct core_offline *o, struct vr_err
 
 /* --- the thread --- */
 
+/* Of an export. */
+static uint8_t consistency_of(const struct carrier *t)
+{
+    return t->o.source_is_replica ? t->replica_rel.consistency : (uint8_t)t->disks.consistency;
+}
+
 static void send_progress(struct carrier *t, const struct vr_progress *p, bool always)
 {
     struct vr_progress now = *p;
     now.updated_us = vr_wall_us();
     now.ease = disks_ease(&t->disks);
+    if (!t->o.import) {
+        now.taken = (struct vr_taken){.instant_us = t->instant_us,
+                                      .frozen_us = t->disks.frozen_us,
+                                      .consistency = consistency_of(t)};
+    }
     t->result.ease_times = VR_MAX(t->result.ease_times, now.ease.times);
     if (always || lane_news_is_due(&t->news, now.updated_us)) {
         lane_news_progress(&t->news, &now, now.updated_us);
@@ -270,6 +281,7 @@ static void describe_export(struct carrier *t, struct export_params *p)
     m->rel_number = t->o.rel.number;
     m->instant = replica ? t->replica_rel.generation.uuid : vr_uuid_new();
     m->instant_us = t->instant_us;
+    m->consistency = consistency_of(t);
     m->generation.epoch = t->o.rel.generation.epoch;
     snprintf(m->vm_name, sizeof m->vm_name, "%s", vm->name);
     snprintf(m->host, sizeof m->host, "%s", t->d->host_name);
@@ -309,7 +321,7 @@ static int export_some(struct carrier *t, struct exporter *e, bool *ret_done, st
         return r;
     }
     if (export_wants_saved(e, &proposed)) {
-        lane_news_propose(&t->news, &proposed, NULL, t->instant_us, VR_CONSISTENCY_UNKNOWN);
+        lane_news_propose(&t->news, &proposed, NULL, t->instant_us, consistency_of(t));
     }
     send_progress(t, export_progress(e), false);
     *ret_done = status == LANE_DONE;
@@ -388,6 +400,7 @@ static int run_import(struct carrier *t, struct vr_err *err)
     if (r >= 0) {
         t->result.generation = p.manifest.generation;
         t->result.report.instant_us = p.manifest.instant_us;
+        t->result.report.consistency = p.manifest.consistency;
     }
     return r;
 }

@@ -474,7 +474,7 @@ static int begin_commit(struct importer *i, struct vr_err *err)
     i->progress.bytes_to_write = i->direct ? i->progress.bytes_written : i->staged;
     int r = commit_new(i->p.replica, &i->m.generation, &run, n, false, &i->commit, err);
     if (r == 0) {
-        commit_set_instant(i->commit, i->m.instant_us, VR_CONSISTENCY_UNKNOWN);
+        commit_set_instant(i->commit, i->m.instant_us, i->m.consistency);
     }
     return r;
 }

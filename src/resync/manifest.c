@@ -25,12 +25,12 @@ static json_t *disks_json(const struct manifest *m)
 
 int manifest_write(struct stor *stor, const struct manifest *m, struct vr_err *err)
 {
-    _cleanup_(json_decrefp) json_t *root =
-        json_pack("{s:s, s:i, s:o, s:s, s:i, s:s, s:o, s:I, s:o, s:o}", "format", MANIFEST_NAME,
-                  "version", MANIFEST_VERSION, "vm", record_uuid(&m->vm_id), "vm_name", m->vm_name,
-                  "relationship", (int)m->rel_number, "host", m->host, "instant",
-                  record_uuid(&m->instant), "instant_us", (json_int_t)m->instant_us, "generation",
-                  record_generation(&m->generation), "disks", disks_json(m));
+    _cleanup_(json_decrefp) json_t *root = json_pack(
+        "{s:s, s:i, s:o, s:s, s:i, s:s, s:o, s:I, s:i, s:o, s:o}", "format", MANIFEST_NAME,
+        "version", MANIFEST_VERSION, "vm", record_uuid(&m->vm_id), "vm_name", m->vm_name,
+        "relationship", (int)m->rel_number, "host", m->host, "instant", record_uuid(&m->instant),
+        "instant_us", (json_int_t)m->instant_us, "consistency", (int)m->consistency, "generation",
+        record_generation(&m->generation), "disks", disks_json(m));
     int r = record_write(stor, MANIFEST_NAME, root, MANIFEST_MAX_BYTES, err);
     return vr_wrap(err, r, "cannot write the manifest");
 }
@@ -94,7 +94,7 @@ static bool get_disks(const json_t *array, struct manifest *m)
 
 static bool decode(const json_t *o, struct manifest *m)
 {
-    uint64_t number;
+    uint64_t number, consistency = VR_CONSISTENCY_UNKNOWN;
     const char *format = json_string_value(json_object_get(o, "format"));
     if (!format || strcmp(format, MANIFEST_NAME) != 0 || !record_get_uuid(o, "vm", &m->vm_id) ||
         !record_get_text(o, "vm_name", m->vm_name, sizeof m->vm_name) ||
@@ -102,11 +102,14 @@ static bool decode(const json_t *o, struct manifest *m)
         !record_get_text(o, "host", m->host, sizeof m->host) ||
         !record_get_uuid(o, "instant", &m->instant) ||
         !record_get_uint(o, "instant_us", INT64_MAX, &m->instant_us) ||
+        (json_object_get(o, "consistency") &&
+         !record_get_uint(o, "consistency", VR_CONSISTENCY_APPLICATION, &consistency)) ||
         !record_get_generation(json_object_get(o, "generation"), &m->generation) ||
         vr_uuid_is_nil(&m->generation.uuid) || !get_disks(json_object_get(o, "disks"), m)) {
         return false;
     }
     m->rel_number = (uint8_t)number;
+    m->consistency = (uint8_t)consistency;
     return true;
 }
 

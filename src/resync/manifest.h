@@ -29,6 +29,7 @@ struct manifest {
     char host[VR_HOST_MAX]; /* which exported: the name in its certificate */
     struct vr_uuid instant;
     uint64_t instant_us;
+    uint8_t consistency;             /* enum vr_consistency, of the instant */
     struct vr_generation generation; /* what a replica holds that imports this */
     uint32_t ndisks;
     struct manifest_disk disks[VR_DISKS_MAX];

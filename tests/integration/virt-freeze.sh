@@ -103,6 +103,9 @@ export_without_agent() {
     await_end h1 "$(vr h1 start none --export "$work/out" --json | jq .job_id)"
     [ "$(metric repl_freeze_failures_total none)" = 1 ]
     [ "$(vr h1 events --json --limit 1000 | jq '[.events[] | select(.id == "not-frozen" and .vm_name == "none")] | length')" = 2 ]
+    await_end h2 "$(vr h2 import "$NONE" "$work/out" --json | jq .job_id)"
+    [ "$(VM_ID=${NONE^^} rel_get h2 .consistency)" = crash-consistent ]
+    check_records "$L/h2/replicas/${NONE^^}"/vda.* "$L/h2/replicas/${NONE^^}"/vdb.*
 }
 
 # What a daemon leaves that is killed between freeze and thaw.

@@ -253,6 +253,7 @@ static int inspect_replica(void *ctx,
     struct fake *f = ctx;
     reply->generation = f->replica_generation;
     reply->instant_us = f->replica_instant_us;
+    reply->consistency = f->replica_consistency;
     reply->changed_alone = f->changed_alone;
     reply->released = f->released;
     return f->inspect_result < 0

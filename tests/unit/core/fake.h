@@ -46,6 +46,7 @@ struct fake {
     bool released; /* what the sidecar says */
     struct vr_generation replica_generation;
     uint64_t replica_instant_us;
+    uint8_t replica_consistency;
     bool changed_alone; /* the replica here */
     unsigned ended_sessions;
     uint64_t sync_wait_us, retry_first_us; /* taken at the next fake_restart */

@@ -269,9 +269,11 @@ static void test_restart_during_import(void **state)
         assert_int_equal(import(f, &admin, "/mnt"), 4096);
         uint64_t id = f->answer.job_id;
         f->replica_generation.uuid = done ? uuid_of(0x55) : (struct vr_uuid){{0}};
+        f->replica_consistency = VR_CONSISTENCY_CRASH;
         fake_restart(f);
         assert_int_equal(fake_job(f, id)->state, done ? VR_JOB_COMPLETED : VR_JOB_EXCEPTION);
         assert_int_equal(fake_get(f, 0)->state, done ? VR_REL_REPLICATING : VR_REL_INITIAL);
+        assert_int_equal(fake_get(f, 0)->consistency, done ? VR_CONSISTENCY_CRASH : 0);
         fake_free(f);
     }
 }

@@ -51,6 +51,7 @@ static struct export_params export_params(struct carry *c)
     snprintf(m->host, sizeof m->host, "h1");
     m->instant = vr_uuid_new();
     m->instant_us = 77;
+    m->consistency = VR_CONSISTENCY_FILE_SYSTEM;
     m->ndisks = 2;
     for (uint32_t i = 0; i < 2; i++) {
         snprintf(m->disks[i].name, sizeof m->disks[i].name, "%s", c->f.req.disks[i].name);
@@ -121,6 +122,7 @@ static void check_imported(struct carry *c)
     assert_true(memcmp(held(c).b, c->generation.uuid.b, 16) == 0);
     struct replica *r = open_replica(&c->f);
     assert_int_equal(replica_rel(r)->last_sync_us, 77); /* the export's instant */
+    assert_int_equal(replica_rel(r)->consistency, VR_CONSISTENCY_FILE_SYSTEM);
     replica_close(r);
     check_equal(&c->f);
     c->f.history[0] = c->generation.uuid;
@@ -399,6 +401,8 @@ static void test_hostile_manifests(void **state)
         M("vmreplica-export", "2", "0", GEN(U1), "[" GOOD "]"),
         M("vmreplica-export", "1", "2", GEN(U1), "[" GOOD "]"),
         M("vmreplica-export", "1", "-1", GEN(U1), "[" GOOD "]"),
+        M("vmreplica-export", "1", "0,\"consistency\":4", GEN(U1), "[" GOOD "]"),
+        M("vmreplica-export", "1", "0,\"consistency\":\"2\"", GEN(U1), "[" GOOD "]"),
         M("vmreplica-export", "1", "0", GEN(NIL), "[" GOOD "]"),
         M("vmreplica-export", "1", "0", "[]", "[" GOOD "]"),
         M("vmreplica-export", "1", "0", GEN(U1), "[]"),
@@ -428,6 +432,10 @@ static void test_hostile_manifests(void **state)
     write_json(&c, M("vmreplica-export", "1", "0", GEN(U1), "[" GOOD "]"));
     CHECK_OK(manifest_read(c.stor, &m, &err), &err);
     assert_int_equal(m.disks[0].sha256[1], 0x23);
+    assert_int_equal(m.consistency, VR_CONSISTENCY_UNKNOWN); /* an export of before that was told */
+    write_json(&c, M("vmreplica-export", "1", "0,\"consistency\":3", GEN(U1), "[" GOOD "]"));
+    CHECK_OK(manifest_read(c.stor, &m, &err), &err);
+    assert_int_equal(m.consistency, VR_CONSISTENCY_APPLICATION);
     for (size_t i = 0; i < VR_COUNT(bad); i++) {
         write_json(&c, bad[i]);
         CHECK_FAILS(manifest_read(c.stor, &m, &err), &err, VR_E_CORRUPT, i == 1 ? "version 2" : "");
