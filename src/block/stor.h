@@ -111,8 +111,8 @@ VR_MUST_CHECK int
 stor_replace(struct stor *s, const char *name, const void *p, size_t n, struct vr_err *err);
 bool stor_exists(struct stor *s, const char *name);
 VR_MUST_CHECK int stor_rename(struct stor *s, const char *from, const char *to, struct vr_err *err);
-/* gone already: 0. A large file's space may come back a little later; what takes space in a stor,
- * or asks for it, waits for that. */
+/* gone already: 0. A large file's space may come back a little later: what takes space in a stor
+ * waits for that, and stor_free_bytes counts it (some of it twice while it comes back). */
 VR_MUST_CHECK int stor_unlink(struct stor *s, const char *name, struct vr_err *err);
 VR_MUST_CHECK int stor_sync_dir(struct stor *s, struct vr_err *err);
 VR_MUST_CHECK int

@@ -186,7 +186,7 @@ dir_open(struct stor *s, const char *name, bool create, struct stor_file **ret, 
 {
     struct vr_err why = VR_ERR_INIT;
     if (create) {
-        stor_dir_await_gone(); /* what is written next may need the space */
+        stor_dir_await_gone(dir_of(s)->fd); /* what is written next may need the space */
     }
     int got = open_in(s, name, create ? O_RDWR | O_CREAT : O_RDWR, &why);
     if (got < 0 && !create && (why.sys_errno == EROFS || why.sys_errno == EACCES)) {

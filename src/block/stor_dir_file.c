@@ -72,11 +72,11 @@ int stor_dir_read_upto(int fd, void *p, size_t n, uint64_t off, size_t *ret_n, s
 int stor_dir_free_bytes(int fd, uint64_t *ret, struct vr_err *err)
 {
     struct statvfs v;
-    stor_dir_await_gone();
+    uint64_t gone = stor_dir_gone_bytes(fd); /* first: rather twice than not at all */
     if (fstatvfs(fd, &v) < 0) {
         return vr_fail_errno(err, VR_E_IO, "cannot ask for free space");
     }
-    *ret = (uint64_t)v.f_bavail * v.f_frsize;
+    *ret = (uint64_t)v.f_bavail * v.f_frsize + gone;
     return 0;
 }
 
@@ -308,7 +308,7 @@ int stor_dir_file_reserve(struct stor_file *sf, uint64_t size, struct vr_err *er
     if (size > INT64_MAX) {
         return vr_fail(err, VR_E_NOSPACE, "no file can be that long");
     }
-    stor_dir_await_gone();
+    stor_dir_await_gone(f->fd);
     while (fallocate(f->fd, FALLOC_FL_KEEP_SIZE, (off_t)f->size, (off_t)need) < 0) {
         if (errno == EOPNOTSUPP || errno == ENOSYS) {
             return check_free(f->fd, need, err);

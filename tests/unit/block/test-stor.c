@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -206,21 +209,20 @@ static void take_and_remove(const char *name, uint64_t bytes)
     assert_false(stor_exists(stor, name));
 }
 
-/* A large file is given back in the background; nobody who takes space, or asks for it, is told
- * while some of it is still on its way. */
+/* A large file is given back in the background; nobody takes space while it is on its way. */
 static void test_space_of_removed_files(void **state)
 {
     struct vr_err err;
     struct stor_file *f;
-    uint64_t bytes;
     unsigned before = stor_dir_gone_count();
     take_and_remove("small", 1 << 20);
     assert_int_equal(stor_dir_gone_count(), before);
     for (unsigned i = 1; i <= 20; i++) { /* more than are given back at a time */
         take_and_remove("large", 32 << 20);
     }
-    CHECK_OK(stor_free_bytes(stor, &bytes, &err), &err);
+    CHECK_OK(stor_open(stor, "next", true, &f, &err), &err);
     assert_int_equal(removed_and_open(), 0);
+    stor_file_close(f);
     assert_in_range(stor_dir_gone_count(), before + 1, before + 20);
     take_and_remove("large", 32 << 20);
     CHECK_OK(stor_open(stor, "next", true, &f, &err), &err);
@@ -249,8 +251,67 @@ static void test_removed_file_that_has_a_name(void **state)
     assert_int_equal(rename(path_of("large"), other), 0);
     stor_dir_gone(held);
     assert_int_equal(fcntl(held, F_GETFD), -1);
-    stor_dir_await_gone();
     assert_int_equal(stor_dir_gone_count(), before);
+}
+
+static _Atomic pid_t waits; /* the thread that does */
+
+static void *await_space(void *arg)
+{
+    waits = gettid();
+    stor_dir_await_gone(*(int *)arg);
+    return NULL;
+}
+
+static bool sleeps(pid_t tid)
+{
+    char path[64], text[128] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    const char *name_end = n > 0 ? strrchr(text, ')') : NULL;
+    close(fd);
+    return name_end && name_end[2] == 'S';
+}
+
+/* Of files that take for ever: who asks is told at once, and with them; who takes space waits for
+ * those of its own file system that were before it, and for no other. */
+static void test_files_that_go_slowly(void **state)
+{
+    const uint64_t huge = 1ull << 50;
+    struct vr_err err;
+    struct stat st;
+    uint64_t bytes;
+    pthread_t waiter;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(fstat(fd, &st), 0);
+    struct gone *elsewhere = stor_dir_gone_begin(st.st_dev + 1, huge);
+    stor_dir_await_gone(fd);
+    CHECK_OK(stor_free_bytes(stor, &bytes, &err), &err);
+    assert_true(bytes < huge);
+    struct gone *first = stor_dir_gone_begin(st.st_dev, huge);
+    CHECK_OK(stor_free_bytes(stor, &bytes, &err), &err);
+    assert_true(bytes > huge && bytes < 2 * huge);
+    assert_int_equal(pthread_create(&waiter, NULL, await_space, &fd), 0);
+    while (!waits || !sleeps(waits)) {
+        sched_yield();
+    }
+    struct gone *second = stor_dir_gone_begin(st.st_dev, 0);
+    assert_int_equal(pthread_tryjoin_np(waiter, NULL), EBUSY);
+    stor_dir_gone_end(first);
+    assert_int_equal(pthread_join(waiter, NULL), 0);
+    stor_dir_gone_end(second);
+    stor_dir_gone_end(elsewhere);
+    struct gone *many[8];
+    for (size_t i = 0; i < VR_COUNT(many); i++) {
+        many[i] = stor_dir_gone_begin(st.st_dev, 0);
+        assert_non_null(many[i]);
+    }
+    assert_null(stor_dir_gone_begin(st.st_dev, 0));
+    for (size_t i = 0; i < VR_COUNT(many); i++) {
+        stor_dir_gone_end(many[i]);
+    }
+    close(fd);
 }
 
 #define F(f) cmocka_unit_test_setup_teardown(f, fresh, gone)
@@ -263,6 +324,7 @@ int main(void)
                                        F(test_append_that_fails_half_way_leaves_nothing),
                                        F(test_space_of_removed_files),
                                        F(test_removed_file_that_has_a_name),
+                                       F(test_files_that_go_slowly),
                                        F(test_image_stamp_lock_and_open)};
     return RUN(tests);
 }
