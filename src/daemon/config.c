@@ -47,6 +47,9 @@ enum {
 static const struct word *const words_of[] = {
     [WORDS_LEVEL] = levels, [WORDS_DRIVER] = drivers, [WORDS_FORMAT] = formats};
 
+/* Whoever waits for that much cannot be stopped, and a disk is read by pieces of up to 1 MiB. */
+#define READ_RATE_MIN (1u << 20)
+
 #define K(section, name, type, member, min, max, fallback)                                         \
     {                                                                                              \
         section, name, type, offsetof(struct daemon_config, member),                               \
@@ -327,6 +330,12 @@ static int check_whole(const char *path, const struct reading *rd, struct vr_err
     int r = check_http(path, rd, err);
     if (r < 0) {
         return r;
+    }
+    if (c->read_rate_bytes_s && c->read_rate_bytes_s < READ_RATE_MIN) {
+        return vr_fail(err, VR_E_INVALID,
+                       "%s:%u: read_rate = %llu is less than 1M bytes a second: 0 is no limit",
+                       path, line_of(rd, "limits", "read_rate"),
+                       (unsigned long long)c->read_rate_bytes_s);
     }
     if (!c->http_cert[0]) {
         memcpy(c->http_cert, c->peer_cert, sizeof c->http_cert);

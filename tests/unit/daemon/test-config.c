@@ -44,6 +44,7 @@ static void test_every_key(void **state)
         "[http]\nlisten = 0.0.0.0\nport = 2\ntls_port = 3\ncert = /hc\nkey = /hk\nusers = /u\n"
         "allow_plain_remote = yes\n[socket]\npath = /sock\ngroup = adm\n[limits]\ntransfers = 4\n"
         "bandwidth = 10M\nstaging_reserve = 2G\ncommit_wait_s = 0\n"
+        "read_rate = 1M\n"
         "[bandwidth]\nwindow = mon-fri 08:00-18:00 20 Mbit/s\nwindow = sat,sun 00:00-24:00 10M\n");
     CHECK_OK(config_load(path, &c, &err), &err);
     assert_string_equal(c.state_dir, "/s");
@@ -72,6 +73,7 @@ static void test_every_key(void **state)
     assert_int_equal(c.transfers, 4);
     assert_int_equal(c.bandwidth_bytes_s, 10 << 20);
     assert_int_equal(c.commit_wait_s, 0);
+    assert_int_equal(c.read_rate_bytes_s, 1 << 20);
 }
 
 static void test_https_borrows_the_peer_certificate(void **state)
@@ -113,6 +115,8 @@ static void test_every_refusal_names_its_line(void **state)
         {"[limits]\nbandwidth = fast\n", ":2: bandwidth = fast is not a size"},
         {"[limits]\nbandwidth = 2T\n", ":2: bandwidth = 2T is not between"},
         {"[limits]\ncommit_wait_s = 86401\n", ":2: commit_wait_s"},
+        {"[limits]\nread_rate = 50\n", ":2: read_rate = 50 is less than 1M"},
+        {"[limits]\nread_rate = 1048575\n", ":2: read_rate = 1048575 is less"},
         {"[limits]\nwrite_latency = 101\n", ":2: write_latency = 101 is not between 0 and 100"},
         {"[bandwidth]\nwindow = mon-fri 08:00 1M\n", ":2: window: 'mon-fri 08:00 1M' has no times"},
         {"[bandwidth]\nwindow = mon 08:00-18:00 1M\nwindow = daily 17:59-18:01 2M\n",
