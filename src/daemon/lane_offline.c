@@ -229,13 +229,13 @@ static void send_progress(struct carrier *t, const struct vr_progress *p, bool a
 {
     struct vr_progress now = *p;
     now.updated_us = vr_wall_us();
-    now.ease = disks_ease(&t->disks);
     if (!t->o.import) {
+        now.ease = disks_ease(&t->disks);
         now.taken = (struct vr_taken){.instant_us = t->instant_us,
                                       .frozen_us = t->disks.frozen_us,
                                       .consistency = consistency_of(t)};
+        t->result.ease_times = VR_MAX(t->result.ease_times, now.ease.times);
     }
-    t->result.ease_times = VR_MAX(t->result.ease_times, now.ease.times);
     if (always || lane_news_is_due(&t->news, now.updated_us)) {
         lane_news_progress(&t->news, &now, now.updated_us);
     }
