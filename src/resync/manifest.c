@@ -94,7 +94,7 @@ static bool get_disks(const json_t *array, struct manifest *m)
 
 static bool decode(const json_t *o, struct manifest *m)
 {
-    uint64_t number, consistency = VR_CONSISTENCY_UNKNOWN;
+    uint64_t number;
     const char *format = json_string_value(json_object_get(o, "format"));
     if (!format || strcmp(format, MANIFEST_NAME) != 0 || !record_get_uuid(o, "vm", &m->vm_id) ||
         !record_get_text(o, "vm_name", m->vm_name, sizeof m->vm_name) ||
@@ -102,14 +102,12 @@ static bool decode(const json_t *o, struct manifest *m)
         !record_get_text(o, "host", m->host, sizeof m->host) ||
         !record_get_uuid(o, "instant", &m->instant) ||
         !record_get_uint(o, "instant_us", INT64_MAX, &m->instant_us) ||
-        (json_object_get(o, "consistency") &&
-         !record_get_uint(o, "consistency", VR_CONSISTENCY_APPLICATION, &consistency)) ||
+        !record_get_consistency(o, &m->consistency) ||
         !record_get_generation(json_object_get(o, "generation"), &m->generation) ||
         vr_uuid_is_nil(&m->generation.uuid) || !get_disks(json_object_get(o, "disks"), m)) {
         return false;
     }
     m->rel_number = (uint8_t)number;
-    m->consistency = (uint8_t)consistency;
     return true;
 }
 

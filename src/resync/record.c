@@ -89,6 +89,15 @@ bool record_get_uint(const json_t *o, const char *key, uint64_t max, uint64_t *r
     return true;
 }
 
+bool record_get_consistency(const json_t *o, uint8_t *ret)
+{
+    uint64_t v = VR_CONSISTENCY_UNKNOWN;
+    bool ok = !json_object_get(o, "consistency") ||
+              record_get_uint(o, "consistency", VR_CONSISTENCY_APPLICATION, &v);
+    *ret = (uint8_t)v;
+    return ok;
+}
+
 bool record_get_uuid(const json_t *o, const char *key, struct vr_uuid *ret)
 {
     const char *s = json_string_value(json_object_get(o, key));

@@ -23,5 +23,7 @@ VR_MUST_CHECK int
 record_parse(char *text, size_t len, json_t **ret, const char **ret_why, struct vr_err *err);
 bool record_get_text(const json_t *o, const char *key, char *dst, size_t cap);
 bool record_get_uint(const json_t *o, const char *key, uint64_t max, uint64_t *ret);
+/* "consistency", enum vr_consistency; without one it is not known. */
+bool record_get_consistency(const json_t *o, uint8_t *ret);
 bool record_get_uuid(const json_t *o, const char *key, struct vr_uuid *ret);
 bool record_get_generation(const json_t *o, struct vr_generation *g);

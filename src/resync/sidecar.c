@@ -143,13 +143,10 @@ static bool get_definition(const json_t *o, char *ret)
 /* Nor these, those of before it was kept: then it is not known. */
 static bool get_instant(const json_t *o, uint64_t *ret_us, uint8_t *ret_consistency)
 {
-    uint64_t v = VR_CONSISTENCY_UNKNOWN;
-    bool ok = !json_object_get(o, "consistency") ||
-              record_get_uint(o, "consistency", VR_CONSISTENCY_APPLICATION, &v);
     *ret_us = 0;
-    *ret_consistency = (uint8_t)v;
-    return ok && (!json_object_get(o, "instant_us") ||
-                  record_get_uint(o, "instant_us", INT64_MAX, ret_us));
+    return record_get_consistency(o, ret_consistency) &&
+           (!json_object_get(o, "instant_us") ||
+            record_get_uint(o, "instant_us", INT64_MAX, ret_us));
 }
 
 static bool get_intent(const json_t *o, struct sidecar *s)
