@@ -251,6 +251,9 @@ static void test_removed_file_that_has_a_name(void **state)
     assert_int_equal(rename(path_of("large"), other), 0);
     stor_dir_gone(held);
     assert_int_equal(fcntl(held, F_GETFD), -1);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    stor_dir_await_gone(fd);
+    close(fd);
     assert_int_equal(stor_dir_gone_count(), before);
 }
 
