@@ -346,8 +346,11 @@ static int work(struct definitions *ds, const struct vr_uuid *vm, struct vr_err 
     }
     int r = e->failed_over ? look_at_living(e, err) : define_one(e, err);
     if (r == 0) {
-        bool guard = e->said.state == VR_DEFINED_DONE && !e->failed_over;
-        replicas_guard(ds->d->replicas, &e->rel, guard);
+        /* Also when libvirt calls it running: its QEMU may not have the images yet. What is held
+         * then is only being started, and will be refused. */
+        bool guard = e->said.state != VR_DEFINED_NOT && !e->failed_over;
+        bool held = replicas_guard(ds->d->replicas, &e->rel, guard);
+        e->said.running = e->said.running && !held;
         said(e);
     }
     return r;

@@ -208,6 +208,17 @@ static struct entry *find_locked(struct replicas *rs, const struct vr_uuid *vm, 
 
 /* --- entries --- */
 
+/* Of one that is in no list; ndisks 0: it never came to know its images. */
+static void free_entry_locked(struct replicas *rs, struct entry *e)
+{
+    if (e->images.ndisks > 0) {
+        replica_unlock(e->replica);
+        guard_again_locked(rs, e);
+    }
+    replica_close(e->replica);
+    free(e);
+}
+
 static void drop_locked(struct replicas *rs, struct entry *e)
 {
     struct entry **at = &rs->entries;
@@ -215,10 +226,7 @@ static void drop_locked(struct replicas *rs, struct entry *e)
         at = &(*at)->next;
     }
     *at = e->next;
-    replica_unlock(e->replica);
-    guard_again_locked(rs, e);
-    replica_close(e->replica);
-    free(e);
+    free_entry_locked(rs, e);
 }
 
 static int open_entry(
@@ -229,16 +237,19 @@ static int open_entry(
     if (r == 0) {
         r = replica_open(stor, &e->replica, err);
     }
-    if (r == 0 && rs->followed && replica_followed(e->replica)[0]) {
+    if (r < 0) {
+        return r;
+    }
+    if (rs->followed && replica_followed(e->replica)[0]) {
         rs->followed(rs->followed_ctx, e->replica);
     }
-    if (r == 0 && lock) {
-        r = replica_lock(e->replica, err);
+    if (!vr_uuid_eq(&replica_vm(e->replica)->id, &rel->vm_id)) {
+        return vr_fail(err, VR_E_CORRUPT, "'%s' holds the replica of another VM", rel->storage);
     }
-    if (r == 0 && !vr_uuid_eq(&replica_vm(e->replica)->id, &rel->vm_id)) {
-        r = vr_fail(err, VR_E_CORRUPT, "'%s' holds the replica of another VM", rel->storage);
-    }
-    return r;
+    snprintf(e->storage, sizeof e->storage, "%s", rel->storage);
+    replicas_vm(e->replica, e->storage, &e->images);
+    e->held = *replica_rel(e->replica);
+    return lock ? replica_lock(e->replica, err) : 0;
 }
 
 /* The entry, made when it is not there. Opening may replay a commit: the lock is held meanwhile, so
@@ -255,7 +266,11 @@ static int get_locked(struct replicas *rs,
     }
     if (e) {
         *ret = e;
-        return lock ? replica_lock(e->replica, err) : 0;
+        int r = lock ? replica_lock(e->replica, err) : 0;
+        if (r < 0) {
+            guard_again_locked(rs, e);
+        }
+        return r;
     }
     e = calloc(1, sizeof *e);
     if (!e) {
@@ -270,13 +285,9 @@ static int get_locked(struct replicas *rs,
         r = open_entry(rs, rel, lock, e, err);
     }
     if (r < 0) {
-        replica_close(e->replica);
-        free(e);
+        free_entry_locked(rs, e);
         return r;
     }
-    snprintf(e->storage, sizeof e->storage, "%s", rel->storage);
-    replicas_vm(e->replica, e->storage, &e->images);
-    e->held = *replica_rel(e->replica);
     e->next = rs->entries;
     rs->entries = e;
     *ret = e;
@@ -426,7 +437,7 @@ int replicas_images(struct replicas *rs,
     return r;
 }
 
-void replicas_guard(struct replicas *rs, const struct vr_rel *rel, bool on)
+bool replicas_guard(struct replicas *rs, const struct vr_rel *rel, bool on)
 {
     struct entry *e = NULL;
     pthread_mutex_lock(&rs->lock);
@@ -440,7 +451,11 @@ void replicas_guard(struct replicas *rs, const struct vr_rel *rel, bool on)
     if (on && *at && !(*at)->stor && get_locked(rs, rel, false, &e, NULL) == 0 && e->users == 0) {
         drop_locked(rs, e);
     }
+    at =
+        guard_at_locked(rs, &rel->vm_id, rel->number); /* dropped, when it is no replica any more */
+    bool held = *at && (*at)->stor;
     pthread_mutex_unlock(&rs->lock);
+    return held;
 }
 
 void replica_use_end(struct replica_use *use)

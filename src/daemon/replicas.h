@@ -62,9 +62,10 @@ DEFINE_CLEANUP(struct replica_use *, replica_use_end)
  * From now on (or no more) the images are held under QEMU's shared lock while nobody here uses
  * them: whoever opens them for writing is refused, a guest that is started on them included;
  * whoever reads them, a copy-on-write overlay included, is not. Ends by itself with a failover or a
- * release. An image that somebody writes already is not held.
+ * release. An image that somebody writes already is not held; that is tried again after the next
+ * use, or when this is called again. True: they are held like this now.
  */
-void replicas_guard(struct replicas *rs, const struct vr_rel *rel, bool on);
+bool replicas_guard(struct replicas *rs, const struct vr_rel *rel, bool on);
 /* The replica's images with whole paths, also while it is in use. */
 VR_MUST_CHECK int replicas_images(struct replicas *rs,
                                   const struct vr_rel *rel,

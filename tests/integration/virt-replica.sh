@@ -232,6 +232,35 @@ restarts() {
     refused_to_start
 }
 
+# libvirt says that a VM is active while its QEMU does not have its disks yet.
+only_starting() {
+    local i pid text='somebody runs the replica VM' before
+    printf '#!/bin/sh\nwhile [ -f %s ]; do sleep 0.1; done\nexec /usr/bin/qemu-system-x86_64 "$@"\n' "$work/stay" \
+        >"$work/slow-qemu"
+    chmod +x "$work/slow-qemu"
+    made_startable
+    xml | tee "$work/own.xml" | sed "s,<emulator>.*</emulator>,<emulator>$work/slow-qemu</emulator>," >"$work/slow.xml"
+    v b define "$work/slow.xml"
+    before=$(vr h2 events --json --limit 1000 | jq "[.events[] | select(.text | test(\"$text\"))] | length")
+    touch "$work/stay"
+    v b start $VM >"$work/said" 2>&1 &
+    pid=$!
+    for ((i = 0; i < JOB_S * 10; i++)); do
+        [ -z "$(v b list --name)" ] || break
+        sleep 0.1
+    done
+    [ "$(v b list --name)" = $VM ] || die "it was not about to start: $(cat "$work/said")"
+    host restart h2 # it looks at each, and sees one that is active
+    await_definition '.state == 2'
+    [ "$(definition .running)" = false ] || die 'it does not run yet'
+    rm "$work/stay"
+    ! wait $pid || die 'it started'
+    grep -q 'lock' "$work/said" || die "not because of the lock: $(cat "$work/said")"
+    await_definition '.state == 1'
+    [ "$(vr h2 events --json --limit 1000 | jq "[.events[] | select(.text | test(\"$text\"))] | length")" = "$before" ]
+    v b define "$work/own.xml"
+}
+
 rel_of_vm() { # JQ-FILTER: on h1
     vr h1 status $VM --json | jq -r ".relationships[0] | $1"
 }
@@ -368,6 +397,7 @@ scenario 'the NVRAM is carried along' nvram
 scenario 'it is undefined with its relationship' removed
 scenario 'a foreign domain of its UUID is left alone' foreign
 scenario 'daemon and libvirt away meanwhile' restarts
+scenario 'one that is only starting is held' only_starting
 scenario 'started behind our back' started_alone
 scenario 'its user has it after a failover' failed_over
 scenario 'the images are of the format that the host wants' format_by_policy

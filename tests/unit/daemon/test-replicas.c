@@ -187,10 +187,29 @@ static void test_a_guard_comes_too_late(void **state)
     assert_int_equal(rename(hidden, images.disks[0].path), 0);
     int fd = open(images.disks[0].path, O_RDWR | O_CLOEXEC);
     CHECK_OK(image_lock(fd, IMAGE_LOCK_EXCLUSIVE, "image", &err), &err);
-    replicas_guard(rs, &rel, true);
+    assert_false(replicas_guard(rs, &rel, true));
     close(fd);
     assert_true(outside_may(&images, IMAGE_LOCK_EXCLUSIVE));
-    replicas_guard(rs, &rel, true);
+    assert_true(replicas_guard(rs, &rel, true));
+    assert_false(outside_may(&images, IMAGE_LOCK_EXCLUSIVE));
+    replicas_free(rs);
+}
+
+/* Whoever reads the image is in the way of a use, and the use that failed leaves it guarded. */
+static void test_a_guard_outlives_a_failed_use(void **state)
+{
+    struct replica_use *use;
+    struct vr_vm images;
+    char hidden[VR_PATH_MAX + 16];
+    fresh(300);
+    CHECK_OK(replicas_images(rs, &rel, &images, &err), &err);
+    snprintf(hidden, sizeof hidden, "%s.unready", images.disks[0].path);
+    assert_int_equal(rename(hidden, images.disks[0].path), 0);
+    assert_true(replicas_guard(rs, &rel, true));
+    int fd = open(images.disks[0].path, O_RDWR | O_CLOEXEC);
+    CHECK_OK(image_lock(fd, IMAGE_LOCK_READ, "image", &err), &err);
+    CHECK_FAILS(replicas_write(rs, &rel, true, 0, &use, &err), &err, VR_E_BUSY, "in use");
+    close(fd);
     assert_false(outside_may(&images, IMAGE_LOCK_EXCLUSIVE));
     replicas_free(rs);
 }
@@ -257,6 +276,7 @@ int main(void)
                                        T(test_refusals),
                                        T(test_a_guard_holds_between_uses),
                                        T(test_a_guard_comes_too_late),
+                                       T(test_a_guard_outlives_a_failed_use),
                                        T(test_a_commit_that_recovery_finished)};
     int r = RUN(tests);
     tmpdir_remove(dir);
