@@ -202,12 +202,16 @@ static int digest_file(const char *path, struct vr_err *err)
     _cleanup_(digest_freep) struct digest *d = NULL;
     _cleanup_(reader_freep) struct reader *r = NULL;
     struct node_tags *tags = malloc(sizeof *tags);
+    enum digest_kind kind;
     int x = tags ? 0 : vr_fail_nomem(err);
     if (x == 0) {
         x = block_file_open(path, BLOCK_READ_ONLY, &dev, err);
     }
     if (x == 0) {
-        x = digest_new(key, key, key, &id, &id, 0, &d, err);
+        x = digest_fastest(&kind, err);
+    }
+    if (x == 0) {
+        x = digest_new(kind, key, key, key, &id, &id, 0, &d, err);
     }
     if (x == 0) {
         x = reader_new(dev, 0, d, NULL, &r, err);

@@ -45,6 +45,7 @@ struct daemon {
     struct targets *targets;
     unsigned peer_calls;  /* control thread */
     struct parked parked; /* control thread */
+    bool umac;            /* tags of this kind cost this host less (resync/digest.h) */
     bool stopping;        /* control thread: nothing new is started */
     pthread_mutex_t creds_lock;
     struct tls_creds *creds; /* under creds_lock; use daemon_creds */

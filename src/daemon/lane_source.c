@@ -306,6 +306,7 @@ static int open_source(struct lane *l, bool *ret_kept, struct vr_err *err)
     p.open.consistency = source_consistency(l);
     p.open.force = l->t.force;
     p.open.restart = l->t.restart;
+    p.open.umac = l->d->umac;
     snprintf(p.host_name, sizeof p.host_name, "%s", l->d->host_name);
     snprintf(p.initiator, sizeof p.initiator, "%s", l->result.report.initiator);
     for (uint32_t i = 0; i < l->disks.n; i++) {

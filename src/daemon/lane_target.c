@@ -168,6 +168,7 @@ static int open_target(struct session *s, struct target **ret, struct vr_err *er
                               .open = s->req,
                               .reply = s->reply,
                               .staging_reserve_bytes = d->config.staging_reserve_bytes,
+                              .umac = d->umac,
                               .image_format = daemon_image_format(d),
                               .commit_gate = commit_gate,
                               .random = random_bytes,

@@ -24,6 +24,7 @@
 #include "daemon/gate.h"
 #include "daemon/hostinfo.h"
 #include "daemon/wire.h"
+#include "resync/digest.h"
 #include "util/fdio.h"
 #include "util/log.h"
 #include "util/num.h"
@@ -325,6 +326,9 @@ static int build(struct daemon *d, struct vr_err *err)
     if (r == 0) {
         r = control_new(&d->control, err);
     }
+    enum digest_kind kind = DIGEST_POLY1305;
+    r = r < 0 ? r : digest_fastest(&kind, err);
+    d->umac = kind == DIGEST_UMAC96;
     if (r == 0) {
         r = replicas_new(d->nbd_dir, d->config.commit_wait_s, &d->replicas, err);
     }

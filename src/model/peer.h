@@ -50,6 +50,7 @@ struct vr_peer_request {
     bool restart;        /* throw away what is staged */
     uint8_t consistency; /* enum vr_consistency, of the instant */
     bool hinted;         /* HINT frames follow, relative to history[0] */
+    bool umac;           /* tags of this kind are the faster ones for the source */
     uint8_t secret[32], nonce[32];
 };
 
@@ -68,5 +69,6 @@ struct vr_peer_reply {
     uint64_t bytes_staged; /* kept from an interrupted transfer */
     uint64_t bytes_free;   /* for staging */
     bool hinted;           /* OPEN: only what the hint names is compared */
+    bool umac;             /* OPEN: tags are UMAC-96, else Poly1305 */
     uint8_t nonce[32];     /* OPEN */
 };

@@ -2,10 +2,10 @@
 /*
  * The digest tree of a disk: a tag for every 4 KiB (leaf), one over the leaf tags of every 64 KiB
  * (mid), one over the mid tags of every 1 MiB (node), and one root a disk over its node tags. Leaf,
- * mid and node tags are Poly1305 under keys that are fresh for every job: a universal hash, so two
- * different blocks of 4 KiB have equal tags with a probability of at most 2^-95 whoever chose their
- * contents, as long as the tags stay inside the session. The root is HMAC-SHA-256 and may be stored
- * and shown.
+ * mid and node tags are Poly1305 (RFC 8439) or UMAC-96 (RFC 4418) under keys that are fresh for
+ * every job: universal hashes, so two different blocks of 4 KiB have equal tags with a probability
+ * of at most 2^-95 or 2^-90 whoever chose their contents, as long as the tags stay inside the
+ * session (docs/protocol.md). The root is HMAC-SHA-256 and may be stored and shown.
  */
 #pragma once
 #include <stdbool.h>
@@ -31,10 +31,19 @@ struct node_tags {
     uint8_t node[DIGEST_TAG];
 };
 
+enum digest_kind {
+    DIGEST_POLY1305,
+    DIGEST_UMAC96, /* 12 bytes and 4 zeroes */
+    DIGEST_KINDS
+};
+/* The one whose tags cost this processor less; takes a millisecond to find. */
+VR_MUST_CHECK int digest_fastest(enum digest_kind *ret, struct vr_err *err);
+
 struct digest;
 
 /* Keys by HKDF-SHA-256 from the secret, both nonces, the job and the relationship. */
-VR_MUST_CHECK int digest_new(const uint8_t secret[32],
+VR_MUST_CHECK int digest_new(enum digest_kind kind,
+                             const uint8_t secret[32],
                              const uint8_t source_nonce[32],
                              const uint8_t target_nonce[32],
                              const struct vr_uuid *job,

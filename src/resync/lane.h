@@ -98,6 +98,7 @@ struct target_params {
     struct vr_peer_request open;    /* as received; op OPEN */
     struct vr_peer_reply reply;     /* nonce is filled by target_new; sent as the first frame */
     uint64_t staging_reserve_bytes; /* free space to leave */
+    bool umac;                      /* tags of this kind are the faster ones here */
     const char *image_format;       /* of the images of new disks; NULL: as on the primary */
     /* May the commit begin now (nobody reads the replica's disks)? NULL: always. */
     bool (*commit_gate)(void *ctx);

@@ -161,8 +161,11 @@ static int on_reply(struct source *s, const void *p, size_t n, struct vr_err *er
     if (r < 0) {
         return r;
     }
-    r = digest_new(o->secret, o->nonce, reply.nonce, &o->job, &o->vm_id, o->rel_number, &s->digest,
-                   err);
+    if (reply.umac && !o->umac) {
+        return vr_fail(err, VR_E_PROTOCOL, "the replica host's tags are not those of this host");
+    }
+    r = digest_new(reply.umac ? DIGEST_UMAC96 : DIGEST_POLY1305, o->secret, o->nonce, reply.nonce,
+                   &o->job, &o->vm_id, o->rel_number, &s->digest, err);
     for (uint32_t i = 0; r == 0 && i < o->ndisks; i++) {
         r = digest_root_new(s->digest, &o->vm_id, &o->instant, i, o->disks[i].name,
                             o->disks[i].size_bytes, &s->root[i], err);

@@ -116,8 +116,9 @@ static int target_init(struct target *t, struct vr_err *err)
         return vr_fail_nomem(err);
     }
     t->p.random(t->p.ctx, t->p.reply.nonce, sizeof t->p.reply.nonce);
-    int r = digest_new(o->secret, o->nonce, t->p.reply.nonce, &o->job, &o->vm_id, o->rel_number,
-                       &t->digest, err);
+    t->p.reply.umac = o->umac && t->p.umac;
+    int r = digest_new(t->p.reply.umac ? DIGEST_UMAC96 : DIGEST_POLY1305, o->secret, o->nonce,
+                       t->p.reply.nonce, &o->job, &o->vm_id, o->rel_number, &t->digest, err);
     for (uint32_t i = 0; r == 0 && i < o->ndisks; i++) {
         r = digest_root_new(t->digest, &o->vm_id, &o->instant, i, o->disks[i].name,
                             o->disks[i].size_bytes, &t->root[i], err);

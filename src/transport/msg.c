@@ -113,7 +113,7 @@ void msg_put_request(struct vr_buf *b, const struct vr_peer_request *m)
     put_uuid(b, &m->instant);
     vr_buf_u64(b, m->instant_us);
     vr_buf_u8(b, (uint8_t)((m->force ? 1 : 0) | (m->restart ? 2 : 0) | (m->hinted ? 4 : 0) |
-                           (m->consistency & 3u) << 4));
+                           (m->umac ? 8 : 0) | (m->consistency & 3u) << 4));
     vr_buf_bytes(b, m->secret, sizeof m->secret);
     vr_buf_bytes(b, m->nonce, sizeof m->nonce);
 }
@@ -167,6 +167,7 @@ int msg_get_request(const void *p, size_t n, struct vr_peer_request *ret, struct
     ret->force = flags & 1;
     ret->restart = flags & 2;
     ret->hinted = flags & 4;
+    ret->umac = flags & 8;
     ret->consistency = flags >> 4 & 3u;
     vr_rd_copy(&rd, ret->secret, sizeof ret->secret);
     vr_rd_copy(&rd, ret->nonce, sizeof ret->nonce);
@@ -186,7 +187,7 @@ void msg_put_reply(struct vr_buf *b, const struct vr_peer_reply *m)
     vr_buf_str(b, m->host);
     put_generation(b, &m->generation);
     vr_buf_u8(b, (uint8_t)((m->changed_alone ? 1 : 0) | (m->proposed_done ? 2 : 0) |
-                           (m->hinted ? 4 : 0)));
+                           (m->hinted ? 4 : 0) | (m->umac ? 8 : 0)));
     vr_buf_u64(b, m->bytes_staged);
     vr_buf_u64(b, m->bytes_free);
     vr_buf_bytes(b, m->nonce, sizeof m->nonce);
@@ -204,6 +205,7 @@ int msg_get_reply(const void *p, size_t n, struct vr_peer_reply *ret, struct vr_
     ret->changed_alone = flags & 1;
     ret->proposed_done = flags & 2;
     ret->hinted = flags & 4;
+    ret->umac = flags & 8;
     ret->bytes_staged = vr_rd_u64(&rd);
     ret->bytes_free = vr_rd_u64(&rd);
     vr_rd_copy(&rd, ret->nonce, sizeof ret->nonce);

@@ -99,6 +99,12 @@ send_on(struct lane *l, const struct core_transfer *t, struct source_params *p, 
     return r;
 }
 
+/* Hosts have processors of both kinds. */
+static bool prefers_umac(const struct host *h)
+{
+    return h->w->seed >> h->id & 1;
+}
+
 static int connect_lane(struct lane *l, const struct core_transfer *t, struct vr_err *err)
 {
     struct world *w = l->host->w;
@@ -123,6 +129,7 @@ static int connect_lane(struct lane *l, const struct core_transfer *t, struct vr
     p.open.instant_us = l->instant_us = l->from_replica ? replica_instant(l->host) : w->now_us;
     p.open.force = t->force;
     p.open.restart = t->restart;
+    p.open.umac = prefers_umac(l->host);
     snprintf(p.host_name, sizeof p.host_name, "%s", l->host->name);
     if (!l->from_replica && t->kind != VR_TRANSFER_VERIFY) {
         rng_fill(&w->rng, random, sizeof random);
@@ -490,6 +497,7 @@ static int open_session(struct host *to,
         .replica = to->replica,
         .open = s->open,
         .reply = *reply,
+        .umac = prefers_umac(to),
         .commit_gate = commit_gate,
         .random = sim_random,
         .ctx = s,
@@ -498,6 +506,7 @@ static int open_session(struct host *to,
     r = target_new(&p, &s->link.link, &s->target, err);
     sim_alloc.armed = false;
     if (r == 0) {
+        world_note(to->w, s->open.umac && p.umac ? SIM_TAGS_UMAC : SIM_TAGS_POLY);
         foresee(l, to);
     }
     return r;

@@ -125,6 +125,8 @@ static int tap_recv(struct link *l,
     int r = link_recv(t->next, ret_type, ret_data, ret_len, err);
     if (r > 0) {
         count(&t->f->in, *ret_type, *ret_len);
+        assert_true(*ret_type != MSG_REPLY ||
+                    msg_get_reply(*ret_data, *ret_len, &t->f->reply, NULL) == 0);
     }
     return r;
 }
@@ -262,6 +264,7 @@ int transfer(struct fixture *f,
     memcpy(f->req.history, f->history, sizeof f->history);
     f->req.nhistory = f->nhistory;
     sp.open = f->req;
+    sp.open.umac = f->umac_here;
     sp.bandwidth_bytes_s = f->bandwidth;
     sp.uncompressed = f->uncompressed;
     sp.definition = f->definition;
@@ -290,6 +293,7 @@ int transfer(struct fixture *f,
     CHECK_OK(msg_get_request(p, n, &got, err), err);
     tp.open = got;
     tp.replica = rep;
+    tp.umac = f->umac_there;
     CHECK_OK(target_new(&tp, b, &t, err), err);
     struct ends e = {f, s, t, b, LANE_AGAIN, LANE_AGAIN};
     r = run_ends(&e, max_steps, err);

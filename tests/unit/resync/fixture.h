@@ -30,7 +30,8 @@ struct fixture {
     /* of the next transfer */
     uint64_t bandwidth, tick_us;
     bool uncompressed;
-    const void *definition; /* NULL: none */
+    bool umac_here, umac_there; /* what the source and the target are faster with */
+    const void *definition;     /* NULL: none */
     uint32_t definition_len;
     bool definition_twice;
     struct hint *hint; /* borrowed; NULL: none */
@@ -40,6 +41,7 @@ struct fixture {
     /* of the last transfer */
     uint32_t flights;
     struct traffic out, in; /* of the source */
+    struct vr_peer_reply reply;
 };
 
 void setup(struct fixture *f, bool seeded);

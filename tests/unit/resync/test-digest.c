@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <nettle/umac.h>
+
 #include "resync/digest.h"
 #include "tests/lib/check.h"
+
+static enum digest_kind kind; /* every test runs with each */
 
 static struct digest *make(uint8_t key_byte)
 {
@@ -8,7 +12,7 @@ static struct digest *make(uint8_t key_byte)
     struct vr_uuid job = {{4}}, vm = {{5}};
     struct vr_err err = VR_ERR_INIT;
     struct digest *d;
-    CHECK_OK(digest_new(secret, n1, n2, &job, &vm, 0, &d, &err), &err);
+    CHECK_OK(digest_new(kind, secret, n1, n2, &job, &vm, 0, &d, &err), &err);
     return d;
 }
 
@@ -45,6 +49,21 @@ static void test_known_tag(void **state)
         assert_memory_equal(got, tag, sizeof tag);
     }
     checksum_free(c);
+}
+
+/* RFC 4418, appendix: under the key "abcdefghijklmnop" and the nonce "bcdefghi". */
+static void test_known_umac(void **state)
+{
+    static const uint8_t tag[UMAC96_DIGEST_SIZE] = {0x7a, 0x54, 0xab, 0xe0, 0x4a, 0xf8,
+                                                    0x2d, 0x60, 0xfb, 0x29, 0x8c, 0x3c};
+    struct umac96_ctx u;
+    uint8_t text[1024], got[UMAC96_DIGEST_SIZE];
+    memset(text, 'a', sizeof text);
+    umac96_set_key(&u, (const uint8_t *)"abcdefghijklmnop");
+    umac96_set_nonce(&u, 8, (const uint8_t *)"bcdefghi");
+    umac96_update(&u, sizeof text, text);
+    umac96_digest(&u, sizeof got, got);
+    assert_memory_equal(got, tag, sizeof tag);
 }
 
 static void test_tail_carries_its_length(void **state)
@@ -158,6 +177,33 @@ static void test_root_of_a_delta(void **state)
     digest_free(d);
 }
 
+/* Either may be the faster one; it is what the daemon uses, so it must be one of them. */
+static void test_the_fastest_kind(void **state)
+{
+    struct vr_err err = VR_ERR_INIT;
+    enum digest_kind fastest = DIGEST_KINDS;
+    CHECK_OK(digest_fastest(&fastest, &err), &err);
+    assert_true(fastest < DIGEST_KINDS);
+}
+
+static void test_kinds_have_tags_of_their_own(void **state)
+{
+    uint8_t block[4096] = {7}, x[16], y[16];
+    static const uint8_t zero[4];
+    enum digest_kind was = kind;
+    kind = DIGEST_POLY1305;
+    struct digest *a = make(1);
+    kind = DIGEST_UMAC96;
+    struct digest *b = make(1);
+    kind = was;
+    digest_leaf(a, block, sizeof block, x);
+    digest_leaf(b, block, sizeof block, y);
+    assert_memory_not_equal(x, y, 12);
+    assert_memory_equal(y + 12, zero, 4);
+    digest_free(a);
+    digest_free(b);
+}
+
 static void test_pairs_that_collide_elsewhere_do_not_here(void **state)
 {
     /* Guests choose their blocks. Sums of bytes and of words collide for these; the keyed tag must
@@ -180,11 +226,19 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_same_secret_same_tags_other_secret_others),
                                        T(test_known_tag),
+                                       T(test_known_umac),
+                                       T(test_the_fastest_kind),
+                                       T(test_kinds_have_tags_of_their_own),
                                        T(test_tail_carries_its_length),
                                        T(test_zero_nodes_are_as_computed),
                                        T(test_one_bit_changes_every_level),
                                        T(test_root_is_bound_to_what_it_is_of),
                                        T(test_root_of_a_delta),
                                        T(test_pairs_that_collide_elsewhere_do_not_here)};
-    return RUN(tests);
+    int failed = 0;
+    for (int i = 0; i < DIGEST_KINDS; i++) {
+        kind = (enum digest_kind)i;
+        failed += RUN(tests);
+    }
+    return failed;
 }

@@ -361,6 +361,9 @@ static void test_a_replica_host_leaves_out_nothing_else(void **state)
     reply = good;
     reply.changed_alone = true;
     CHECK_FAILS(cheat(&f, &reply, 0, 2, &err), &err, VR_E_PROTOCOL, "must not");
+    reply = good;
+    reply.umac = true; /* which the source did not ask for */
+    CHECK_FAILS(cheat(&f, &reply, 0, 2, &err), &err, VR_E_PROTOCOL, "tags");
     struct hint *h = TAKE_PTR(f.hint);
     CHECK_FAILS(cheat(&f, &good, 0, 2, &err), &err, VR_E_PROTOCOL, "must not");
     f.hint = h;

@@ -51,6 +51,31 @@ static void test_resync_repairs_blocks(void **state)
     teardown(&f);
 }
 
+/* Tags are of the kind that both prefer, else Poly1305; they find the same either way. */
+static void test_kinds_of_tags(void **state)
+{
+    struct fixture f;
+    struct vr_err err = VR_ERR_INIT;
+    bool done = false;
+    setup(&f, false);
+    for (unsigned i = 0; i < 4; i++) {
+        f.umac_here = i & 1;
+        f.umac_there = i & 2;
+        if (i == 0) {
+            initial(&f);
+        }
+        damage(&f, "vda", 8192 + 17, "x");
+        damage(&f, "vda", SIZE_A - 1, "y");
+        fill(f.src[1], 2 * VR_MIB + 65536, 8192, (uint8_t)(20 + i));
+        CHECK_OK(transfer(&f, VR_TRANSFER_RESYNC, 100000, &done, &err), &err);
+        assert_true(done);
+        assert_int_equal(f.reply.umac, i == 3);
+        assert_int_equal(f.differing, 4096 + 512 + 8192);
+        check_equal(&f);
+    }
+    teardown(&f);
+}
+
 static void test_compression_is_a_choice(void **state)
 {
     uint64_t sent[2];
@@ -303,6 +328,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_initial_then_nothing_to_do),
                                        T(test_resync_repairs_blocks),
+                                       T(test_kinds_of_tags),
                                        T(test_compression_is_a_choice),
                                        T(test_cut_anywhere_then_resume),
                                        T(test_verify_finds_and_changes_nothing),

@@ -148,7 +148,7 @@ static void begin(struct spy *s, struct digest **ret_d, struct reader **ret_r)
     static const uint8_t key[32] = {1};
     struct vr_err err = VR_ERR_INIT;
     struct vr_uuid id = {{1}};
-    CHECK_OK(digest_new(key, key, key, &id, &id, 0, ret_d, &err), &err);
+    CHECK_OK(digest_new(DIGEST_UMAC96, key, key, key, &id, &id, 0, ret_d, &err), &err);
     CHECK_OK(reader_new(&s->dev, 0, *ret_d, NULL, ret_r, &err), &err);
 }
 

@@ -28,6 +28,7 @@ static void sample_request(struct vr_peer_request *m)
     m->instant = vr_uuid_new();
     m->instant_us = 123456789;
     m->force = true;
+    m->umac = true;
     m->consistency = VR_CONSISTENCY_APPLICATION;
     m->secret[31] = 9;
     m->nonce[0] = 8;
@@ -103,7 +104,10 @@ static void test_too_many_disks(void **state)
 
 static void test_reply_round_trip(void **state)
 {
-    struct vr_peer_reply in = {.result = -VR_E_LINEAGE, .changed_alone = true, .bytes_staged = 5},
+    struct vr_peer_reply in = {.result = -VR_E_LINEAGE,
+                               .changed_alone = true,
+                               .umac = true,
+                               .bytes_staged = 5},
                          out;
     struct vr_err err = VR_ERR_INIT;
     struct vr_buf b;
