@@ -451,8 +451,7 @@ bool replicas_guard(struct replicas *rs, const struct vr_rel *rel, bool on)
     if (on && *at && !(*at)->stor && get_locked(rs, rel, false, &e, NULL) == 0 && e->users == 0) {
         drop_locked(rs, e);
     }
-    at =
-        guard_at_locked(rs, &rel->vm_id, rel->number); /* dropped, when it is no replica any more */
+    at = guard_at_locked(rs, &rel->vm_id, rel->number); /* it may have been dropped */
     bool held = *at && (*at)->stor;
     pthread_mutex_unlock(&rs->lock);
     return held;
