@@ -35,6 +35,10 @@ class Killer:
             now = self.lab.contents('h2')
             expect(now in self.ledger.candidates | set(self.ledger.known.values()), f'a half-written disk can be started: {names}')
 
+    def seldom(self, what):
+        """One in seven; by the second half at least once, since few kills may be all there are."""
+        return self.rng.random() < 0.15 or (self.count[what] == 0 and self.count['kills'] > self.wanted // 2)
+
     # --- a kill ---
 
     def job_ended(self):
@@ -123,16 +127,16 @@ class Killer:
             if self.count['kills'] >= self.wanted or not self.wait_for(rng.choice(AIMS), 0.6 if rate else 0.3):
                 break
             self.count['kills'] += 1
-            if rng.random() < 0.85:
-                self.kill_h2()
-            else:
+            if self.seldom('h1'):
                 self.kill_h1()
+            else:
+                self.kill_h2()
             if self.job_ended():
                 break
-            if rng.random() < 0.85:
-                h1.kick()
-            else:
+            if self.seldom('alone'):
                 self.count['alone'] += 1
+            else:
+                h1.kick()
         self.end_round()
 
     def end_round(self):
