@@ -144,17 +144,23 @@ static bool outside_may(const struct vr_vm *images, enum image_lock_mode mode)
     return r == 0;
 }
 
+/* Before its first generation it is out of reach under another name. */
+static void make_public(struct vr_vm *images)
+{
+    char hidden[VR_PATH_MAX + 16];
+    CHECK_OK(replicas_images(rs, &rel, images, &err), &err);
+    snprintf(hidden, sizeof hidden, "%s.unready", images->disks[0].path);
+    assert_int_equal(rename(hidden, images->disks[0].path), 0);
+}
+
 /* A defined replica VM cannot be started while it is nobody's turn here, but it can be read. */
 static void test_a_guard_holds_between_uses(void **state)
 {
     struct replica_use *use;
     struct vr_vm images;
-    char hidden[VR_PATH_MAX + 16];
     fresh(300);
-    CHECK_OK(replicas_images(rs, &rel, &images, &err), &err);
-    replicas_guard(rs, &rel, true); /* out of reach under another name: nothing to hold */
-    snprintf(hidden, sizeof hidden, "%s.unready", images.disks[0].path);
-    assert_int_equal(rename(hidden, images.disks[0].path), 0);
+    assert_false(replicas_guard(rs, &rel, true)); /* out of reach: nothing to hold */
+    make_public(&images);
     assert_true(outside_may(&images, IMAGE_LOCK_EXCLUSIVE));
     replicas_guard(rs, &rel, true);
     assert_false(outside_may(&images, IMAGE_LOCK_EXCLUSIVE));
@@ -180,11 +186,8 @@ static void test_a_guard_holds_between_uses(void **state)
 static void test_a_guard_comes_too_late(void **state)
 {
     struct vr_vm images;
-    char hidden[VR_PATH_MAX + 16];
     fresh(300);
-    CHECK_OK(replicas_images(rs, &rel, &images, &err), &err);
-    snprintf(hidden, sizeof hidden, "%s.unready", images.disks[0].path);
-    assert_int_equal(rename(hidden, images.disks[0].path), 0);
+    make_public(&images);
     int fd = open(images.disks[0].path, O_RDWR | O_CLOEXEC);
     CHECK_OK(image_lock(fd, IMAGE_LOCK_EXCLUSIVE, "image", &err), &err);
     assert_false(replicas_guard(rs, &rel, true));
@@ -200,11 +203,8 @@ static void test_a_guard_outlives_a_failed_use(void **state)
 {
     struct replica_use *use;
     struct vr_vm images;
-    char hidden[VR_PATH_MAX + 16];
     fresh(300);
-    CHECK_OK(replicas_images(rs, &rel, &images, &err), &err);
-    snprintf(hidden, sizeof hidden, "%s.unready", images.disks[0].path);
-    assert_int_equal(rename(hidden, images.disks[0].path), 0);
+    make_public(&images);
     assert_true(replicas_guard(rs, &rel, true));
     int fd = open(images.disks[0].path, O_RDWR | O_CLOEXEC);
     CHECK_OK(image_lock(fd, IMAGE_LOCK_READ, "image", &err), &err);
