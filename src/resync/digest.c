@@ -165,7 +165,7 @@ int digest_new(enum digest_kind kind,
     if (r < 0) {
         return r;
     }
-    for (int i = 0; i < LEVEL_ROOT; i++) {
+    for (int i = 0; !d->poly && i < LEVEL_ROOT; i++) {
         umac96_set_key(&d->umac[i], d->key[i]);
     }
     digest_leaf(d, d->zero_block, DIGEST_LEAF, d->zero_full.leaf[0]);
