@@ -232,16 +232,20 @@ restarts() {
     refused_to_start
 }
 
+times_told_started() {
+    vr h2 events --json --limit 1000 | jq '[.events[] | select(.text | test("somebody runs the replica VM"))] | length'
+}
+
 # libvirt says that a VM is active while its QEMU does not have its disks yet.
 only_starting() {
-    local i pid text='somebody runs the replica VM' before
+    local i pid before
     printf '#!/bin/sh\nwhile [ -f %s ]; do sleep 0.1; done\nexec /usr/bin/qemu-system-x86_64 "$@"\n' "$work/stay" \
         >"$work/slow-qemu"
     chmod +x "$work/slow-qemu"
     made_startable
     xml | tee "$work/own.xml" | sed "s,<emulator>.*</emulator>,<emulator>$work/slow-qemu</emulator>," >"$work/slow.xml"
     v b define "$work/slow.xml"
-    before=$(vr h2 events --json --limit 1000 | jq "[.events[] | select(.text | test(\"$text\"))] | length")
+    before=$(times_told_started)
     touch "$work/stay"
     v b start $VM >"$work/said" 2>&1 &
     pid=$!
@@ -257,7 +261,7 @@ only_starting() {
     ! wait $pid || die 'it started'
     grep -q 'lock' "$work/said" || die "not because of the lock: $(cat "$work/said")"
     await_definition '.state == 1'
-    [ "$(vr h2 events --json --limit 1000 | jq "[.events[] | select(.text | test(\"$text\"))] | length")" = "$before" ]
+    [ "$(times_told_started)" = "$before" ] || die 'an event says that it runs'
     v b define "$work/own.xml"
 }
 

@@ -58,12 +58,10 @@ static void test_kinds_of_tags(void **state)
     struct vr_err err = VR_ERR_INIT;
     bool done = false;
     setup(&f, false);
+    initial(&f);
     for (unsigned i = 0; i < 4; i++) {
         f.umac_here = i & 1;
         f.umac_there = i & 2;
-        if (i == 0) {
-            initial(&f);
-        }
         damage(&f, "vda", 8192 + 17, "x");
         damage(&f, "vda", SIZE_A - 1, "y");
         fill(f.src[1], 2 * VR_MIB + 65536, 8192, (uint8_t)(20 + i));
