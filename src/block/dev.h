@@ -107,7 +107,7 @@ VR_MUST_CHECK int
 block_reserve(struct block_dev *dev, uint64_t off, uint64_t len, struct vr_err *err);
 void block_prefetch(struct block_dev *dev, uint64_t off, uint64_t len);
 /*
- * A view of a range that is in memory anyway or was hinted, without copying it; at most
+ * A view of a range that is in memory anyway or was hinted, by whatever costs least; at most
  * BLOCK_IO_MAX bytes. NULL: not to be had, read it. Else look, then call block_map_end for the same
  * range, at which the pointer ends; a thread has one view at a time. False: some of what was seen
  * was not there (a file that became shorter, an I/O error), so what was computed from it is

@@ -16,7 +16,7 @@
 
 #include "block/dev.h"
 #include "block/file_direct.h"
-#include "block/file_map.h"
+#include "block/file_view.h"
 #include "util/fdio.h"
 #include "util/num.h"
 
@@ -33,7 +33,7 @@ struct file_dev {
     bool no_holes; /* the same for SEEK_HOLE */
     uint32_t sector_bytes;
     struct stat at_open;
-    struct file_map map;
+    struct file_view view;
     struct block_extent last; /* the whole extent around the last question; len 0 = none */
 };
 
@@ -288,7 +288,7 @@ static bool is_worth_reading(struct file_dev *f, uint64_t off, size_t len)
 {
     off_t data = f->is_block || f->no_holes ? (off_t)off : lseek(f->fd, (off_t)off, SEEK_DATA);
     bool hole = data < 0 || (uint64_t)data >= off + len;
-    return !hole && !file_map_cached(&f->map, f->fd, off, len);
+    return !hole && !file_map_cached(&f->view.map, f->fd, off, len);
 }
 
 static bool can_read_ahead(struct file_dev *f)
@@ -326,14 +326,14 @@ static const uint8_t *file_map(struct block_dev *dev, uint64_t off, size_t len)
     struct file_dev *f = file_of(dev);
     const uint8_t *p = f->ahead ? direct_view(f->ahead, off, len) : NULL;
     f->looks_ahead = p != NULL;
-    return p ? p : file_map_begin(&f->map, f->fd, dev->size_bytes, off, len);
+    return p ? p : file_view_begin(&f->view, f->fd, dev->size_bytes, off, len);
 }
 
 static bool file_mapped(struct block_dev *dev, uint64_t off, size_t len)
 {
     struct file_dev *f = file_of(dev);
     if (!f->looks_ahead) {
-        return file_map_end(&f->map, f->fd, off + len);
+        return file_view_end(&f->view, f->fd, off, len);
     }
     direct_view_end(f->ahead, off, len);
     return true;
@@ -342,7 +342,7 @@ static bool file_mapped(struct block_dev *dev, uint64_t off, size_t len)
 static void file_unmap(struct block_dev *dev)
 {
     struct file_dev *f = file_of(dev);
-    file_map_release(&f->map);
+    file_view_release(&f->view);
     direct_free(TAKE_PTR(f->ahead));
     dev->views_are_hinted = false;
 }

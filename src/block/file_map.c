@@ -2,8 +2,8 @@
 /*
  * Views of a file without copying it.
  *
- * Only what the page cache holds is mapped: filling it through page faults costs several times what
- * reading it does. A view is touched here and there before it is given out: each fault maps what is
+ * For what the page cache holds: filling it through page faults costs several times what reading
+ * it does. A view is touched here and there before it is given out: each fault maps what is
  * cached around it, at a third of what MADV_POPULATE_READ costs, which looks at each page.
  *
  * A page that goes away under a view (the file was truncated, the disk failed while the page was
@@ -176,25 +176,15 @@ static bool in_core(uint8_t *p, size_t len)
     return true;
 }
 
-/* off begins a page; p: where it is mapped already. */
-static bool is_cached(struct file_map *m, int fd, uint8_t *p, uint64_t off, size_t len)
+/* Asks mincore, which looks at pages that are mapped. */
+static bool seen_as_cached(struct file_map *m, int fd, uint64_t off, size_t len)
 {
-    bool known, cached = counted_as_cached(fd, off, len, &known);
-    if (known) {
-        return cached;
-    }
     if (!m->asked) {
         m->asked = true;
         m->blind = !mincore_is_true(fd);
     }
-    return !m->blind && in_core(p, len);
-}
-
-bool file_map_cached(struct file_map *m, int fd, uint64_t off, size_t len)
-{
-    bool known, cached = counted_as_cached(fd, off, len, &known);
-    if (known) {
-        return cached;
+    if (m->blind) {
+        return false;
     }
     uint64_t first = vr_round_down(off, page_bytes);
     size_t n = len + (size_t)(off - first);
@@ -202,9 +192,15 @@ bool file_map_cached(struct file_map *m, int fd, uint64_t off, size_t len)
     if (p == MAP_FAILED) {
         return false;
     }
-    cached = is_cached(m, fd, p, first, n);
+    bool cached = in_core(p, n);
     munmap(p, n);
     return cached;
+}
+
+bool file_map_cached(struct file_map *m, int fd, uint64_t off, size_t len)
+{
+    bool known, cached = counted_as_cached(fd, off, len, &known);
+    return known ? cached : seen_as_cached(m, fd, off, len);
 }
 
 /* Inside the guard: a page may go away meanwhile. What is still missing then is mapped as it is
@@ -234,9 +230,6 @@ file_map_begin(struct file_map *m, int fd, uint64_t size_bytes, uint64_t off, si
     uint64_t first = vr_round_down(off, page_bytes);
     uint8_t *pages = m->base + (first - m->off);
     size_t n = len + (size_t)(off - first);
-    if (!is_cached(m, fd, pages, first, n)) {
-        return NULL;
-    }
     view.faulted = 0;
     view.begin = (uintptr_t)pages;
     view.end = vr_round_up((uintptr_t)p + len, page_bytes);

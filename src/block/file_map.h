@@ -19,8 +19,8 @@ struct file_map {
     bool blind;   /* nobody tells us what of the file is cached: then nothing is */
 };
 
-/* The range must lie in the first size_bytes of the file. NULL: not in the page cache as a whole,
- * or not to be had at all. Else file_map_end must follow. */
+/* The range must lie in the first size_bytes of the file, and in the page cache (file_map_cached).
+ * NULL: not to be had. Else file_map_end must follow. */
 const uint8_t *
 file_map_begin(struct file_map *m, int fd, uint64_t size_bytes, uint64_t off, size_t len);
 /* upto: where the view ended in the file. False: some of it could not be read. */

@@ -363,13 +363,7 @@ next_item(struct reader *r, struct reader_item *ret, struct node_tags *tags, str
     }
     prefetch(r);
     ret->len = (uint32_t)VR_MIN((uint64_t)DIGEST_NODE, r->dev->size_bytes - r->pos);
-    /* In one view where it can be: each costs a few system calls. Hinted ones are of chunks. */
-    bool whole = false;
-    x = r->dev->views_are_hinted ? 0 : tag_plain(r, r->pos, ret->len, tags, &whole, err);
-    if (x < 0) {
-        return x;
-    }
-    for (uint32_t done = whole ? ret->len : 0; done < ret->len; done += CHUNK) {
+    for (uint32_t done = 0; done < ret->len; done += CHUNK) {
         uint32_t n = VR_MIN((uint32_t)CHUNK, ret->len - done);
         x = do_chunk(r, r->pos + done, n, ret, tags, err);
         if (x < 0) {

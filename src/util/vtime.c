@@ -23,6 +23,13 @@ uint64_t vr_mono_us(void)
     return clock_us(CLOCK_MONOTONIC);
 }
 
+uint64_t vr_thread_cpu_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 uint64_t vr_mono_ms(void)
 {
     return vr_mono_us() / 1000u;

@@ -9,6 +9,8 @@
 uint64_t vr_wall_us(void);
 uint64_t vr_mono_ms(void);
 uint64_t vr_mono_us(void);
+/* Nanoseconds of processor time that this thread has used. */
+uint64_t vr_thread_cpu_ns(void);
 
 /* "2026-11-20T21:04:05.123456Z"; buf of at least VR_ISO_TIME_LEN. 0 gives "-". */
 #define VR_ISO_TIME_LEN 32
