@@ -6,28 +6,26 @@
 #include <string.h>
 #include <time.h>
 
-static uint64_t clock_us(clockid_t id)
+static uint64_t clock_ns(clockid_t id)
 {
     struct timespec ts;
     clock_gettime(id, &ts);
-    return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 uint64_t vr_wall_us(void)
 {
-    return clock_us(CLOCK_REALTIME);
+    return clock_ns(CLOCK_REALTIME) / 1000u;
 }
 
 uint64_t vr_mono_us(void)
 {
-    return clock_us(CLOCK_MONOTONIC);
+    return clock_ns(CLOCK_MONOTONIC) / 1000u;
 }
 
 uint64_t vr_thread_cpu_ns(void)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 uint64_t vr_mono_ms(void)
