@@ -12,6 +12,7 @@
 #include "block/file_view.h"
 #include "block/uring.h"
 #include "tests/lib/check.h"
+#include "tests/unit/block/patterned.h"
 #include "util/num.h"
 
 #define FILE_BYTES (40u << 20) /* more than two windows */
@@ -20,24 +21,10 @@
 static char path[] = "/tmp/vr-fmap-XXXXXX";
 static uint8_t buf[VIEW];
 
-static uint8_t byte_at(uint64_t off)
-{
-    return (uint8_t)(off / 4096 * 7 + off % 251 + 1);
-}
-
 static int fresh(void **state)
 {
-    int fd = mkstemp(memcpy(path, "/tmp/vr-fmap-XXXXXX", sizeof path));
-    ssize_t n = fd < 0 ? -1 : 1;
-    for (uint64_t off = 0; n > 0 && off < FILE_BYTES; off += VIEW) {
-        for (size_t i = 0; i < VIEW; i++) {
-            buf[i] = byte_at(off + i);
-        }
-        n = write(fd, buf, VIEW);
-    }
-    close(fd);
     file_view_only = FILE_VIEW_MAP;
-    return n > 0 ? 0 : -1;
+    return make_patterned(memcpy(path, "/tmp/vr-fmap-XXXXXX", sizeof path), FILE_BYTES, buf, VIEW);
 }
 
 static int gone(void **state)

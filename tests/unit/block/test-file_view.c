@@ -6,39 +6,20 @@
 #include "block/dev.h"
 #include "block/file_view.h"
 #include "tests/lib/check.h"
+#include "tests/unit/block/patterned.h"
 #include "util/num.h"
 #include "util/vtime.h"
 
 #define FILE_BYTES (2 * FILE_VIEW_STRETCH)
 #define VIEW FILE_VIEW_COPY_MAX
-#define VIEWS_OF_STRETCH (FILE_VIEW_STRETCH / VIEW)
 
 static char path[] = "/tmp/vr-fview-XXXXXX";
 static uint8_t buf[VIEW];
 
-static uint8_t byte_at(uint64_t off)
-{
-    return (uint8_t)(off / 4096 * 7 + off % 251 + 1);
-}
-
-static void fill(uint64_t off, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        buf[i] = byte_at(off + i);
-    }
-}
-
 static int fresh(void **state)
 {
-    int fd = mkstemp(memcpy(path, "/tmp/vr-fview-XXXXXX", sizeof path));
-    ssize_t n = fd < 0 ? -1 : 1;
-    for (uint64_t off = 0; n > 0 && off < FILE_BYTES; off += VIEW) {
-        fill(off, VIEW);
-        n = write(fd, buf, VIEW);
-    }
-    close(fd);
     file_view_only = FILE_VIEW_WAYS;
-    return n > 0 ? 0 : -1;
+    return make_patterned(memcpy(path, "/tmp/vr-fview-XXXXXX", sizeof path), FILE_BYTES, buf, VIEW);
 }
 
 static int gone(void **state)
@@ -69,7 +50,7 @@ static void test_copies_show_what_is_there(void **state)
     for (size_t i = 0; i < VR_COUNT(views); i++) {
         const uint8_t *p = block_map(dev, views[i].off, views[i].len);
         assert_non_null(p);
-        fill(views[i].off, views[i].len);
+        fill_patterned(buf, views[i].off, views[i].len);
         assert_memory_equal(p, buf, views[i].len);
         assert_true(block_map_end(dev, views[i].off, views[i].len));
     }
@@ -90,7 +71,7 @@ static void test_a_file_that_is_cut(void **state)
     const uint8_t *p = block_map(dev, 0, VIEW);
     assert_non_null(p);
     assert_int_equal(truncate(path, 2 * VIEW - 100), 0); /* what follows was just seen as cached */
-    fill(0, VIEW);
+    fill_patterned(buf, 0, VIEW);
     assert_memory_equal(p, buf, VIEW);
     assert_true(block_map_end(dev, 0, VIEW));
     assert_null(block_map(dev, VIEW, VIEW));
@@ -152,7 +133,7 @@ static void test_where_nothing_can_be_mapped_all_is_copied(void **state)
     for (uint64_t off = 0; off < FILE_BYTES; off += VIEW) {
         const uint8_t *p = file_view_begin(&v, fd, FILE_BYTES, off, VIEW);
         assert_non_null(p);
-        fill(off, VIEW);
+        fill_patterned(buf, off, VIEW);
         assert_memory_equal(p, buf, VIEW);
         assert_true(file_view_end(&v, fd, off, VIEW));
     }
