@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 import time
 from datetime import datetime
 
@@ -18,10 +19,12 @@ def moment(text):
 
 
 class Lab:
-    """disks: "FILE:FORMAT". link: where the hosts are, a net.Link or net.Loopback."""
+    """disks: "FILE:FORMAT". link: where the hosts are, a net.Link or net.Loopback. In a folder of its own: a group may
+    run twice."""
 
     def __init__(self, bench, name, disks, link, config=()):
-        self.bench, self.link, self.dir = bench, link, bench.path(name)
+        self.bench, self.link = bench, link
+        self.dir = tempfile.mkdtemp(prefix=name + ".", dir=bench.dir)
         command = [os.path.join(ROOT, "tools/lab"), "up", self.dir, "--hosts", "2", "--vm", VM]
         for d in disks:
             command += ["--disk", d]
