@@ -24,6 +24,7 @@
 
 #define STEP ((size_t)1 << 20)
 #define BLOCK ((size_t)4096)
+#define PACKED_AT (2 * STEP + 128) /* see docs/internals/reading.md: places in a page */
 
 struct floor {
     int src, rep, out;
@@ -175,14 +176,14 @@ static int differences_of(struct floor *f, char **argv, int argc, struct vr_err 
     f->src = src;
     f->rep = rep;
     f->out = out;
-    f->a = malloc(STEP);
-    f->b = malloc(STEP);
-    f->packed = malloc(ZSTD_compressBound(MSG_DATA_MAX));
+    f->a = aligned_alloc(4096, vr_round_up(PACKED_AT + ZSTD_compressBound(MSG_DATA_MAX), 4096));
     f->zstd = ZSTD_createCCtx();
-    int r = f->a && f->b && f->packed && f->zstd ? differences(f, err) : vr_fail_nomem(err);
+    if (f->a) {
+        f->b = f->a + STEP;
+        f->packed = f->a + PACKED_AT;
+    }
+    int r = f->a && f->zstd ? differences(f, err) : vr_fail_nomem(err);
     free(f->a);
-    free(f->b);
-    free(f->packed);
     ZSTD_freeCCtx(f->zstd);
     if (r == 0) {
         printf("{\"differing\": %llu, \"zero\": %llu, \"packed\": %llu, \"stretches\": %llu, "

@@ -7,8 +7,9 @@ devices; it drops nothing) behind a token bucket of the rate (tbf, a burst of 2 
 machine's is. The case is 1 % in 64 KiB unless another is named: at 1 Gbit/s
 reading both disks takes longer than sending 1 %, so that only 10 % fills the link. "Link busy" is what the token bucket
 let through between 2 and 98 % of the bytes, of what it could have: looked at ten times a second or more often. "One TCP
-stream" is a floor: as many bytes as we send, from memory to nowhere, over one connection made for it. What it takes more
-with the delay is TCP's slow start; the same case with ten times the bytes tells what is paid once from what each byte pays.
+stream" is a floor: as many bytes as we send, from memory to nowhere, over one connection made for it, whose send buffer
+is as large as ours. What it takes more with the delay is TCP's slow start; the same case with ten times the bytes tells
+what is paid once from what each byte pays.
 "Paused at half" is a transfer that was paused when half of its bytes had been sent, then resumed; "sent again" is what
 it took more than the one that was not. "1 % of 40 GiB" is a thin disk: its source gets another percent of data in 64 KiB
 before each run. At 100 Mbit/s that takes half a minute, so that what the delay costs once, 0.8 s by the arithmetic of

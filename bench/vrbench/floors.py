@@ -31,8 +31,9 @@ def differences(bench, pair, case):
     bench.add(case, "differences packed", wall=packed["seconds"], out=packed["packed"],
               differing=packed["differing"])
     staged = bench.path("staged")
-    once = pair.floor("stage", staged)
-    os.unlink(staged)
+    for _ in range(2):  # memory that a hypervisor took back is dear to touch: the second time counts
+        once = pair.floor("stage", staged)
+        os.unlink(staged)
     again = pair.mend()
     bench.add(case, "differences written once", wall=once["seconds"])
     bench.add(case, "differences written twice", wall=once["seconds"] + again["seconds"])
@@ -60,6 +61,7 @@ c.sendall(b"x" if left <= 0 else b"")"""
 SEND = """import socket, sys, time
 left, data, start = int(sys.argv[3]), memoryview(bytes(1 << 20)), time.monotonic()
 c = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+c.setsockopt(socket.SOL_SOCKET, 32, 32 << 20)  # SO_SNDBUFFORCE: at tcp_wmem's limit a long line is not filled
 while left > 0:
     left -= c.send(data[:left])
 assert c.recv(1) == b"x"
