@@ -101,7 +101,7 @@ struct source {
     uint64_t sent_raw, credited; /* payload bytes */
     struct msg_zero zero;        /* a zero stretch being gathered */
     uint8_t *raw;                /* a node's bytes: those between blocks are read, too */
-    uint8_t *packed;
+    uint8_t *packing, *packed;   /* memory, and the place in it that zstd writes to */
     ZSTD_CCtx *zstd;
     struct squeeze squeeze;
     struct pace pace;
