@@ -5,6 +5,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import namedtuple
 
@@ -92,6 +93,10 @@ class Bench:
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
+
+    def folder(self, name):
+        """A new one, empty: a group may run twice."""
+        return tempfile.mkdtemp(prefix=name + ".", dir=self.dir)
 
     def shared(self, name, make):
         """What several groups use is made once, and closed at the end: make() returns it, it has close()."""

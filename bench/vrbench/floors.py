@@ -61,7 +61,7 @@ c.sendall(b"x" if left <= 0 else b"")"""
 SEND = """import socket, sys, time
 left, data, start = int(sys.argv[3]), memoryview(bytes(1 << 20)), time.monotonic()
 c = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-c.setsockopt(socket.SOL_SOCKET, 32, 32 << 20)  # SO_SNDBUFFORCE: at tcp_wmem's limit a long line is not filled
+c.setsockopt(socket.SOL_SOCKET, 32, 32 << 20)  # SO_SNDBUFFORCE, as src/net/tcp.c does: tcp_wmem's limit fills no long line
 while left > 0:
     left -= c.send(data[:left])
 assert c.recv(1) == b"x"

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import tempfile
 import time
 from datetime import datetime
 
@@ -19,12 +18,10 @@ def moment(text):
 
 
 class Lab:
-    """disks: "FILE:FORMAT". link: where the hosts are, a net.Link or net.Loopback. In a folder of its own: a group may
-    run twice."""
+    """disks: "FILE:FORMAT". link: where the hosts are, a net.Link or net.Loopback."""
 
     def __init__(self, bench, name, disks, link, config=()):
-        self.bench, self.link = bench, link
-        self.dir = tempfile.mkdtemp(prefix=name + ".", dir=bench.dir)
+        self.bench, self.link, self.dir = bench, link, bench.folder(name)
         command = [os.path.join(ROOT, "tools/lab"), "up", self.dir, "--hosts", "2", "--vm", VM]
         for d in disks:
             command += ["--disk", d]

@@ -2,7 +2,6 @@
 """Labs with many VMs: what the tests of scale use, with figures."""
 import os
 import sys
-import tempfile
 from datetime import datetime
 
 from vrbench.bench import ROOT
@@ -14,8 +13,7 @@ from manyvms import MIB, ManyLab, Refused  # noqa: E402,F401
 
 
 def lab(bench, name, config=()):
-    """In a folder of its own: a group may run twice."""
-    return bench.shared(name, lambda: ManyLab(bench.build, tempfile.mkdtemp(prefix=name + ".", dir=bench.dir), config))
+    return bench.shared(name, lambda: ManyLab(bench.build, bench.folder(name), config))
 
 
 def meter(many):
